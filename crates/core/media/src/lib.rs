@@ -1,0 +1,21 @@
+//! Media as it crosses between threads: samples, frames and packets, and the rings that carry them.
+//!
+//! The crates that own devices (`hyperzoom-audio`, `hyperzoom-video`, `hyperzoom-recorder`, `hyperzoom-transport`)
+//! do not know each other; they meet in these types. Nothing here owns a thread, a device or a clock: a moment is
+//! a [`Duration`](std::time::Duration) since the process's epoch, an `Instant` that the program chose at its start.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod frame;
+mod mic;
+mod packet;
+
+pub use frame::{Frame, FramePool, FrameRef, I420, PoolEmpty};
+pub use mic::{CaptureMark, MicFeed, MicTap, mic_tap};
+pub use packet::{AudioPacket, EncodedFrame, MediaKind, PacketSink, PacketTooLong};
+
+/// The rate of all sound inside the program, in samples a second.
+pub const SAMPLE_RATE: u32 = 48_000;
+
+/// The rate of every master recording, in frames a second (spec §4.3.1).
+pub const MASTER_FPS: u32 = 30;

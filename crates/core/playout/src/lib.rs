@@ -1,0 +1,31 @@
+//! Turns packets that arrive when they like into a voice that plays without a seam, as soon as possible.
+//!
+//! A [`Playout`] is the listener's side of one speaker. Packets go in as they arrive ([`insert`](Playout::insert));
+//! the playback callback takes any number of samples out ([`pull`](Playout::pull)). In between:
+//!
+//! - a **jitter buffer** whose depth follows the network: as shallow as lets packets arrive in time, quick to grow, slow to shrink;
+//! - **decoding at the last moment**, in the callback, so that a packet may come as late as it can;
+//! - **concealment** of what is lost: the decoder's own for a few frames, fading into silence;
+//! - **drift correction**: the speaker's sound card and this one differ by up to 300 ppm, so the sound is resampled all the
+//!   time, by a ratio that keeps the depth where it should be. A frame is never dropped or repeated to catch up, but for
+//!   the first one after an outage;
+//! - a fresh start after **silence or an outage**, at the right place.
+//!
+//! Real-time safe: all memory is allocated in [`Playout::new`]; nothing after it allocates, frees, locks or logs.
+//!
+//! The parts are kept apart, so that each can be thought about alone: what is held (`ring`), how deep it should be
+//! and how to get there (`depth`), what a gap sounds like (`fade`), and the resampler (`stretch`). `voice` is the
+//! machine made of the first three.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod config;
+mod depth;
+mod fade;
+mod playout;
+mod ring;
+mod stretch;
+mod voice;
+
+pub use config::{FrameDecoder, PlayoutConfig, PlayoutStats};
+pub use playout::Playout;

@@ -1,0 +1,94 @@
+//! Nothing is allocated or freed after a playout was made: its callers are sound callbacks.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+
+use common::{Tone, packet};
+use hyperzoom_playout::{Playout, PlayoutConfig};
+
+struct Counting;
+
+thread_local! {
+    // Only the thread of the test counts, since the harness's own allocate as they please.
+    static COUNT: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+fn count() {
+    // A thread that is being torn down has no counter any more, and none is needed.
+    let _ = COUNT.try_with(|count| count.set(count.get().map(|n| n + 1)));
+}
+
+// SAFETY: every call goes to the system's allocator as it came; counting touches a const-initialised thread-local,
+// which allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller keeps `dealloc`'s contract, and `pointer` came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn counted(run: impl FnOnce()) -> u64 {
+    COUNT.set(Some(0));
+    run();
+    COUNT.take().expect("it was set above")
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(counted(|| drop(std::hint::black_box(vec![0u8; 100]))), 2);
+}
+
+#[test]
+fn nothing_allocates_or_frees_in_a_call_with_everything_that_can_happen() {
+    for frame in [120usize, 240, 480] {
+        let mut playout = Playout::new(PlayoutConfig::for_frames_of(frame));
+        let mut tone = Tone::default();
+        let mut out = [0.0f32; 2000];
+        let span = Duration::from_secs_f64(frame as f64 / 48e3);
+        let happened = counted(|| {
+            for n in 0..4_000u64 {
+                let now = span * n as u32;
+                let lost = n % 17 == 0 || (1_000..1_100).contains(&n);
+                let late = n % 41 == 0;
+                if !lost && !late {
+                    // A jump in the numbers half-way.
+                    playout.insert(&packet(if n > 2_000 { n + 100_000 } else { n }, now));
+                }
+                if n % 41 == 40 {
+                    // It comes too late, and twice.
+                    let number = if n > 2_040 { n - 40 + 100_000 } else { n - 40 };
+                    playout.insert(&packet(number, now));
+                    playout.insert(&packet(number, now));
+                }
+                if n % 500 != 499 {
+                    // Periods of all kinds, that come to a frame's length each on average.
+                    let samples = if n % 2 == 0 { frame / 2 + 1 } else { frame + frame / 2 - 1 };
+                    playout.pull(now, &mut out[..samples], &mut tone);
+                }
+                let _ = playout.stats();
+            }
+            playout.pull(span * 4_000, &mut out, &mut tone);
+            playout.set_frame_samples(if frame == 240 { 120 } else { 240 });
+            playout.reset();
+            playout.pull(span * 4_001, &mut out, &mut tone);
+        });
+        assert_eq!(happened, 0, "frames of {frame} samples");
+        // The call did hold all of it.
+        let stats = playout.stats();
+        assert!(stats.lost > 0 && stats.late > 0 && stats.duplicates > 0 && stats.resets > 1, "{stats:?}");
+        assert!(tone.resets > 1 && tone.conceals > 0);
+    }
+}

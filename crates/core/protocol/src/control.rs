@@ -1,0 +1,210 @@
+//! Control messages, in `postcard`'s compact binary form.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MAX_CONTROL, Name};
+
+/// The version of the control messages. Participants of different versions do not understand each other.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// The most participants of a session, the host included (spec §4.1).
+pub const MAX_PARTICIPANTS: usize = 4;
+
+/// What a program can receive, as a set of bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities(pub u32);
+
+impl Capabilities {
+    /// Opus, 48 kHz, mono.
+    pub const OPUS: Self = Self(1);
+    /// VP8.
+    pub const VP8: Self = Self(1 << 1);
+    /// All that this version has.
+    pub const OURS: Self = Self(Self::OPUS.0 | Self::VP8.0);
+
+    /// Whether all of `other` is in it.
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// A message between two participants.
+///
+/// `Hello` and `Greet` travel in the first message of a handshake, `Welcome`, `Refused` and `Greeted` in the second, all
+/// others in sealed control datagrams.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+// A message lives for one datagram; boxing the larger ones would allocate in the receive thread.
+#[allow(clippy::large_enum_variant)]
+pub enum Control {
+    /// A guest asks the host to be let in.
+    Hello(Hello),
+    /// The host lets it in.
+    Welcome(Welcome),
+    /// The host does not let it in.
+    Refused(Refusal),
+    /// One guest opens its link to another, whom the host introduced.
+    Greet(Greet),
+    /// The answer to it.
+    Greeted(Greeted),
+    /// The host introduces a participant. Repeated every second, so that a lost one does not matter.
+    PeerJoined(PeerEntry),
+    /// The sender is alive.
+    Heartbeat,
+    /// Something that was lost is wanted again.
+    Nack(Nack),
+    /// The sender leaves the call.
+    Bye,
+    /// What time is it?
+    TimePing {
+        /// Comes back in the answer.
+        token: u32,
+    },
+    /// It is so late.
+    TimePong {
+        /// The question's.
+        token: u32,
+        /// When the question arrived, session time in nanoseconds.
+        received_ns: i64,
+        /// When this answer left, session time in nanoseconds.
+        sent_ns: i64,
+    },
+    /// The sender had taken the receiver for lost: only a new handshake brings it back.
+    Gone,
+}
+
+/// Who wants to come in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL_VERSION`]. First, so that it can be read whatever else changes.
+    pub version: u16,
+    /// A number that the guest's process drew at random. Who comes back with it is the same participant.
+    pub instance: u128,
+    /// The guest's name.
+    pub name: Name,
+    /// What the guest can receive.
+    pub capabilities: Capabilities,
+    /// The session that the guest was in before, if it comes back.
+    pub session_id: Option<u64>,
+}
+
+/// What a new participant must know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The session.
+    pub session_id: u64,
+    /// The newcomer's number, 1 to 3.
+    pub participant: u8,
+    /// The newcomer's address as the host sees it.
+    pub your_addr: SocketAddr,
+    /// The host's name.
+    pub host_name: Name,
+    /// What the host can receive.
+    pub capabilities: Capabilities,
+    /// The other participants.
+    // An array, not a `Vec`: nothing is allocated by a length in the message.
+    pub peers: [Option<PeerEntry>; MAX_PARTICIPANTS - 2],
+}
+
+/// One participant as the host introduces it to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerEntry {
+    /// Its number.
+    pub participant: u8,
+    /// The number that its process drew.
+    pub instance: u128,
+    /// Its name.
+    pub name: Name,
+    /// Where the host hears it from.
+    pub addr: SocketAddr,
+}
+
+/// Why a host does not let somebody in who has the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// All places are taken.
+    #[error("the session is full ({capacity} people); somebody must leave first")]
+    Full {
+        /// How many people it takes, the host included.
+        capacity: u8,
+    },
+    /// The two programs are of different versions.
+    #[error(
+        "the host's HyperZoom speaks version {host} of the protocol, not ours; update the older of the two"
+    )]
+    Version {
+        /// The host's [`PROTOCOL_VERSION`].
+        host: u16,
+    },
+    /// There is no codec that both know.
+    #[error("the host's HyperZoom shares no audio codec with ours; update the older of the two")]
+    Codecs,
+    /// The session that the guest was in is not this one.
+    #[error("the host has begun another session since; join again")]
+    OtherSession,
+}
+
+/// Who opens a link to another guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greet {
+    /// The session that both are in.
+    pub session_id: u64,
+    /// The sender's number.
+    pub participant: u8,
+    /// The number that the sender's process drew.
+    pub instance: u128,
+    /// Whom it is for: somebody else may have that address by now.
+    pub to: u8,
+}
+
+/// The answer to a [`Greet`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greeted {
+    /// The sender's number.
+    pub participant: u8,
+    /// The number that the sender's process drew.
+    pub instance: u128,
+}
+
+/// What is wanted again (spec §4.2.3: only keyframes ever are).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Nack {
+    /// A new video keyframe.
+    Keyframe,
+}
+
+/// Bytes are not a control message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a control message")]
+pub struct ControlError;
+
+impl Control {
+    /// Writes the message into `out`; returns the part of it that was used.
+    ///
+    /// Every message fits [`MAX_CONTROL`] bytes: names are bounded, and nothing else has a length.
+    #[must_use]
+    pub fn encode<'a>(&self, out: &'a mut [u8; MAX_CONTROL]) -> &'a [u8] {
+        postcard::to_slice(self, out).expect("control messages have bounded lengths below the buffer's")
+    }
+
+    /// Reads a message that fills `bytes` to the end.
+    ///
+    /// # Errors
+    /// [`ControlError`] where it is none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ControlError> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((message, [])) => Ok(message),
+            _ => Err(ControlError),
+        }
+    }
+
+    /// The version in a [`Hello`] whose remainder this version may be unable to read.
+    #[must_use]
+    pub fn hello_version(bytes: &[u8]) -> Option<u16> {
+        let (tag, rest) = bytes.split_first()?;
+        // `Hello` is the first variant, in every version.
+        (*tag == 0).then(|| postcard::take_from_bytes(rest).ok().map(|(version, _)| version))?
+    }
+}

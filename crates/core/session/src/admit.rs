@@ -1,0 +1,263 @@
+//! Letting others in: the answering side of handshakes.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyperzoom_protocol::{
+    Capabilities, Control, Greet, Greeted, HandshakeError, Header, Hello, MAX_PARTICIPANTS, Name, OpenedAt,
+    PROTOCOL_VERSION, PeerEntry, Refusal, Responder, Stream, Welcome,
+};
+
+use crate::config::{ATTEMPTS_KEPT, CONFIRM_WITHIN, EPHEMERALS_MOST, PENDING_MOST};
+use crate::link::Link;
+use crate::peer::Peer;
+use crate::{Event, PeerState, Session};
+
+/// A handshake that we answered, whose other side has yet to show that it is there and not a recording.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) id: u8,
+    pub(crate) instance: u128,
+    pub(crate) name: Name,
+    pub(crate) expires: Duration,
+    pub(crate) link: Link,
+}
+
+/// The ephemeral keys of others' handshakes. Only who has the invite's key adds to them.
+#[derive(Debug, Default)]
+pub(crate) struct Ephemerals(VecDeque<[u8; 32]>);
+
+impl Ephemerals {
+    /// Whether `key` is new; it is not from then on.
+    ///
+    /// A key that fell out of the memory counts as new again. Its handshake would be answered, and lead to nothing:
+    /// the answer needs a secret that only its first sender had.
+    fn insert(&mut self, key: [u8; 32]) -> bool {
+        if self.0.contains(&key) {
+            return false;
+        }
+        if self.0.len() == EPHEMERALS_MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(key);
+        true
+    }
+}
+
+impl Session {
+    pub(crate) fn handle_init(&mut self, now: Duration, from: SocketAddr, header: &Header, init: &[u8]) {
+        // Before we are in there is nobody to let in.
+        let Some(me) = self.me else { return };
+        let Ok(received) = Responder::receive(self.config.key.as_ref(), header, init) else {
+            self.stats.unauthenticated += 1;
+            return;
+        };
+        if !self.ephemerals.insert(received.ephemeral) {
+            self.stats.replayed += 1;
+            return;
+        }
+        match received.message {
+            Ok(Control::Hello(hello)) if self.is_host() => match self.judge(&hello) {
+                Ok(id) => {
+                    let welcome = Control::Welcome(self.welcome(id, &hello, from));
+                    self.answer(now, from, received.responder, &welcome, id, hello.instance, hello.name);
+                }
+                Err(refusal) => self.answer_refusal(from, received.responder, refusal),
+            },
+            Err(HandshakeError::NotUnderstood { version: Some(version) })
+                if self.is_host() && version != PROTOCOL_VERSION =>
+            {
+                let refusal = Refusal::Version { host: PROTOCOL_VERSION };
+                self.answer_refusal(from, received.responder, refusal);
+            }
+            Ok(Control::Greet(greet)) if !self.is_host() && self.is_introduced(&greet) => {
+                let greeted = Control::Greeted(Greeted { participant: me, instance: self.config.instance });
+                let id = greet.participant;
+                let name = self.peer_mut(id).map_or_else(|| Name::clean(""), |peer| peer.name.clone());
+                self.answer(now, from, received.responder, &greeted, id, greet.instance, name);
+            }
+            _ => self.stats.ignored += 1,
+        }
+    }
+
+    /// The number under which a guest comes in.
+    fn judge(&mut self, hello: &Hello) -> Result<u8, Refusal> {
+        if hello.version != PROTOCOL_VERSION {
+            return Err(Refusal::Version { host: PROTOCOL_VERSION });
+        }
+        if !hello.capabilities.contains(Capabilities::OPUS) {
+            return Err(Refusal::Codecs);
+        }
+        if hello.session_id.is_some_and(|id| Some(id) != self.session_id) {
+            return Err(Refusal::OtherSession);
+        }
+        self.place_for(hello.instance).ok_or(Refusal::Full { capacity: self.config.capacity })
+    }
+
+    /// The number of one that is known, or was answered before; else a free one; else that of who left longest ago.
+    fn place_for(&mut self, instance: u128) -> Option<u8> {
+        if let Some((id, _)) = self.known(instance) {
+            // Its place may have been promised to somebody while it was away.
+            self.pending.retain(|pending| pending.id != id || pending.instance == instance);
+            return Some(id);
+        }
+        if let Some(pending) = self.pending.iter().find(|pending| pending.instance == instance) {
+            return Some(pending.id);
+        }
+        let unpromised =
+            || (1..self.config.capacity).filter(|id| !self.pending.iter().any(|pending| pending.id == *id));
+        let peer = |id: u8| self.peers[usize::from(id)].as_ref();
+        unpromised().find(|id| peer(*id).is_none()).or_else(|| {
+            unpromised()
+                .filter_map(|id| peer(id).filter(|peer| !peer.is_in()).map(|peer| (peer.left_at, id)))
+                .min()
+                .map(|(_, id)| id)
+        })
+    }
+
+    fn known(&self, instance: u128) -> Option<(u8, &Peer)> {
+        (0..)
+            .zip(&self.peers)
+            .filter_map(|(id, peer)| Some((id, peer.as_ref()?)))
+            .find(|(_, peer)| peer.instance == instance)
+    }
+
+    fn welcome(&self, participant: u8, hello: &Hello, from: SocketAddr) -> Welcome {
+        let mut others = self.introductions(participant);
+        Welcome {
+            session_id: self.config.session_id,
+            participant,
+            your_addr: from,
+            host_name: self.name.clone(),
+            capabilities: Capabilities(Capabilities::OURS.0 & hello.capabilities.0),
+            peers: std::array::from_fn(|_| others.next()),
+        }
+    }
+
+    /// The host's introductions of everybody who is in, but for participant `to`.
+    pub(crate) fn introductions(&self, to: u8) -> impl Iterator<Item = PeerEntry> {
+        (0..).zip(&self.peers).filter(move |(id, _)| *id != to).filter_map(|(participant, peer)| {
+            let peer = peer.as_ref().filter(|peer| peer.is_in())?;
+            Some(PeerEntry {
+                participant,
+                instance: peer.instance,
+                name: peer.name.clone(),
+                addr: peer.addr(),
+            })
+        })
+    }
+
+    /// Whether a greeting is from one whom the host introduced, and who is to begin: of two guests, the higher number.
+    fn is_introduced(&self, greet: &Greet) -> bool {
+        Some(greet.session_id) == self.session_id
+            && Some(greet.to) == self.me
+            && greet.participant > greet.to
+            && usize::from(greet.participant) < MAX_PARTICIPANTS
+            && self.peers[usize::from(greet.participant)]
+                .as_ref()
+                .is_some_and(|peer| peer.instance == greet.instance)
+    }
+
+    fn answer_refusal(&mut self, from: SocketAddr, responder: Responder, refusal: Refusal) {
+        if let Some(me) = self.me
+            && let Ok((_, datagram)) = responder.respond(me, &Control::Refused(refusal))
+        {
+            self.transmit(from, datagram);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of what a handshake brought together")]
+    fn answer(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        responder: Responder,
+        message: &Control,
+        id: u8,
+        instance: u128,
+        name: Name,
+    ) {
+        let Some(me) = self.me else { return };
+        let Ok((keys, datagram)) = responder.respond(me, message) else { return };
+        self.transmit(from, datagram);
+        // Several attempts of one guest wait side by side, since it may take the answer to any of its last ones.
+        let of_same = |pending: &Pending| pending.instance == instance;
+        if self.pending.iter().filter(|pending| of_same(pending)).count() >= ATTEMPTS_KEPT
+            && let Some(oldest) = self.pending.iter().position(of_same)
+        {
+            self.pending.remove(oldest);
+        } else if self.pending.len() >= PENDING_MOST {
+            self.pending.remove(0);
+        }
+        let link = Link::new(now, me, id, &keys, from);
+        self.pending.push(Pending { id, instance, name, expires: now + CONFIRM_WITHIN, link });
+    }
+
+    /// Tries a sealed datagram with the keys of handshakes that we answered. Where it opens, its sender is no recording, and
+    /// is in, and what it sent is in `copy`.
+    pub(crate) fn confirm(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        id: u8,
+        datagram: &[u8],
+        copy: &mut [u8],
+    ) -> Option<OpenedAt> {
+        let (at, opened) = self
+            .pending
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, pending)| pending.id == id && pending.expires > now)
+            .find_map(|(at, pending)| {
+                copy.copy_from_slice(datagram);
+                Some((at, pending.link.open(Stream::Control, copy).ok()?))
+            })?;
+        let mut pending = self.pending.remove(at);
+        self.pending.retain(|other| other.instance != pending.instance && other.id != id);
+        pending.link.addr = from;
+        pending.link.last_heard = now;
+        self.connect(now, id, pending.instance, &pending.name, pending.link);
+        if self.is_host() {
+            self.introduce_newcomer(now, id);
+        }
+        Some(opened)
+    }
+
+    fn introduce_newcomer(&mut self, now: Duration, id: u8) {
+        let Some(peer) = self.peers[usize::from(id)].as_ref() else { return };
+        let entry = Control::PeerJoined(PeerEntry {
+            participant: id,
+            instance: peer.instance,
+            name: peer.name.clone(),
+            addr: peer.addr(),
+        });
+        for other in (1..MAX_PARTICIPANTS as u8).filter(|other| *other != id) {
+            if self.peer_mut(other).is_some_and(|peer| peer.is_in()) {
+                self.send(now, other, &entry);
+            }
+        }
+    }
+
+    /// A link to a peer is up.
+    pub(crate) fn connect(&mut self, now: Duration, id: u8, instance: u128, name: &Name, link: Link) {
+        let slot = &mut self.peers[usize::from(id)];
+        let peer = match slot {
+            Some(peer) if peer.instance == instance => peer,
+            _ => slot.insert(Peer::new(now, instance, name.clone(), link.addr)),
+        };
+        peer.name = name.clone();
+        let event = Event::PeerConnected {
+            id,
+            name: name.clone(),
+            addr: link.addr,
+            rejoined: peer.was_connected,
+            send_key: link.send_key,
+        };
+        peer.state = PeerState::Connected;
+        peer.was_connected = true;
+        peer.link = Some(link);
+        self.greetings[usize::from(id)] = None;
+        self.event(event);
+    }
+}

@@ -1,0 +1,65 @@
+//! What a session is told, and the times that it keeps.
+
+use std::time::Duration;
+
+use hyperzoom_protocol::InviteKey;
+
+/// What a participant brings into a session.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The participant's name; what cannot be shown of it goes.
+    pub name: String,
+    /// The invite's key; none for an open session.
+    pub key: Option<InviteKey>,
+    /// The session's number, drawn at random by the host. A guest's is not used: it learns the host's.
+    pub session_id: u64,
+    /// A number that this process drew at random at its start, the same for all of its life: who comes back with
+    /// it is the same participant.
+    pub instance: u128,
+    /// How many people the host takes, itself included: 2 to 4.
+    pub capacity: u8,
+}
+
+/// How often each participant tells each other that it lives (spec §5.4).
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A peer that was not heard for so long is called silent: a heartbeat was lost, or media stopped.
+pub const SILENT_AFTER: Duration = Duration::from_millis(1500);
+/// A peer that was not heard for so long has left (spec §5.4).
+pub const TIMEOUT: Duration = Duration::from_secs(5);
+/// How many times a goodbye is sent (spec §5.4).
+pub const BYE_COUNT: u8 = 3;
+/// The time between goodbyes (spec §5.4).
+pub const BYE_SPACING: Duration = Duration::from_millis(50);
+/// A host that did not answer for so long is unreachable.
+pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(10);
+/// A peer is asked for a keyframe no more often than this, and followed no more often: a keyframe costs as much as a second of
+/// other frames.
+pub const KEYFRAME_REQUEST_SPACING: Duration = Duration::from_millis(250);
+
+/// The wait before the second attempt of a handshake; it doubles up to [`RETRY_MOST`].
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// The longest wait between two attempts of a handshake.
+pub(crate) const RETRY_MOST: Duration = Duration::from_secs(1);
+/// So many unanswered attempts of a handshake are kept, since an answer may take longer than the wait between two.
+pub(crate) const ATTEMPTS_KEPT: usize = 4;
+/// How long an answered handshake waits for the first sealed datagram.
+pub(crate) const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+/// So many answered handshakes may wait: all attempts kept by three newcomers, and some.
+pub(crate) const PENDING_MOST: usize = 16;
+/// So many ephemeral keys of others' handshakes are remembered (32 bytes each).
+pub(crate) const EPHEMERALS_MOST: usize = 1024;
+/// Time exchanges at the start (spec §5.4), and the time between two of them.
+pub(crate) const CLOCK_BURST: u8 = 8;
+pub(crate) const CLOCK_BURST_SPACING: Duration = Duration::from_millis(20);
+/// After so long the clock is called ready with fewer exchanges than a whole burst.
+pub(crate) const CLOCK_PATIENCE: Duration = Duration::from_millis(500);
+/// How often time exchanges go on after the start.
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(1);
+/// A peer moves no more often than this, so that one with two ways out does not flap with every datagram.
+pub(crate) const MOVE_SPACING: Duration = Duration::from_millis(250);
+/// How often one who was given up is told so while it still sends.
+pub(crate) const GONE_SPACING: Duration = Duration::from_millis(250);
+/// An introduction that the host has not repeated for so long no longer holds.
+pub(crate) const INTRODUCTION_HOLDS: Duration = Duration::from_secs(5);
+/// No answers are queued beyond so many datagrams: a peer that asks faster than they leave gets fewer.
+pub(crate) const TRANSMIT_MOST: usize = 64;

@@ -1,0 +1,97 @@
+//! Sealed messages from peers.
+
+use std::time::Duration;
+
+use hyperzoom_protocol::{Control, Nack};
+use hyperzoom_timing::Exchange;
+
+use crate::peer::Peer;
+use crate::session::HOST;
+use crate::{Event, LeaveReason, PeerState, Session};
+
+impl Session {
+    pub(crate) fn handle_message(&mut self, now: Duration, from: u8, message: Control) {
+        match message {
+            Control::Heartbeat => {}
+            Control::PeerJoined(entry) if from == HOST => self.introduce(now, &entry),
+            Control::TimePing { token } => {
+                if self.may_answer() {
+                    // It leaves as soon as its driver polls, right after this.
+                    let now_ns = self.clock.now.session_ns(now);
+                    let pong = Control::TimePong { token, received_ns: now_ns, sent_ns: now_ns };
+                    self.send(now, from, &pong);
+                }
+            }
+            Control::TimePong { token, received_ns, sent_ns } => {
+                self.handle_pong(now, from, token, received_ns, sent_ns);
+            }
+            Control::Nack(Nack::Keyframe) => {
+                let link = self.peer_mut(from).and_then(Peer::live_mut);
+                if link.is_some_and(|link| link.keyframes_heard.pass(now)) {
+                    self.event(Event::KeyframeRequested { by: from });
+                }
+            }
+            Control::Bye => self.part(now, from, LeaveReason::Bye),
+            Control::Gone => self.lose(now, from),
+            Control::Hello(_)
+            | Control::Welcome(_)
+            | Control::Refused(_)
+            | Control::Greet(_)
+            | Control::Greeted(_)
+            | Control::PeerJoined(_) => self.stats.ignored += 1,
+        }
+    }
+
+    fn handle_pong(&mut self, now: Duration, from: u8, token: u32, received_ns: i64, sent_ns: i64) {
+        let is_host = self.is_host();
+        let Some(link) = self.peer_mut(from).and_then(Peer::live_mut) else { return };
+        let Some(asked) = link.pings.answer(token) else {
+            self.stats.ignored += 1;
+            return;
+        };
+        let held = Duration::from_nanos(sent_ns.saturating_sub(received_ns).max(0).unsigned_abs());
+        link.round_trip = Some(now.saturating_sub(asked).saturating_sub(held));
+        let since = link.pings.started;
+        if from == HOST && !is_host {
+            let exchange = Exchange { t0: asked, t1: received_ns, t2: sent_ns, t3: now };
+            if let Some(event) = self.clock.learn(&exchange, since) {
+                self.event(event);
+            }
+        }
+    }
+
+    /// A peer is no longer in the call.
+    pub(crate) fn part(&mut self, now: Duration, id: u8, reason: LeaveReason) {
+        let Some(peer) = self.peer_mut(id) else { return };
+        let was_in = peer.is_in();
+        // A goodbye after a timeout settles that it does not come back.
+        if was_in || reason == LeaveReason::Bye {
+            peer.state = PeerState::Left(reason);
+            peer.left_at = now;
+        }
+        if reason == LeaveReason::Bye {
+            self.greetings[usize::from(id)] = None;
+        }
+        if was_in {
+            self.event(Event::PeerLeft { id, reason });
+        }
+    }
+
+    /// A peer is out of reach: it is given up, and sought anew.
+    pub(crate) fn lose(&mut self, now: Duration, id: u8) {
+        let Some(addr) = self.peer_mut(id).filter(|peer| peer.is_in()).map(|peer| peer.addr()) else {
+            return;
+        };
+        self.part(now, id, LeaveReason::TimedOut);
+        if self.is_host() {
+            // Guests find their way back by themselves.
+        } else if id == HOST {
+            self.greet(now, HOST, addr);
+        } else {
+            if let Some(peer) = self.peer_mut(id) {
+                peer.introduced_addr = addr;
+            }
+            self.approach(now, id);
+        }
+    }
+}

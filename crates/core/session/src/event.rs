@@ -1,0 +1,103 @@
+//! What a session hands out.
+
+use std::net::SocketAddr;
+
+use hyperzoom_protocol::{Header, Name, Refusal, SecretKey};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// This participant is in the session: at once on the host, after WELCOME on a guest. Comes again should the host give a
+    /// guest that comes back another number; all peers have left before that.
+    Joined {
+        /// This participant's number.
+        me: u8,
+        /// The session's.
+        session_id: u64,
+    },
+    /// A link to a peer is up, for the first time or anew. Media to it is sealed with `send_key`, by sealers that begin at
+    /// 0; those of an earlier `PeerConnected` of the same `id` end here, even if no [`PeerLeft`](Self::PeerLeft) came between.
+    PeerConnected {
+        /// The peer's number.
+        id: u8,
+        /// Its name.
+        name: Name,
+        /// Where it is.
+        addr: SocketAddr,
+        /// Whether it is the same participant as one that was connected before: its streams begin anew, its place on the
+        /// timeline is the old one.
+        rejoined: bool,
+        /// Seals what goes to it.
+        send_key: SecretKey,
+    },
+    /// A peer's datagrams come from another address; media goes there from now on.
+    PeerMoved {
+        /// The peer's number.
+        id: u8,
+        /// Where it is now.
+        addr: SocketAddr,
+    },
+    /// Nothing came from a peer for [`SILENT_AFTER`](crate::SILENT_AFTER).
+    PeerSilent {
+        /// The peer's number.
+        id: u8,
+    },
+    /// A silent peer is heard again; keys and streams are as they were.
+    PeerBack {
+        /// The peer's number.
+        id: u8,
+    },
+    /// A peer is no longer in the call. Its sealers end here: it needs new keys to come back.
+    PeerLeft {
+        /// The peer's number.
+        id: u8,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// [`Session::clock`](crate::Session::clock) is the session's time now.
+    ClockReady,
+    /// [`Session::clock`](crate::Session::clock) has been refined.
+    ClockUpdated,
+    /// A peer lost its picture: send it a keyframe.
+    KeyframeRequested {
+        /// The peer's number.
+        by: u8,
+    },
+    /// The host does not let us in. Where we never were in, this is the last event.
+    Refused(Refusal),
+    /// The host did not answer for [`UNREACHABLE_AFTER`](crate::UNREACHABLE_AFTER). The last event.
+    Unreachable,
+    /// We have left. The last event.
+    Ended,
+}
+
+/// Why a peer is no longer in the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaveReason {
+    /// It said goodbye.
+    Bye,
+    /// It was not heard for [`TIMEOUT`](crate::TIMEOUT).
+    TimedOut,
+}
+
+/// A datagram to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to.
+    pub to: SocketAddr,
+    /// Its bytes.
+    pub datagram: Vec<u8>,
+}
+
+/// An opened audio or video datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Media<'a> {
+    /// Who sent it.
+    pub peer: u8,
+    /// Its header.
+    pub header: Header,
+    /// Its extended sequence number within its stream.
+    pub sequence: u64,
+    /// What was sealed in it; never empty.
+    pub payload: &'a [u8],
+}

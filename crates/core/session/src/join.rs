@@ -1,0 +1,206 @@
+//! Getting in: the asking side of handshakes.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyperzoom_protocol::{
+    Capabilities, Control, Greet, Header, Hello, Initiator, MAX_PARTICIPANTS, PROTOCOL_VERSION, PairKeys,
+    PeerEntry, UNASSIGNED, Welcome, probe,
+};
+
+use crate::config::{ATTEMPTS_KEPT, INTRODUCTION_HOLDS, RETRY_FIRST, RETRY_MOST};
+use crate::link::Link;
+use crate::peer::Peer;
+use crate::session::{HOST, Phase};
+use crate::{Event, LeaveReason, PeerState, Session};
+
+/// A handshake of ours with one peer, tried until it is answered.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    pub(crate) addr: SocketAddr,
+    pub(crate) next_at: Duration,
+    wait: Duration,
+    next_sequence: u16,
+    /// The last attempts, each with an ephemeral key of its own: whichever is answered first counts.
+    attempts: VecDeque<Initiator>,
+}
+
+impl Session {
+    /// Begins a handshake with a peer, unless one is under way.
+    pub(crate) fn greet(&mut self, now: Duration, id: u8, addr: SocketAddr) {
+        let slot = &mut self.greetings[usize::from(id)];
+        if let Some(greeting) = slot {
+            greeting.addr = addr;
+            return;
+        }
+        *slot = Some(Greeting {
+            addr,
+            next_at: now,
+            wait: RETRY_FIRST,
+            next_sequence: 0,
+            attempts: VecDeque::with_capacity(ATTEMPTS_KEPT),
+        });
+        self.retry(now, id);
+    }
+
+    /// Sends the next attempt of a handshake whose time has come.
+    pub(crate) fn retry(&mut self, now: Duration, id: u8) {
+        if id != HOST && self.introduction_is_stale(now, id) {
+            self.greetings[usize::from(id)] = None;
+            return;
+        }
+        let message = self.greeting_message(id);
+        let sender = self.me.unwrap_or(UNASSIGNED);
+        let Some(greeting) = &mut self.greetings[usize::from(id)] else { return };
+        greeting.next_at = now + greeting.wait;
+        greeting.wait = (greeting.wait * 2).min(RETRY_MOST);
+        let sequence = greeting.next_sequence;
+        greeting.next_sequence = sequence.wrapping_add(1);
+        // Without randomness there is no safe attempt; there may be some by the next one.
+        if let Ok((initiator, datagram)) =
+            Initiator::start(self.config.key.as_ref(), sender, sequence, &message)
+        {
+            if greeting.attempts.len() == ATTEMPTS_KEPT {
+                greeting.attempts.pop_front();
+            }
+            greeting.attempts.push_back(initiator);
+            let to = greeting.addr;
+            self.transmit(to, datagram);
+        }
+    }
+
+    fn greeting_message(&self, to: u8) -> Control {
+        match (self.me, self.session_id) {
+            (Some(me), Some(session_id)) if to != HOST => {
+                Control::Greet(Greet { session_id, participant: me, instance: self.config.instance, to })
+            }
+            _ => Control::Hello(Hello {
+                version: PROTOCOL_VERSION,
+                instance: self.config.instance,
+                name: self.name.clone(),
+                capabilities: Capabilities::OURS,
+                session_id: self.session_id,
+            }),
+        }
+    }
+
+    /// Whether the host is there and no longer speaks of a peer.
+    fn introduction_is_stale(&self, now: Duration, id: u8) -> bool {
+        let host_is_here = self.peers[usize::from(HOST)].as_ref().is_some_and(Peer::is_in);
+        let peer = self.peers[usize::from(id)].as_ref();
+        peer.is_none_or(|peer| host_is_here && now.saturating_sub(peer.introduced_at) > INTRODUCTION_HOLDS)
+    }
+
+    pub(crate) fn handle_response(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        header: &Header,
+        response: &[u8],
+    ) {
+        // The header is not authentic; it only tells which attempt is worth trying.
+        let id = header.participant;
+        let attempt = self.greetings.get_mut(usize::from(id)).and_then(Option::as_mut).and_then(|greeting| {
+            greeting.attempts.iter_mut().find(|attempt| attempt.sequence() == header.sequence)
+        });
+        let Some((keys, message)) = attempt.and_then(|attempt| attempt.finish(response).ok()) else {
+            self.stats.unauthenticated += 1;
+            return;
+        };
+        match message {
+            Control::Welcome(welcome) if id == HOST => self.enter(now, from, &keys, &welcome),
+            Control::Refused(refusal) if id == HOST => {
+                self.greetings[usize::from(HOST)] = None;
+                self.refuse(refusal);
+            }
+            Control::Greeted(greeted) if id != HOST && greeted.participant == id => {
+                let name = self.peer_mut(id).filter(|peer| peer.instance == greeted.instance);
+                if let (Some(name), Some(me)) = (name.map(|peer| peer.name.clone()), self.me) {
+                    let link = Link::new(now, me, id, &keys, from);
+                    self.connect(now, id, greeted.instance, &name, link);
+                    self.service_link(now, id);
+                }
+            }
+            _ => self.stats.ignored += 1,
+        }
+    }
+
+    /// The host has let us in, or in again.
+    fn enter(&mut self, now: Duration, from: SocketAddr, keys: &PairKeys, welcome: &Welcome) {
+        let me = welcome.participant;
+        let fits = (1..MAX_PARTICIPANTS as u8).contains(&me)
+            && self.session_id.is_none_or(|session_id| session_id == welcome.session_id);
+        if !fits {
+            self.stats.ignored += 1;
+            return;
+        }
+        if self.me != Some(me) {
+            // Links are bound to our number: under another one they begin anew.
+            for id in 0..MAX_PARTICIPANTS as u8 {
+                self.part(now, id, LeaveReason::TimedOut);
+            }
+            self.greetings = Default::default();
+            self.pending.clear();
+            self.peers[usize::from(me)] = None;
+            self.me = Some(me);
+            self.session_id = Some(welcome.session_id);
+            self.event(Event::Joined { me, session_id: welcome.session_id });
+        }
+        self.phase = Phase::In;
+        let link = Link::new(now, me, HOST, keys, from);
+        // The host has no instance that we know; its session is what it is known by.
+        self.connect(now, HOST, welcome.session_id.into(), &welcome.host_name, link);
+        // The first sealed datagram is what lets the host believe in us.
+        self.service_link(now, HOST);
+        for entry in welcome.peers.iter().flatten() {
+            self.introduce(now, entry);
+        }
+    }
+
+    /// The host speaks of another guest.
+    pub(crate) fn introduce(&mut self, now: Duration, entry: &PeerEntry) {
+        let id = entry.participant;
+        let ip = entry.addr.ip();
+        let usable = (1..MAX_PARTICIPANTS as u8).contains(&id)
+            && self.me.is_some_and(|me| me != id)
+            && entry.addr.port() != 0
+            && !ip.is_unspecified()
+            && !ip.is_multicast();
+        if !usable {
+            self.stats.ignored += 1;
+            return;
+        }
+        if self.peer_mut(id).is_some_and(|peer| peer.instance != entry.instance) {
+            self.part(now, id, LeaveReason::TimedOut);
+            self.peers[usize::from(id)] = None;
+            self.greetings[usize::from(id)] = None;
+        }
+        let peer = self.peers[usize::from(id)]
+            .get_or_insert_with(|| Peer::new(now, entry.instance, entry.name.clone(), entry.addr));
+        peer.introduced_at = now;
+        peer.introduced_addr = entry.addr;
+        if peer.is_in() {
+            return;
+        }
+        if let PeerState::Left(LeaveReason::Bye) = peer.state {
+            // The host may not have heard the goodbye yet; a returning peer is introduced on and on.
+            if now.saturating_sub(peer.left_at) < INTRODUCTION_HOLDS {
+                return;
+            }
+        }
+        self.approach(now, id);
+    }
+
+    /// Seeks a link to a guest that the host introduced: by greeting it if our number is the higher one, else by probes that open
+    /// our router for its greeting.
+    pub(crate) fn approach(&mut self, now: Duration, id: u8) {
+        let (Some(me), Some(peer)) = (self.me, self.peers[usize::from(id)].as_ref()) else { return };
+        let addr = peer.introduced_addr;
+        if me > id {
+            self.greet(now, id, addr);
+        } else {
+            self.transmit(addr, probe(me));
+        }
+    }
+}

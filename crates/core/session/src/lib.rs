@@ -1,0 +1,43 @@
+//! Keeps the membership of a call: who is in it, where they are, under which keys, and what time it is.
+//!
+//! A [`Session`] is the machine of one participant, host or guest. It owns no socket and no clock. Its driver
+//! - gives it each datagram with the moment of its arrival ([`Session::handle_datagram`], which hands audio and video
+//!   back opened, in place, and consumes everything else),
+//! - calls [`Session::handle_timeout`] when [`Session::poll_timeout`] says so,
+//! - and after either sends what [`Session::poll_transmit`] has and reacts to [`Session::poll_event`].
+//!
+//! Audio and video are sealed by the threads that make them, with [`StreamSealer`](hyperzoom_protocol::StreamSealer)s
+//! built from [`Event::PeerConnected`]; the session itself seals control messages only.
+//!
+//! # How a call comes about
+//! A guest says HELLO to the host, in the first message of a Noise handshake, again and again until WELCOME comes. The
+//! host tells every member of every other, each second anew; of two guests the one with the higher number greets the
+//! other in a handshake of their own, while the other sends probes, so that both their routers open.
+//!
+//! # Whom it believes
+//! Without the invite's key nothing that is sent gets an answer or leaves a trace but a count in [`Stats`]. The
+//! first message of a handshake can be recorded and played again, so it is answered once for each ephemeral key, and the one who
+//! answered takes the other in only when a datagram sealed with the new keys arrives, which a recording cannot produce.
+//! Everybody who has the key is trusted not to pose as another participant.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod admit;
+mod clock;
+mod config;
+mod control;
+mod event;
+mod join;
+mod link;
+mod peer;
+mod session;
+mod timers;
+
+pub use config::{
+    BYE_COUNT, BYE_SPACING, Config, HEARTBEAT, KEYFRAME_REQUEST_SPACING, SILENT_AFTER, TIMEOUT,
+    UNREACHABLE_AFTER,
+};
+pub use event::{Event, LeaveReason, Media, Transmit};
+pub use link::PeerStats;
+pub use peer::{PeerInfo, PeerState};
+pub use session::{Session, Stats};

@@ -1,0 +1,161 @@
+//! The sealed way to one peer.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyperzoom_protocol::{
+    Control, MAX_CONTROL, MAX_DATAGRAM, OpenError, OpenedAt, PacketType, PairKeys, SecretKey, Stream,
+    StreamOpener, StreamSealer,
+};
+
+use crate::config::{
+    CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
+    PING_EVERY,
+};
+
+/// What came from a peer over its present link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PeerStats {
+    /// Audio datagrams.
+    pub audio: u64,
+    /// Video datagrams.
+    pub video: u64,
+    /// Control datagrams.
+    pub control: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Datagrams that were not authentic, came twice or came too late to tell.
+    pub dropped: u64,
+}
+
+/// Keys, counters and timers of one handshake's outcome. Coming back after a timeout makes a new one.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) addr: SocketAddr,
+    pub(crate) send_key: SecretKey,
+    pub(crate) last_heard: Duration,
+    pub(crate) next_heartbeat: Duration,
+    pub(crate) pings: Pings,
+    pub(crate) round_trip: Option<Duration>,
+    pub(crate) stats: PeerStats,
+    pub(crate) moves: Limiter,
+    pub(crate) goners: Limiter,
+    pub(crate) keyframes_asked: Limiter,
+    pub(crate) keyframes_heard: Limiter,
+    sealer: StreamSealer,
+    control: StreamOpener,
+    audio: StreamOpener,
+    video: StreamOpener,
+}
+
+impl Link {
+    pub(crate) fn new(now: Duration, me: u8, peer: u8, keys: &PairKeys, addr: SocketAddr) -> Self {
+        Self {
+            addr,
+            send_key: keys.send,
+            last_heard: now,
+            // Between two time questions, so that one burst of loss does not take both.
+            next_heartbeat: now + HEARTBEAT / 2,
+            pings: Pings::new(now),
+            round_trip: None,
+            stats: PeerStats::default(),
+            moves: Limiter::new(MOVE_SPACING),
+            goners: Limiter::new(GONE_SPACING),
+            keyframes_asked: Limiter::new(KEYFRAME_REQUEST_SPACING),
+            keyframes_heard: Limiter::new(KEYFRAME_REQUEST_SPACING),
+            sealer: StreamSealer::new(keys.send, Stream::Control, me),
+            control: StreamOpener::new(keys.receive, Stream::Control, peer),
+            audio: StreamOpener::new(keys.receive, Stream::Audio, peer),
+            video: StreamOpener::new(keys.receive, Stream::Video, peer),
+        }
+    }
+
+    pub(crate) fn open(&mut self, stream: Stream, datagram: &mut [u8]) -> Result<OpenedAt, OpenError> {
+        let opener = match stream {
+            Stream::Control => &mut self.control,
+            Stream::Audio => &mut self.audio,
+            Stream::Video => &mut self.video,
+        };
+        let opened = opener.open_at(datagram);
+        if opened.is_ok() {
+            let count = match stream {
+                Stream::Control => &mut self.stats.control,
+                Stream::Audio => &mut self.stats.audio,
+                Stream::Video => &mut self.stats.video,
+            };
+            *count += 1;
+            self.stats.bytes += datagram.len() as u64;
+        } else {
+            self.stats.dropped += 1;
+        }
+        opened
+    }
+
+    pub(crate) fn seal(&mut self, timestamp_ms: u32, message: &Control) -> Vec<u8> {
+        let kind = if *message == Control::Bye { PacketType::Bye } else { PacketType::Control };
+        let mut buffer = [0; MAX_CONTROL];
+        let payload = message.encode(&mut buffer);
+        let mut datagram = vec![0; MAX_DATAGRAM];
+        let len = self.sealer.seal(kind, timestamp_ms, 0, 0, payload, &mut datagram);
+        datagram.truncate(len);
+        datagram
+    }
+}
+
+/// Lets something happen once in a while.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limiter {
+    spacing: Duration,
+    last: Option<Duration>,
+}
+
+impl Limiter {
+    fn new(spacing: Duration) -> Self {
+        Self { spacing, last: None }
+    }
+
+    pub(crate) fn pass(&mut self, now: Duration) -> bool {
+        let pass = self.last.is_none_or(|last| now.saturating_sub(last) >= self.spacing);
+        if pass {
+            self.last = Some(now);
+        }
+        pass
+    }
+}
+
+/// Questions about the time that wait for their answers.
+#[derive(Debug)]
+pub(crate) struct Pings {
+    pub(crate) started: Duration,
+    pub(crate) next_at: Duration,
+    burst_left: u8,
+    next_token: u32,
+    /// When the last questions were asked, by their token modulo the length.
+    asked: [Option<(u32, Duration)>; 16],
+}
+
+impl Pings {
+    fn new(now: Duration) -> Self {
+        Self { started: now, next_at: now, burst_left: CLOCK_BURST - 1, next_token: 0, asked: [None; 16] }
+    }
+
+    /// The token of a new question, asked now. `burst`: whether the first ones follow one another closely.
+    pub(crate) fn ask(&mut self, now: Duration, burst: bool) -> u32 {
+        let token = self.next_token;
+        self.next_token = token.wrapping_add(1);
+        self.asked[token as usize % self.asked.len()] = Some((token, now));
+        self.next_at = now
+            + if burst && self.burst_left > 0 {
+                self.burst_left -= 1;
+                CLOCK_BURST_SPACING
+            } else {
+                PING_EVERY
+            };
+        token
+    }
+
+    /// When the question of `token` was asked; once.
+    pub(crate) fn answer(&mut self, token: u32) -> Option<Duration> {
+        self.asked[token as usize % self.asked.len()].take_if(|(asked, _)| *asked == token).map(|(_, at)| at)
+    }
+}

@@ -1,0 +1,107 @@
+//! One other participant.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyperzoom_protocol::Name;
+
+use crate::link::Link;
+use crate::{LeaveReason, PeerStats, SILENT_AFTER, TIMEOUT};
+
+/// How a peer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerState {
+    /// The host has introduced it; the link to it is not up yet.
+    Connecting,
+    /// It is heard.
+    Connected,
+    /// It has not been heard for [`SILENT_AFTER`].
+    Silent,
+    /// It is no longer in the call.
+    Left(LeaveReason),
+}
+
+/// A peer as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerInfo<'a> {
+    /// Its number.
+    pub id: u8,
+    /// Its name.
+    pub name: &'a Name,
+    /// Where it is, or was last.
+    pub addr: SocketAddr,
+    /// How it stands.
+    pub state: PeerState,
+    /// The last measured round trip to it.
+    pub round_trip: Option<Duration>,
+    /// What came from it over its present link.
+    pub stats: PeerStats,
+}
+
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) instance: u128,
+    pub(crate) name: Name,
+    /// Where the host says it is; a link knows better.
+    pub(crate) introduced_addr: SocketAddr,
+    pub(crate) introduced_at: Duration,
+    pub(crate) state: PeerState,
+    pub(crate) left_at: Duration,
+    pub(crate) was_connected: bool,
+    /// Kept while it has left, to tell it so: it may still be sending.
+    pub(crate) link: Option<Link>,
+}
+
+impl Peer {
+    pub(crate) fn new(now: Duration, instance: u128, name: Name, addr: SocketAddr) -> Self {
+        Self {
+            instance,
+            name,
+            introduced_addr: addr,
+            introduced_at: now,
+            state: PeerState::Connecting,
+            left_at: now,
+            was_connected: false,
+            link: None,
+        }
+    }
+
+    pub(crate) fn is_in(&self) -> bool {
+        matches!(self.state, PeerState::Connected | PeerState::Silent)
+    }
+
+    /// Its link, while it is in the call.
+    pub(crate) fn live(&self) -> Option<&Link> {
+        self.link.as_ref().filter(|_| self.is_in())
+    }
+
+    pub(crate) fn live_mut(&mut self) -> Option<&mut Link> {
+        let is_in = self.is_in();
+        self.link.as_mut().filter(|_| is_in)
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.link.as_ref().map_or(self.introduced_addr, |link| link.addr)
+    }
+
+    /// When its silence must be looked at next.
+    pub(crate) fn silence_due(&self) -> Option<Duration> {
+        let link = self.link.as_ref()?;
+        match self.state {
+            PeerState::Connected => Some(link.last_heard + SILENT_AFTER),
+            PeerState::Silent => Some(link.last_heard + TIMEOUT),
+            PeerState::Connecting | PeerState::Left(_) => None,
+        }
+    }
+
+    pub(crate) fn info(&self, id: u8) -> PeerInfo<'_> {
+        PeerInfo {
+            id,
+            name: &self.name,
+            addr: self.addr(),
+            state: self.state,
+            round_trip: self.link.as_ref().and_then(|link| link.round_trip),
+            stats: self.link.as_ref().map(|link| link.stats).unwrap_or_default(),
+        }
+    }
+}

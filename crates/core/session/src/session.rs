@@ -1,0 +1,348 @@
+//! The machine: what it holds, and its way in and out.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyperzoom_protocol::{
+    Control, Envelope, Header, MAX_DATAGRAM, MAX_PARTICIPANTS, Name, OpenError, PacketType, Refusal, Stream,
+};
+use hyperzoom_timing::SessionClock;
+
+use crate::admit::{Ephemerals, Pending};
+use crate::clock::Clock;
+use crate::config::{PENDING_MOST, TRANSMIT_MOST};
+use crate::join::Greeting;
+use crate::peer::Peer;
+use crate::{BYE_COUNT, Config, Event, LeaveReason, Media, PeerInfo, PeerState, Transmit};
+
+/// The host's number.
+pub(crate) const HOST: u8 = 0;
+
+/// Datagrams that were not taken, by reason. All that a stranger can make grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Not of our format.
+    pub malformed: u64,
+    /// Not made with our key, or not by one who is in the call.
+    pub unauthenticated: u64,
+    /// Seen before, or too old to tell.
+    pub replayed: u64,
+    /// Authentic, but making no sense here.
+    pub ignored: u64,
+}
+
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// A guest on its way in, since then.
+    Joining(Duration),
+    In,
+    /// So many goodbyes are left to say, the next one then.
+    Leaving(u8, Duration),
+    Ended,
+}
+
+/// One participant's side of a call. See the [crate's page](crate) for how to drive it.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) config: Config,
+    pub(crate) name: Name,
+    pub(crate) phase: Phase,
+    pub(crate) me: Option<u8>,
+    pub(crate) session_id: Option<u64>,
+    pub(crate) clock: Clock,
+    /// The others by their number.
+    pub(crate) peers: [Option<Peer>; MAX_PARTICIPANTS],
+    /// Our own handshakes by whom they are for.
+    pub(crate) greetings: [Option<Greeting>; MAX_PARTICIPANTS],
+    /// Others' handshakes that we answered.
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) ephemerals: Ephemerals,
+    pub(crate) stats: Stats,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+}
+
+impl Session {
+    /// A session that begins now, with us as its host.
+    #[must_use]
+    pub fn host(mut config: Config, now: Duration) -> Self {
+        config.capacity = config.capacity.clamp(2, MAX_PARTICIPANTS as u8);
+        let session_id = config.session_id;
+        let mut session = Self::new(config, Phase::In, Clock::host(now));
+        session.me = Some(HOST);
+        session.session_id = Some(session_id);
+        session.event(Event::Joined { me: HOST, session_id });
+        session.event(Event::ClockReady);
+        session
+    }
+
+    /// A guest that asks the host at `host` to be let in.
+    #[must_use]
+    pub fn guest(config: Config, host: SocketAddr, now: Duration) -> Self {
+        let mut session = Self::new(config, Phase::Joining(now), Clock::guest());
+        session.greet(now, HOST, host);
+        session
+    }
+
+    fn new(config: Config, phase: Phase, clock: Clock) -> Self {
+        Self {
+            name: Name::clean(&config.name),
+            config,
+            phase,
+            me: None,
+            session_id: None,
+            clock,
+            peers: Default::default(),
+            greetings: Default::default(),
+            pending: Vec::with_capacity(PENDING_MOST),
+            ephemerals: Ephemerals::default(),
+            stats: Stats::default(),
+            transmits: VecDeque::with_capacity(TRANSMIT_MOST),
+            events: VecDeque::with_capacity(TRANSMIT_MOST),
+        }
+    }
+
+    /// Takes a datagram that arrived `now` from `from`. Audio and video come back, opened in place; everything else is
+    /// consumed. Audio and video make it allocate nothing.
+    pub fn handle_datagram<'a>(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        datagram: &'a mut [u8],
+    ) -> Option<Media<'a>> {
+        if matches!(self.phase, Phase::Leaving(..) | Phase::Ended) {
+            return None;
+        }
+        let (header, payload) = match Header::parse(datagram) {
+            Ok(parsed) if datagram.len() <= MAX_DATAGRAM => parsed,
+            _ => {
+                self.stats.malformed += 1;
+                return None;
+            }
+        };
+        let stream = Stream::of(header.kind);
+        if stream != Stream::Control {
+            return self.handle_media(now, from, stream, header, datagram);
+        }
+        match Envelope::of(payload) {
+            Some(Envelope::Sealed) => self.handle_control(now, from, header.participant, datagram),
+            Some(Envelope::Init(init)) if header.kind == PacketType::Control => {
+                self.handle_init(now, from, &header, init);
+            }
+            Some(Envelope::Response(response)) if header.kind == PacketType::Control => {
+                self.handle_response(now, from, &header, response);
+            }
+            Some(Envelope::Probe) => {}
+            _ => self.stats.malformed += 1,
+        }
+        None
+    }
+
+    fn handle_media<'a>(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        stream: Stream,
+        header: Header,
+        datagram: &'a mut [u8],
+    ) -> Option<Media<'a>> {
+        let id = header.participant;
+        let Some(link) = self.peer_mut(id).and_then(|peer| peer.link.as_mut()) else {
+            self.stats.unauthenticated += 1;
+            return None;
+        };
+        match link.open(stream, datagram) {
+            Ok(opened) => {
+                let heard = self.heard(now, from, id, opened.newest);
+                let payload = &datagram[opened.payload];
+                // An empty one only keeps the count of a stream that is silent.
+                (heard && !payload.is_empty()).then_some(Media {
+                    peer: id,
+                    header,
+                    sequence: opened.sequence,
+                    payload,
+                })
+            }
+            Err(error) => {
+                self.refused(error);
+                None
+            }
+        }
+    }
+
+    fn handle_control(&mut self, now: Duration, from: SocketAddr, id: u8, datagram: &[u8]) {
+        // Opening with a wrong key destroys what it was tried on, so each key has a copy.
+        let mut copy = [0; MAX_DATAGRAM];
+        let copy = &mut copy[..datagram.len()];
+        copy.copy_from_slice(datagram);
+        let link = self.peer_mut(id).and_then(|peer| peer.link.as_mut());
+        let opened = link.map_or(Err(OpenError::NotOurs), |link| link.open(Stream::Control, copy));
+        let opened = match opened {
+            Ok(at) => at,
+            // Somebody comes in, or back, under new keys.
+            Err(error) => match self.confirm(now, from, id, datagram, copy) {
+                Some(at) => at,
+                None => return self.refused(error),
+            },
+        };
+        let message = Control::decode(&copy[opened.payload]);
+        let is_bye = matches!(message, Ok(Control::Bye));
+        // A goodbye is no sign of life: neither of one who left, nor of a silent one.
+        if is_bye || self.heard(now, from, id, opened.newest) {
+            match message {
+                Ok(message) => self.handle_message(now, id, message),
+                Err(_) => self.stats.ignored += 1,
+            }
+        }
+    }
+
+    /// Notes a sign of life from a peer. False where it had been given up.
+    fn heard(&mut self, now: Duration, from: SocketAddr, id: u8, newest: bool) -> bool {
+        let Some(peer) = self.peer_mut(id) else { return false };
+        let Some(link) = peer.link.as_mut() else { return false };
+        let event = match peer.state {
+            PeerState::Left(LeaveReason::TimedOut) => {
+                if link.goners.pass(now) {
+                    link.addr = from;
+                    self.send(now, id, &Control::Gone);
+                }
+                return false;
+            }
+            PeerState::Left(LeaveReason::Bye) => return false,
+            PeerState::Silent => {
+                peer.state = PeerState::Connected;
+                Some(Event::PeerBack { id })
+            }
+            PeerState::Connecting | PeerState::Connected => None,
+        };
+        link.last_heard = link.last_heard.max(now);
+        // Only the newest datagram of its stream shows where a peer is: older ones may have been held back, or recorded and
+        // sent again from elsewhere before their original arrived.
+        let moved = link.addr != from && newest && link.moves.pass(now);
+        if moved {
+            link.addr = from;
+        }
+        self.events.extend(event);
+        if moved {
+            self.event(Event::PeerMoved { id, addr: from });
+        }
+        true
+    }
+
+    fn refused(&mut self, error: OpenError) {
+        match error {
+            OpenError::Header(_) => self.stats.malformed += 1,
+            OpenError::NotOurs | OpenError::Forged => self.stats.unauthenticated += 1,
+            OpenError::Repeated | OpenError::Old => self.stats.replayed += 1,
+            OpenError::Padding => self.stats.ignored += 1,
+        }
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Leaves the call: says goodbye to everybody [`BYE_COUNT`] times, [`BYE_SPACING`](crate::BYE_SPACING) apart, and then
+    /// [`Event::Ended`] comes.
+    pub fn leave(&mut self, now: Duration) {
+        if !matches!(self.phase, Phase::Leaving(..) | Phase::Ended) {
+            self.greetings = Default::default();
+            self.pending.clear();
+            self.phase = Phase::Leaving(BYE_COUNT, now);
+            self.handle_timeout(now);
+        }
+    }
+
+    /// Asks a peer for a video keyframe, at most once in [`KEYFRAME_REQUEST_SPACING`](crate::KEYFRAME_REQUEST_SPACING).
+    pub fn request_keyframe(&mut self, now: Duration, peer: u8) {
+        let link = self.peer_mut(peer).and_then(Peer::live_mut);
+        if link.is_some_and(|link| link.keyframes_asked.pass(now)) {
+            self.send(now, peer, &Control::Nack(hyperzoom_protocol::Nack::Keyframe));
+        }
+    }
+
+    /// Our number, once we are in.
+    #[must_use]
+    pub fn me(&self) -> Option<u8> {
+        self.me
+    }
+
+    /// The session's number, once we are in.
+    #[must_use]
+    pub fn session_id(&self) -> Option<u64> {
+        self.session_id
+    }
+
+    /// The session's time, as well as it is known: right once [`Event::ClockReady`] has come, refined from then on.
+    #[must_use]
+    pub fn clock(&self) -> SessionClock {
+        self.clock.now
+    }
+
+    /// Whether [`clock`](Self::clock) is the session's time.
+    #[must_use]
+    pub fn clock_is_ready(&self) -> bool {
+        self.clock.is_ready()
+    }
+
+    /// Everybody else who is or was in the call, by number.
+    pub fn peers(&self) -> impl Iterator<Item = PeerInfo<'_>> {
+        (0..).zip(&self.peers).filter_map(|(id, peer)| Some(peer.as_ref()?.info(id)))
+    }
+
+    /// What was not taken, by reason.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Whether the session is over: its last event has been queued.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+
+    pub(crate) fn is_host(&self) -> bool {
+        self.me == Some(HOST)
+    }
+
+    pub(crate) fn peer_mut(&mut self, id: u8) -> Option<&mut Peer> {
+        self.peers.get_mut(usize::from(id))?.as_mut()
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    pub(crate) fn transmit(&mut self, to: SocketAddr, datagram: Vec<u8>) {
+        self.transmits.push_back(Transmit { to, datagram });
+    }
+
+    /// Whether answers may be queued: a peer that asks faster than datagrams leave gets fewer.
+    pub(crate) fn may_answer(&self) -> bool {
+        self.transmits.len() < TRANSMIT_MOST
+    }
+
+    /// Seals a message for a peer that has a link.
+    pub(crate) fn send(&mut self, now: Duration, id: u8, message: &Control) {
+        let timestamp_ms = self.clock.now.session_ms(now);
+        if let Some(link) = self.peer_mut(id).and_then(|peer| peer.link.as_mut()) {
+            let (to, datagram) = (link.addr, link.seal(timestamp_ms, message));
+            self.transmit(to, datagram);
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        if matches!(self.phase, Phase::Joining(_)) {
+            self.phase = Phase::Ended;
+        }
+        self.event(Event::Refused(refusal));
+    }
+}

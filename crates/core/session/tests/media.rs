@@ -1,0 +1,130 @@
+//! Audio and video pass through; requests for keyframes do not flood anybody.
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
+
+mod common;
+
+use common::{World, addr, ms};
+use hyperzoom_protocol::{MAX_DATAGRAM, PacketType, Stream, StreamSealer};
+use hyperzoom_session::Event;
+
+fn guests_key(world: &World) -> hyperzoom_protocol::SecretKey {
+    let connected = world.parties[1].events.iter().find_map(|(_, event)| match event {
+        Event::PeerConnected { send_key, .. } => Some(*send_key),
+        _ => None,
+    });
+    connected.unwrap()
+}
+
+#[test]
+fn audio_and_video_keep_their_own_numbers() {
+    let mut world = World::pair();
+    let key = guests_key(&world);
+    let mut audio = StreamSealer::new(key, Stream::Audio, 1);
+    let mut video = StreamSealer::new(key, Stream::Video, 1);
+    let mut out = [0; MAX_DATAGRAM];
+    for (kind, fragment, fragments) in [
+        (PacketType::Audio, 0, 0),
+        (PacketType::VideoKeyframe, 0, 2),
+        (PacketType::Audio, 0, 0),
+        (PacketType::VideoKeyframe, 1, 2),
+        (PacketType::VideoDelta, 0, 0),
+    ] {
+        let sealer = if kind == PacketType::Audio { &mut audio } else { &mut video };
+        let expected = sealer.next_sequence();
+        let len = sealer.seal(kind, 77, fragment, fragments, b"media", &mut out);
+        let media = world.parties[0].session.handle_datagram(world.now, addr(1), &mut out[..len]).unwrap();
+        assert_eq!((media.peer, media.sequence, media.payload), (1, expected, &b"media"[..]));
+        assert_eq!(
+            (media.header.kind, media.header.fragment, media.header.timestamp_ms),
+            (kind, fragment, 77)
+        );
+    }
+    let stats = world.parties[0].session.peers().next().unwrap().stats;
+    assert_eq!((stats.audio, stats.video), (2, 3));
+}
+
+#[test]
+fn audio_goes_on_past_the_wrap_of_its_numbers() {
+    let mut world = World::pair();
+    let mut audio = StreamSealer::new(guests_key(&world), Stream::Audio, 1);
+    let mut out = [0; MAX_DATAGRAM];
+    for expected in 0..150_000_u64 {
+        let len = audio.seal(PacketType::Audio, 0, 0, 0, b"x", &mut out);
+        if expected % 20 == 0 {
+            continue;
+        }
+        let media = world.parties[0].session.handle_datagram(world.now, addr(1), &mut out[..len]).unwrap();
+        assert_eq!(media.sequence, expected);
+    }
+}
+
+#[test]
+fn an_empty_payload_counts_and_goes_no_further() {
+    let mut world = World::pair();
+    world.speak(1, b"");
+    world.run(ms(20));
+    assert_eq!(world.parties[0].media, []);
+    world.speak(1, b"x");
+    world.run(ms(20));
+    assert_eq!(world.parties[0].media, [(1, 1, b"x".to_vec())]);
+}
+
+#[test]
+fn a_keyframe_is_asked_for_at_most_four_times_a_second() {
+    let mut world = World::pair();
+    for _ in 0..1000 {
+        let now = world.now;
+        world.parties[0].session.request_keyframe(now, 1);
+        world.run(ms(1));
+    }
+    world.run(ms(50));
+    assert_eq!(world.parties[1].saw(|event| *event == Event::KeyframeRequested { by: 0 }), 4);
+}
+
+#[test]
+fn a_peer_that_asks_for_keyframes_without_end_gets_four_a_second() {
+    let mut world = World::pair();
+    let mut control = StreamSealer::new(guests_key(&world), Stream::Control, 1);
+    // Past all numbers that the guest's own session has used.
+    for _ in 0..500 {
+        control.skip();
+    }
+    let mut buffer = [0; hyperzoom_protocol::MAX_CONTROL];
+    let nack = hyperzoom_protocol::Control::Nack(hyperzoom_protocol::Nack::Keyframe);
+    let payload = nack.encode(&mut buffer);
+    for _ in 0..1000 {
+        let mut out = [0; MAX_DATAGRAM];
+        let len = control.seal(PacketType::Control, 0, 0, 0, payload, &mut out);
+        world.inject(0, addr(1), &out[..len]);
+        world.now += ms(1);
+    }
+    assert_eq!(world.parties[0].saw(|event| *event == Event::KeyframeRequested { by: 1 }), 4);
+}
+
+#[test]
+fn a_peer_that_asks_for_the_time_without_end_fills_no_memory() {
+    let mut world = World::pair();
+    let mut control = StreamSealer::new(guests_key(&world), Stream::Control, 1);
+    for _ in 0..500 {
+        control.skip();
+    }
+    let mut buffer = [0; hyperzoom_protocol::MAX_CONTROL];
+    let payload = hyperzoom_protocol::Control::TimePing { token: 1 }.encode(&mut buffer);
+    for _ in 0..1000 {
+        let mut out = [0; MAX_DATAGRAM];
+        let len = control.seal(PacketType::Control, 0, 0, 0, payload, &mut out);
+        world.inject(0, addr(1), &out[..len]);
+    }
+    let queued = std::iter::from_fn(|| world.parties[0].session.poll_transmit()).count();
+    assert!(queued <= 64, "{queued} answers are queued");
+}
+
+#[test]
+fn a_request_to_nobody_is_harmless() {
+    let mut world = World::pair();
+    let now = world.now;
+    for peer in [0, 2, 3, 4, 255] {
+        world.parties[0].session.request_keyframe(now, peer);
+    }
+    assert_eq!(world.parties[0].session.poll_transmit(), None);
+}

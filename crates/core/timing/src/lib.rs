@@ -1,0 +1,25 @@
+//! Puts every machine of a call on one clock, so that what they record lines up by itself.
+//!
+//! The *session clock* is the host's monotonic clock since the session began, in nanoseconds. The host knows it
+//! exactly ([`SessionClock::host`]); everybody else estimates it from time exchanges ([`ClockEstimator`]), for the
+//! whole session and with its skew, since two crystals that differ by 100 ppm are 360 ms apart after an hour. The
+//! threads that stamp and record media read the latest estimate from a [`SharedClock`], which a real-time thread may
+//! do at any time.
+//!
+//! Masters are written on a grid of [ticks](tick_time_ns) of 1/30 s of session time, and [`Timecode`] names a tick.
+//!
+//! Nothing here asks for the time: a local moment is a [`Duration`](std::time::Duration) since the process's epoch.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod clock;
+mod estimator;
+mod shared;
+mod tick;
+
+pub use clock::SessionClock;
+pub use estimator::{ClockEstimator, Exchange, Rejected};
+pub use shared::SharedClock;
+pub use tick::{
+    SAMPLES_PER_TICK, Timecode, TimecodeError, tick_at_or_after, tick_at_or_before, tick_sample, tick_time_ns,
+};

@@ -1,0 +1,87 @@
+//! What the sound tells on its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
+
+use crate::devices::Direction;
+use crate::stream::StreamShape;
+
+/// Something that happened to the sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudioEvent {
+    /// A device has gone or failed. It is opened again as soon as that is possible; until then it is silent.
+    DeviceLost {
+        /// Which of the two.
+        direction: Direction,
+        /// What the sound host said.
+        reason: String,
+    },
+    /// A lost device is back.
+    DeviceBack {
+        /// Which of the two.
+        direction: Direction,
+        /// What it is now.
+        shape: StreamShape,
+    },
+    /// Something to tell a person once, after which all goes on.
+    Warning(String),
+}
+
+/// The events of an [`AudioEngine`](crate::AudioEngine), oldest first.
+pub struct AudioEvents {
+    ring: HeapCons<AudioEvent>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl AudioEvents {
+    /// The next event, if there is one.
+    pub fn poll(&mut self) -> Option<AudioEvent> {
+        self.ring.try_pop()
+    }
+
+    /// How many events were lost since nobody polled.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) struct EventSender {
+    ring: HeapProd<AudioEvent>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl EventSender {
+    pub(crate) fn send(&mut self, event: AudioEvent) {
+        if self.ring.try_push(event).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Events that may wait. There are a handful in a call.
+const CAPACITY: usize = 64;
+
+pub(crate) fn events() -> (EventSender, AudioEvents) {
+    let (send, receive) = HeapRb::new(CAPACITY).split();
+    let dropped = Arc::new(AtomicU64::new(0));
+    (EventSender { ring: send, dropped: dropped.clone() }, AudioEvents { ring: receive, dropped })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_nobody_polls_are_counted_not_kept() {
+        let (mut send, mut events) = events();
+        for n in 0..CAPACITY + 3 {
+            send.send(AudioEvent::Warning(n.to_string()));
+        }
+        assert_eq!(events.dropped(), 3);
+        assert_eq!(events.poll(), Some(AudioEvent::Warning("0".to_owned())));
+    }
+}

@@ -1,0 +1,288 @@
+//! The live path's thread: one frame of the microphone at a time, encoded, sealed and sent without a hop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use hyperzoom_media::{CaptureMark, MediaKind, MicTap, PacketSink, SAMPLE_RATE};
+use hyperzoom_timing::SharedClock;
+
+use crate::capture::CaptureCounts;
+use crate::codec::{Encoder, FrameSize, MAX_PAYLOAD};
+use crate::priority::{self, Refusal};
+
+/// Seconds of microphone that may wait for the live thread. It normally waits for a frame; after a stall it catches up at once.
+pub(crate) const LIVE_RING_SECONDS: f32 = 0.5;
+
+/// How the live thread is told, and what it tells.
+#[derive(Debug, Default)]
+pub(crate) struct LiveShared {
+    /// The microphone is not to be heard by the others.
+    pub(crate) muted: AtomicBool,
+    /// Nothing is to be sent at all.
+    pub(crate) paused: AtomicBool,
+    /// The thread is to end.
+    pub(crate) stop: AtomicBool,
+    /// Frames that were encoded and sent.
+    pub(crate) sent: AtomicU64,
+    /// Frames that were deliberately not sent.
+    pub(crate) skipped: AtomicU64,
+    /// Frames that libopus refused. Not one is expected.
+    pub(crate) failed: AtomicU64,
+    /// The longest that encoding and sending a frame took, in nanoseconds.
+    pub(crate) slowest_ns: AtomicU64,
+}
+
+/// The live thread's state.
+pub(crate) struct Live {
+    pub(crate) tap: MicTap,
+    pub(crate) encoder: Encoder,
+    pub(crate) size: FrameSize,
+    pub(crate) sink: Box<dyn PacketSink>,
+    pub(crate) clock: SharedClock,
+    pub(crate) shared: Arc<LiveShared>,
+    /// Tells how many samples the tap's feed lost.
+    pub(crate) counts: Arc<CaptureCounts>,
+}
+
+impl Live {
+    /// Starts the thread. It sleeps until it is unparked.
+    pub(crate) fn spawn(self, refusal: Refusal) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("audio-live".into()).spawn(move || {
+            priority::make_real_time(&refusal);
+            let shared = self.shared.clone();
+            let mut frames = Frames::new(self);
+            while !shared.stop.load(Ordering::Relaxed) {
+                if !frames.send_one() {
+                    std::thread::park();
+                }
+            }
+        })
+    }
+}
+
+/// Cuts the microphone into frames and sends them.
+struct Frames {
+    live: Live,
+    frame: Box<[f32]>,
+    payload: [u8; MAX_PAYLOAD],
+    /// Samples taken out of the tap so far.
+    taken: u64,
+    /// The latest mark at or before the next sample.
+    mark: CaptureMark,
+    gate: Gate,
+}
+
+/// Whether the others hear the microphone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    /// It has been muted, and the end of the last frame is still in the encoder, which is 2.5 ms late.
+    Draining,
+    Shut,
+}
+
+impl Frames {
+    fn new(live: Live) -> Self {
+        let frame = vec![0.0; live.size.samples()].into_boxed_slice();
+        let mark = CaptureMark { sample_index: 0, at: Duration::ZERO };
+        Self { live, frame, payload: [0; MAX_PAYLOAD], taken: 0, mark, gate: Gate::Shut }
+    }
+
+    /// Sends the next frame; false where there is none yet.
+    fn send_one(&mut self) -> bool {
+        if self.live.tap.available() < self.frame.len() {
+            return false;
+        }
+        let began = Instant::now();
+        let at = self.captured_at();
+        self.taken += self.live.tap.read(&mut self.frame) as u64;
+        let shared = &*self.live.shared;
+        let open = !shared.muted.load(Ordering::Relaxed) && !shared.paused.load(Ordering::Relaxed);
+        // The frames at which the microphone is muted and opened are faded, so that it does not click.
+        let gate = match (self.gate, open) {
+            (Gate::Open, true) => Gate::Open,
+            (_, true) => {
+                fade(&mut self.frame, |x| x);
+                Gate::Open
+            }
+            (Gate::Open, false) => {
+                fade(&mut self.frame, |x| 1.0 - x);
+                Gate::Draining
+            }
+            (Gate::Draining | Gate::Shut, false) => {
+                self.frame.fill(0.0);
+                Gate::Shut
+            }
+        };
+        if (std::mem::replace(&mut self.gate, gate), gate) == (Gate::Shut, Gate::Shut) {
+            self.live.sink.skip();
+            shared.skipped.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        match self.live.encoder.encode(&self.frame, &mut self.payload) {
+            Ok(len) => {
+                let timestamp_ms = self.live.clock.get().session_ms(at);
+                self.live.sink.send(MediaKind::Audio, timestamp_ms, &self.payload[..len]);
+                shared.sent.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => {
+                self.live.sink.skip();
+                shared.failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let took = began.elapsed().as_nanos() as u64;
+        shared.slowest_ns.fetch_max(took, Ordering::Relaxed);
+        true
+    }
+
+    /// When the next sample of the tap was captured.
+    fn captured_at(&mut self) -> Duration {
+        let index = self.taken + self.live.counts.lost_live.load(Ordering::Relaxed);
+        while let Some(mark) = self.live.tap.peek_mark()
+            && mark.sample_index <= index
+        {
+            self.mark = mark;
+            self.live.tap.next_mark();
+        }
+        let since = index.saturating_sub(self.mark.sample_index);
+        self.mark.at + Duration::from_nanos(since * 1_000_000_000 / u64::from(SAMPLE_RATE))
+    }
+}
+
+/// Multiplies the frame with a gain that is a function of the place in it, from 0 to 1.
+fn fade(frame: &mut [f32], gain: impl Fn(f32) -> f32) {
+    let len = frame.len() as f32;
+    for (n, sample) in frame.iter_mut().enumerate() {
+        *sample *= gain(n as f32 / len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use hyperzoom_media::{MicFeed, mic_tap};
+    use hyperzoom_playout::FrameDecoder;
+    use hyperzoom_timing::SessionClock;
+
+    use super::*;
+
+    use crate::codec::Decoder;
+
+    #[derive(Debug, Clone, PartialEq)]
+    enum Sent {
+        Packet(u32, Vec<u8>),
+        Skipped,
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<Sent>>>);
+
+    impl PacketSink for Log {
+        fn send(&mut self, kind: MediaKind, timestamp_ms: u32, payload: &[u8]) {
+            assert_eq!(kind, MediaKind::Audio);
+            self.0.lock().unwrap().push(Sent::Packet(timestamp_ms, payload.to_vec()));
+        }
+
+        fn skip(&mut self) {
+            self.0.lock().unwrap().push(Sent::Skipped);
+        }
+    }
+
+    struct Rig {
+        frames: Frames,
+        feed: MicFeed,
+        log: Log,
+        shared: Arc<LiveShared>,
+    }
+
+    fn rig(seconds: f32) -> Rig {
+        let (feed, tap) = mic_tap(seconds);
+        let (log, shared) = (Log::default(), Arc::new(LiveShared::default()));
+        let frames = Frames::new(Live {
+            tap,
+            encoder: Encoder::new(FrameSize::Ms5, 32_000).unwrap(),
+            size: FrameSize::Ms5,
+            sink: Box::new(log.clone()),
+            clock: SharedClock::of(SessionClock::host(Duration::from_secs(1))),
+            shared: shared.clone(),
+            counts: Arc::new(CaptureCounts::default()),
+        });
+        Rig { frames, feed, log, shared }
+    }
+
+    impl Rig {
+        fn sent(&mut self) -> Vec<Sent> {
+            while self.frames.send_one() {}
+            std::mem::take(&mut *self.log.0.lock().unwrap())
+        }
+    }
+
+    fn timestamps(sent: &[Sent]) -> Vec<u32> {
+        sent.iter().filter_map(|sent| if let Sent::Packet(at, _) = sent { Some(*at) } else { None }).collect()
+    }
+
+    #[test]
+    fn frames_carry_the_session_time_of_their_capture_whatever_the_devices_period() {
+        let mut rig = rig(1.0);
+        for period in 0..10_u64 {
+            let at =
+                Duration::from_millis(3000) + Duration::from_nanos(period * 441 * 1_000_000_000 / 48_000);
+            assert_eq!(rig.feed.push(&[0.1; 441], at), 0);
+        }
+        let sent = rig.sent();
+        let wanted: Vec<u32> = (0..18).map(|frame| 2000 + frame * 5).collect();
+        assert_eq!(timestamps(&sent), wanted, "ten periods of 441 samples are 18 whole frames");
+    }
+
+    #[test]
+    fn a_muted_microphone_fades_out_then_sends_nothing_and_keeps_counting() {
+        let mut rig = rig(1.0);
+        rig.feed.push(&[0.1; 480], Duration::from_secs(2));
+        assert_eq!(timestamps(&rig.sent()).len(), 2);
+        rig.shared.muted.store(true, Ordering::Relaxed);
+        rig.feed.push(&[0.1; 960], Duration::from_secs(3));
+        let sent = rig.sent();
+        assert_eq!(timestamps(&sent), [2000, 2005], "the frame in which it fades, and the codec's tail");
+        assert_eq!(sent[2..], [Sent::Skipped, Sent::Skipped]);
+        rig.shared.muted.store(false, Ordering::Relaxed);
+        rig.feed.push(&[0.1; 240], Duration::from_secs(4));
+        assert_eq!(timestamps(&rig.sent()), [3000]);
+    }
+
+    #[test]
+    fn muting_makes_no_click() {
+        let mut rig = rig(1.0);
+        let mut decoder = Decoder::new().unwrap();
+        let mut heard = Vec::new();
+        for frame in 0..40 {
+            rig.shared.muted.store(frame >= 20, Ordering::Relaxed);
+            let block: Vec<f32> = (0..240)
+                .map(|n| 0.5 * ((frame * 240 + n) as f32 * std::f32::consts::TAU / 480.0).sin())
+                .collect();
+            rig.feed.push(&block, Duration::from_millis(frame as u64 * 5));
+            for sent in rig.sent() {
+                let mut out = [0.0; 240];
+                if let Sent::Packet(_, payload) = sent {
+                    assert!(decoder.decode(&payload, &mut out));
+                }
+                heard.extend(out);
+            }
+        }
+        let step = heard.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        assert!(step < 0.05, "the greatest step between two samples is {step}; the sine's own is 0.007");
+    }
+
+    #[test]
+    fn samples_that_the_ring_lost_do_not_shift_the_time_of_those_after() {
+        let mut rig = rig(0.02); // 960 samples
+        rig.feed.push(&[0.1; 960], Duration::from_secs(2));
+        let lost = rig.feed.push(&[0.1; 480], Duration::from_millis(2020));
+        rig.frames.live.counts.lost_live.store(lost as u64, Ordering::Relaxed);
+        rig.sent();
+        rig.feed.push(&[0.1; 240], Duration::from_millis(2030));
+        assert_eq!(timestamps(&rig.sent()), [1030]);
+    }
+}

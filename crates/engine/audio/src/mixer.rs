@@ -1,0 +1,272 @@
+//! What the loudspeaker's callback plays: every peer's voice, pulled through its playout, added and limited.
+
+use std::time::Duration;
+
+use hyperzoom_media::AudioPacket;
+use hyperzoom_playout::{Playout, PlayoutConfig, PlayoutStats};
+use ringbuf::traits::{Consumer, Observer, Producer};
+use ringbuf::{HeapCons, HeapProd};
+use triple_buffer::{Input, Output, triple_buffer};
+
+use crate::codec::{Decoder, FrameSize};
+use crate::convert::Play;
+
+/// The most peers that can be heard at once: the design's three, and room for those who left and are still being put away.
+pub(crate) const MAX_VOICES: usize = 8;
+
+/// Samples that are mixed at a time.
+const BLOCK: usize = 480;
+
+/// One peer's voice.
+pub(crate) struct Voice {
+    id: u8,
+    inbox: HeapCons<AudioPacket>,
+    playout: Playout,
+    decoder: Decoder,
+    stats: Input<PlayoutStats>,
+}
+
+impl Voice {
+    /// A peer's voice, and where its statistics are read.
+    pub(crate) fn new(
+        id: u8,
+        inbox: HeapCons<AudioPacket>,
+    ) -> Result<(Box<Self>, Output<PlayoutStats>), opus::Error> {
+        let (stats, read) = triple_buffer(&PlayoutStats::default());
+        let playout = Playout::new(PlayoutConfig::default());
+        let voice = Self { id, inbox, playout, decoder: Decoder::new()?, stats };
+        Ok((Box::new(voice), read))
+    }
+
+    fn receive(&mut self) {
+        while let Some(packet) = self.inbox.try_pop() {
+            // Every packet says how long its frame is, so that a peer may be set otherwise than we are, and may change it.
+            if let Some(size) = FrameSize::of_payload(packet.payload())
+                && size.samples() != self.playout.frame_samples()
+            {
+                self.playout.set_frame_samples(size.samples());
+            }
+            self.playout.insert(&packet);
+        }
+    }
+}
+
+/// What the mixer is told.
+pub(crate) enum MixerCommand {
+    Add(Box<Voice>),
+    Remove(u8),
+}
+
+/// The voices, owned by whatever thread plays. Never blocks, allocates or frees.
+pub(crate) struct Mixer {
+    voices: [Option<Box<Voice>>; MAX_VOICES],
+    commands: HeapCons<MixerCommand>,
+    retired: HeapProd<Box<Voice>>,
+    scratch: [f32; BLOCK],
+}
+
+impl Mixer {
+    /// `retired` takes voices away to where they may be freed; it must hold [`MAX_VOICES`].
+    pub(crate) fn new(commands: HeapCons<MixerCommand>, retired: HeapProd<Box<Voice>>) -> Self {
+        Self { voices: [const { None }; MAX_VOICES], commands, retired, scratch: [0.0; BLOCK] }
+    }
+
+    fn obey(&mut self) {
+        // A command may retire one voice, so it waits while there is no room for that.
+        while !self.retired.is_full() {
+            let Some(command) = self.commands.try_pop() else { break };
+            let dead = match command {
+                MixerCommand::Remove(id) => self.take(id),
+                MixerCommand::Add(voice) => {
+                    // A voice of the same number takes the place of the one before it, as after a rejoin.
+                    let old = self.take(voice.id);
+                    match self.voices.iter_mut().find(|slot| slot.is_none()) {
+                        Some(slot) => {
+                            *slot = Some(voice);
+                            old
+                        }
+                        None => Some(voice),
+                    }
+                }
+            };
+            if let Some(dead) = dead {
+                let _ = self.retired.try_push(dead);
+            }
+        }
+    }
+
+    fn take(&mut self, id: u8) -> Option<Box<Voice>> {
+        self.voices.iter_mut().find(|slot| slot.as_ref().is_some_and(|voice| voice.id == id))?.take()
+    }
+}
+
+impl Play for Mixer {
+    fn play(&mut self, now: Duration, out: &mut [f32]) {
+        self.obey();
+        for voice in self.voices.iter_mut().flatten() {
+            voice.receive();
+        }
+        for block in out.chunks_mut(BLOCK) {
+            block.fill(0.0);
+            let scratch = &mut self.scratch[..block.len()];
+            for voice in self.voices.iter_mut().flatten() {
+                voice.playout.pull(now, scratch, &mut voice.decoder);
+                for (sum, sample) in block.iter_mut().zip(&*scratch) {
+                    *sum += sample;
+                }
+            }
+            block.iter_mut().for_each(|sample| *sample = limit(*sample));
+        }
+        for voice in self.voices.iter_mut().flatten() {
+            voice.stats.write(voice.playout.stats());
+        }
+    }
+}
+
+/// Where limiting begins: −2 dBFS. Below it nothing is changed at all.
+const KNEE: f32 = 0.8;
+
+/// Bends what is above the knee so that it never reaches beyond 1, instead of clipping it.
+fn limit(sample: f32) -> f32 {
+    let over = sample.abs() - KNEE;
+    if over <= 0.0 { sample } else { (KNEE + (1.0 - KNEE) * (over / (1.0 - KNEE)).tanh()).copysign(sample) }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringbuf::HeapRb;
+    use ringbuf::traits::Split;
+
+    use super::*;
+    use crate::codec::{Encoder, MAX_PAYLOAD};
+
+    struct Rig {
+        mixer: Mixer,
+        commands: HeapProd<MixerCommand>,
+        retired: HeapCons<Box<Voice>>,
+    }
+
+    fn rig(retire: usize) -> Rig {
+        let (commands, receive) = HeapRb::new(32).split();
+        let (retire, retired) = HeapRb::new(retire).split();
+        Rig { mixer: Mixer::new(receive, retire), commands, retired }
+    }
+
+    struct Peer {
+        send: HeapProd<AudioPacket>,
+        encoder: Encoder,
+        size: FrameSize,
+        sequence: u64,
+        hz: f32,
+        stats: Output<PlayoutStats>,
+    }
+
+    impl Rig {
+        fn peer(&mut self, id: u8, size: FrameSize, hz: f32) -> Peer {
+            let (send, inbox) = HeapRb::new(64).split();
+            let (voice, stats) = Voice::new(id, inbox).unwrap();
+            self.commands.try_push(MixerCommand::Add(voice)).ok().unwrap();
+            Peer { send, encoder: Encoder::new(size, 64_000).unwrap(), size, sequence: 0, hz, stats }
+        }
+
+        /// Plays `ms` milliseconds in periods of 2.5 ms, while the peers talk.
+        fn play(&mut self, peers: &mut [&mut Peer], ms: u64) -> Vec<f32> {
+            let mut out = vec![0.0; ms as usize * 48];
+            for (n, period) in out.chunks_mut(120).enumerate() {
+                let now = Duration::from_micros(n as u64 * 2500);
+                for peer in &mut *peers {
+                    if n % (peer.size.samples() / 120) == 0 {
+                        peer.talk(now);
+                    }
+                }
+                self.mixer.play(now, period);
+            }
+            out
+        }
+    }
+
+    impl Peer {
+        fn talk(&mut self, now: Duration) {
+            let samples = self.size.samples();
+            let step = std::f32::consts::TAU * self.hz / 48_000.0;
+            let at = |n: usize| (self.sequence as usize * samples + n) as f32;
+            let frame: Vec<f32> = (0..samples).map(|n| 0.3 * (step * at(n)).sin()).collect();
+            let mut payload = [0; MAX_PAYLOAD];
+            let len = self.encoder.encode(&frame, &mut payload).unwrap();
+            self.send.try_push(AudioPacket::new(self.sequence, now, 0, &payload[..len]).unwrap()).unwrap();
+            self.sequence += 1;
+        }
+    }
+
+    /// The amplitude of a frequency in `samples`.
+    fn amplitude(samples: &[f32], hz: f32) -> f32 {
+        let step = std::f32::consts::TAU * hz / 48_000.0;
+        let sum = |f: fn(f32) -> f32| -> f32 {
+            samples.iter().enumerate().map(|(n, sample)| sample * f(step * n as f32)).sum()
+        };
+        2.0 * sum(f32::sin).hypot(sum(f32::cos)) / samples.len() as f32
+    }
+
+    #[test]
+    fn two_peers_of_different_frame_sizes_are_heard_together() {
+        let mut rig = rig(8);
+        let mut a = rig.peer(1, FrameSize::Ms2_5, 500.0);
+        let mut b = rig.peer(2, FrameSize::Ms10, 1300.0);
+        let heard = rig.play(&mut [&mut a, &mut b], 500);
+        let steady = &heard[14_400..];
+        for hz in [500.0, 1300.0] {
+            let amplitude = amplitude(steady, hz);
+            assert!((amplitude - 0.3).abs() < 0.03, "{hz} Hz has an amplitude of {amplitude}");
+        }
+        assert!(amplitude(steady, 900.0) < 0.01);
+        assert_eq!((a.stats.read().received, a.stats.read().lost), (200, 0));
+        assert_eq!((b.stats.read().received, b.stats.read().lost), (50, 0));
+    }
+
+    #[test]
+    fn removed_voices_are_handed_back_rather_than_dropped() {
+        let mut rig = rig(1);
+        let _peers = [rig.peer(1, FrameSize::Ms5, 500.0), rig.peer(2, FrameSize::Ms5, 500.0)];
+        for id in [1, 2, 3] {
+            rig.commands.try_push(MixerCommand::Remove(id)).ok().unwrap();
+        }
+        rig.mixer.play(Duration::ZERO, &mut [0.0; 10]);
+        assert_eq!(rig.retired.try_pop().unwrap().id, 1);
+        assert!(rig.retired.try_pop().is_none(), "the second waits for room");
+        rig.mixer.play(Duration::ZERO, &mut [0.0; 10]);
+        assert_eq!(rig.retired.try_pop().unwrap().id, 2);
+    }
+
+    #[test]
+    fn a_peer_who_comes_back_takes_its_own_place() {
+        let mut rig = rig(8);
+        let mut old = rig.peer(1, FrameSize::Ms5, 500.0);
+        rig.play(&mut [&mut old], 20);
+        let mut new = rig.peer(1, FrameSize::Ms5, 700.0);
+        let heard = rig.play(&mut [&mut new], 400);
+        assert!(rig.retired.try_pop().is_some() && rig.retired.try_pop().is_none());
+        assert!(amplitude(&heard[9600..], 700.0) > 0.25);
+    }
+
+    #[test]
+    fn one_voice_too_many_is_handed_back() {
+        let mut rig = rig(8);
+        let _peers: Vec<Peer> =
+            (0..=MAX_VOICES as u8).map(|id| rig.peer(id, FrameSize::Ms5, 500.0)).collect();
+        rig.mixer.play(Duration::ZERO, &mut [0.0; 10]);
+        assert_eq!(rig.retired.try_pop().unwrap().id, MAX_VOICES as u8);
+    }
+
+    #[test]
+    fn the_limiter_leaves_a_single_voice_alone_and_never_clips() {
+        assert_eq!(limit(-0.79), -0.79);
+        assert!((limit(0.801) - 0.801).abs() < 1e-4, "it begins without a step");
+        let mut last = 0.0;
+        for n in 0..1000 {
+            let bent = limit(n as f32 * 0.01);
+            assert!(bent >= last && bent <= 1.0);
+            last = bent;
+        }
+        assert_eq!(limit(-5.0), -limit(5.0));
+    }
+}

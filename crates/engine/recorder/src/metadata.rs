@@ -1,0 +1,139 @@
+//! What stands beside the recording: `session_metadata.json` for programs, `sync_timecodes.txt` for people.
+
+use std::fmt::Write;
+
+use hyperzoom_timing::Timecode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::audio_track::AudioCounts;
+use crate::encode::VideoFormat;
+use crate::report::VideoCounts;
+
+/// Somebody in the session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participant {
+    /// The participant's id in the session.
+    pub id: u8,
+    /// The name shown to the others.
+    pub name: String,
+    /// The participant's clock less the host's, in milliseconds; `null` where it is not known on this machine.
+    pub clock_offset_ms: Option<i64>,
+}
+
+impl Participant {
+    /// Somebody whose clock's offset is not known.
+    #[must_use]
+    pub fn new(id: u8, name: impl Into<String>) -> Self {
+        Self { id, name: name.into(), clock_offset_ms: None }
+    }
+}
+
+/// The contents of `session_metadata.json`: the fields of spec §7, and what we know beyond.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionMetadata {
+    /// The session, the same in everybody's take: 16 hexadecimal digits.
+    pub session_id: String,
+    /// When the take's first tick was, by this machine's wall clock.
+    pub started_at_utc: Timestamp,
+    /// The take's length; 0 until it has ended.
+    pub duration_seconds: f64,
+    /// Everybody who was in the session.
+    pub participants: Vec<Participant>,
+    /// The recording beside this file.
+    pub recording: RecordingMetadata,
+    /// Which of the participants this is the recording of.
+    pub recorded_by: u8,
+    /// Timecode of the first picture: session time on the grid of 1/30 s.
+    pub start_timecode: String,
+    /// The tick of the first picture, counted in 1/30 s from the session's start.
+    pub start_tick: u64,
+    /// Whether the take ended well. `false` while it runs, and ever after where the program was cut off.
+    pub complete: bool,
+    /// What went wrong, where something did.
+    pub error: Option<String>,
+}
+
+/// What the recording consists of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordingMetadata {
+    /// Codec, profile and level; `null` without a camera.
+    pub video_codec: Option<String>,
+    /// `WIDTHxHEIGHT`.
+    pub video_resolution: Option<String>,
+    /// Pictures a second.
+    pub video_fps: Option<u32>,
+    /// The bitrate aimed at.
+    pub video_bitrate_kbps: Option<u32>,
+    /// Codec and profile; `null` without a microphone.
+    pub audio_codec: Option<String>,
+    /// Samples a second.
+    pub audio_sample_rate: Option<u32>,
+    /// The bitrate.
+    pub audio_bitrate_kbps: Option<u32>,
+    /// The container while the take runs; it ends as a plain MP4.
+    pub container: String,
+    /// Pictures that the camera captured.
+    pub total_frames_captured: u64,
+    /// Pictures that we lost: 0, or something was wrong.
+    pub total_frames_dropped: u64,
+    /// What became of the pictures.
+    pub video: VideoCounts,
+    /// What the sound consists of.
+    pub audio: AudioCounts,
+    /// Which encoder made the pictures.
+    pub video_encoder: Option<String>,
+}
+
+impl RecordingMetadata {
+    pub(crate) fn new(video: Option<(VideoFormat, u8, String)>, audio: bool) -> Self {
+        let level = |level: u8| format!("H.264 High@{}.{}", level / 10, level % 10);
+        let format = video.as_ref().map(|(format, ..)| *format);
+        Self {
+            video_codec: video.as_ref().map(|(_, idc, _)| level(*idc)),
+            video_resolution: format.map(|it| format!("{}x{}", it.shape.width, it.shape.height)),
+            video_fps: format.map(|_| hyperzoom_media::MASTER_FPS),
+            video_bitrate_kbps: format.map(|it| it.bitrate_kbps),
+            audio_codec: audio.then(|| "AAC-LC".to_owned()),
+            audio_sample_rate: audio.then_some(hyperzoom_media::SAMPLE_RATE),
+            audio_bitrate_kbps: audio.then_some(crate::encode::AAC_BITRATE / 1000),
+            container: "fMP4".to_owned(),
+            total_frames_captured: 0,
+            total_frames_dropped: 0,
+            video: VideoCounts::default(),
+            audio: AudioCounts::default(),
+            video_encoder: video.map(|(_, _, name)| name),
+        }
+    }
+}
+
+impl SessionMetadata {
+    pub(crate) fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("plain data always has a JSON form");
+        text.push('\n');
+        text
+    }
+
+    /// The contents of `sync_timecodes.txt`.
+    pub(crate) fn to_timecodes(&self) -> String {
+        let mut text = String::new();
+        let name = self.participants.iter().find(|it| it.id == self.recorded_by).map_or("", |it| &it.name);
+        let mut line = |key: &str, value: &str| {
+            writeln!(text, "{key:<24}{value}").expect("a string takes any text");
+        };
+        line("HyperZoom session", &self.session_id);
+        line("Recorded by", &format!("{name} (participant {})", self.recorded_by));
+        line("Started (UTC)", &self.started_at_utc.to_string());
+        line("First frame", &format!("{} at 30 fps, non-drop, session time", self.start_timecode));
+        let frames = self.recording.video.written.max((self.duration_seconds * 30.0).round() as u64);
+        if self.complete && frames > 0 {
+            let last = Timecode::from_tick(self.start_tick + frames - 1);
+            line("Last frame", &format!("{last} ({frames} frames, {:.3} s)", self.duration_seconds));
+        }
+        text.push_str(
+            "\nAll recordings of this session count the same timecode. To line them up, place each one so that its\n\
+             first frame lies at its timecode; they stay in time to their ends.\n",
+        );
+        text
+    }
+}

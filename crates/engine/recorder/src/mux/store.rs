@@ -1,0 +1,59 @@
+//! Where the file's bytes go.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// The few calls that a file is written with, so that a test can record them, fail them, or replay half of them.
+pub(crate) trait Store: Send {
+    /// Writes all of `data` at `offset`.
+    fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()>;
+
+    /// Waits until everything written survives a loss of power.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Cuts the file to `len` bytes.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+}
+
+/// A file on a disk.
+pub(crate) struct FileStore(File);
+
+impl FileStore {
+    /// A new file at `path`, which must not exist.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self(File::options().write(true).create_new(true).open(path)?))
+    }
+}
+
+impl Store for FileStore {
+    fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.seek(SeekFrom::Start(offset))?;
+        self.0.write_all(data)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()?;
+        still_linked(&self.0)
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+}
+
+/// A Unix system writes on into a file whose folder was removed, and says nothing; nobody would ever find it.
+#[cfg(unix)]
+fn still_linked(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    if file.metadata()?.nlink() == 0 {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the recording was deleted while it grew"));
+    }
+    Ok(())
+}
+
+/// Windows does not let a file be removed that is open.
+#[cfg(not(unix))]
+fn still_linked(_: &File) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! A take from its start to its end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hyperzoom_media::{FrameRef, I420, MicTap};
+use hyperzoom_timing::{SharedClock, Timecode, tick_at_or_after, tick_time_ns};
+use jiff::{Timestamp, Unit, Zoned};
+use ringbuf::HeapCons;
+
+use crate::encode::{AacEncoder, H264Encoder, VideoEncoder, VideoFormat};
+use crate::error::RecordError;
+use crate::folder::{self, RECORDING};
+use crate::metadata::{Participant, RecordingMetadata, SessionMetadata};
+use crate::mux::{AudioConfig, FileStore, Movie, Muxer, VideoConfig};
+use crate::report::{RecorderEvent, TakeProgress, TakeReport};
+use crate::shared::{DiskQueue, Shared, lock};
+use crate::threads::disk::{Disk, write_texts};
+use crate::threads::pictures::Pictures;
+use crate::threads::sound::Sound;
+
+/// Events that wait to be read before the next is lost and counted.
+const EVENTS: usize = 64;
+
+/// How far above its target the bitrate may go, where a picture needs it: 18 to 20 Mbit/s.
+const HEADROOM: (u32, u32) = (10, 9);
+
+/// How long a dropped [`Recorder`] waits for its file to be closed.
+const DROP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What to record, and where.
+#[derive(Debug, Clone)]
+pub struct RecorderConfig {
+    /// The moment that all `Duration`s of the process count from.
+    pub epoch: Instant,
+    /// The session clock.
+    pub clock: SharedClock,
+    /// The folder that takes are kept in, each in a folder of its own.
+    pub folder: PathBuf,
+    /// The session's name, part of the folder's.
+    pub session_name: Option<String>,
+    /// Whose recording it is.
+    pub me: Participant,
+    /// The session.
+    pub session_id: u64,
+    /// The bitrate of the pictures to aim at, in kbit/s: 15000 to 20000 (spec §4.3.1), 18000 by default.
+    pub video_bitrate_kbps: u32,
+}
+
+impl RecorderConfig {
+    /// The bitrate that a recording has when nobody asks for another, in kbit/s.
+    pub const BITRATE_KBPS: u32 = 18_000;
+}
+
+/// What is recorded.
+#[derive(Default)]
+pub struct Inputs {
+    /// The microphone.
+    pub mic: Option<MicTap>,
+    /// The camera: its pictures' shape, and its ring.
+    pub video: Option<(I420, HeapCons<FrameRef>)>,
+}
+
+/// A running take. Dropping it ends it now and waits until its file is closed.
+pub struct Recorder {
+    shared: Arc<Shared>,
+    folder: PathBuf,
+}
+
+/// What a running take tells.
+pub struct RecorderEvents {
+    events: Receiver<RecorderEvent>,
+    shared: Arc<Shared>,
+}
+
+impl RecorderEvents {
+    /// The next event, where there is one.
+    pub fn poll(&mut self) -> Option<RecorderEvent> {
+        self.events.try_recv().ok()
+    }
+
+    /// The next event, waiting up to `timeout` for it.
+    pub fn wait(&mut self, timeout: Duration) -> Option<RecorderEvent> {
+        self.events.recv_timeout(timeout).ok()
+    }
+
+    /// Events lost since nobody read them.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.shared.events_lost.load(Ordering::Relaxed)
+    }
+}
+
+/// Starts a take: its folder and its file are there when this returns, and its first picture is that of the next tick.
+///
+/// # Errors
+/// [`RecordError`] where there is nothing to record, the folder cannot be written, or an encoder does not start.
+pub fn start(config: RecorderConfig, inputs: Inputs) -> Result<(Recorder, RecorderEvents), RecordError> {
+    if inputs.mic.is_none() && inputs.video.is_none() {
+        return Err(RecordError::Nothing);
+    }
+    let video = match inputs.video {
+        Some((shape, frames)) => {
+            check_shape(shape)?;
+            let (times, of) = HEADROOM;
+            let format = VideoFormat {
+                shape,
+                bitrate_kbps: config.video_bitrate_kbps,
+                max_bitrate_kbps: config.video_bitrate_kbps * times / of,
+            };
+            let encoder = H264Encoder::new(format, 0)?;
+            Some((format, frames, encoder))
+        }
+        None => None,
+    };
+    let audio = inputs.mic.map(|tap| AacEncoder::new().map(|encoder| (tap, encoder))).transpose()?;
+
+    let now = Zoned::now();
+    let take = folder::create(&config.folder, &now, config.session_name.as_deref())
+        .map_err(|error| RecordError::folder(&config.folder, error))?;
+    let started = start_in(&take, config, video, audio);
+    if started.is_err() {
+        // A take that never began leaves nothing behind.
+        drop(std::fs::remove_dir_all(&take));
+    }
+    started
+}
+
+type Video = (VideoFormat, HeapCons<FrameRef>, H264Encoder);
+type Audio = (MicTap, AacEncoder);
+
+fn start_in(
+    take: &Path,
+    config: RecorderConfig,
+    video: Option<Video>,
+    audio: Option<Audio>,
+) -> Result<(Recorder, RecorderEvents), RecordError> {
+    let failed = |error| RecordError::folder(take, error);
+    let session_now = config.clock.get().session_ns(config.epoch.elapsed());
+    let start_tick = tick_at_or_after(session_now);
+    let until_start = Duration::from_nanos((tick_time_ns(start_tick) - session_now).max(0) as u64);
+    let started_at = Timestamp::now().checked_add(until_start).unwrap_or(Timestamp::UNIX_EPOCH);
+    let started_at = started_at.round(Unit::Millisecond).unwrap_or(started_at);
+
+    let movie = Movie {
+        created: Duration::from_secs(started_at.as_second().max(0) as u64),
+        video: video
+            .as_ref()
+            .map(|(format, _, encoder)| VideoConfig::new(format.shape, encoder.parameter_sets()))
+            .transpose()?,
+        audio: audio.as_ref().map(|(_, aac)| AudioConfig::new(aac.config(), aac.delay())).transpose()?,
+    };
+    let store = FileStore::create(&take.join(RECORDING)).map_err(failed)?;
+    let muxer = Muxer::create(Box::new(store), movie).map_err(failed)?;
+    folder::sync_folder(take);
+
+    let about = video.as_ref().map(|(format, _, h264)| (*format, h264.parameter_sets().sps[3], h264.name()));
+    let metadata = SessionMetadata {
+        session_id: format!("{:016x}", config.session_id),
+        started_at_utc: started_at,
+        duration_seconds: 0.0,
+        participants: vec![config.me.clone()],
+        recording: RecordingMetadata::new(about, audio.is_some()),
+        recorded_by: config.me.id,
+        start_timecode: Timecode::from_tick(start_tick).to_string(),
+        start_tick,
+        complete: false,
+        error: None,
+    };
+    write_texts(take, &metadata).map_err(failed)?;
+
+    let (event_sender, events) = mpsc::sync_channel(EVENTS);
+    let shared = Arc::new(Shared::new(config.epoch, config.clock, start_tick, vec![config.me], event_sender));
+    let (sender, queue) = mpsc::channel();
+    let disk_queue = DiskQueue { sender, shared: shared.clone() };
+    let disk = Disk {
+        shared: shared.clone(),
+        queue,
+        muxer,
+        folder: take.to_owned(),
+        metadata,
+        encoders: usize::from(video.is_some()) + usize::from(audio.is_some()),
+    };
+    shared.say(RecorderEvent::Started { folder: take.to_owned(), start_tick });
+    spawn("hz-rec-disk", move || disk.run())?;
+    if let Some((format, frames, encoder)) = video {
+        let pictures = Pictures {
+            shared: shared.clone(),
+            frames,
+            shape: format.shape,
+            encoder: Box::new(encoder),
+            disk: disk_queue.clone(),
+        };
+        spawn("hz-rec-video", move || pictures.run())?;
+    }
+    if let Some((tap, encoder)) = audio {
+        let sound = Sound { shared: shared.clone(), tap, encoder, disk: disk_queue };
+        spawn("hz-rec-sound", move || sound.run())?;
+    }
+    tracing::info!(folder = %take.display(), start_tick, "recording");
+    Ok((Recorder { shared: shared.clone(), folder: take.to_owned() }, RecorderEvents { events, shared }))
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), RecordError> {
+    thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(RecordError::Thread)
+}
+
+/// What openh264 and the levels of H.264 take.
+fn check_shape(shape: I420) -> Result<(), RecordError> {
+    let I420 { width, height } = shape;
+    let even = width.is_multiple_of(2) && height.is_multiple_of(2);
+    if even && (16..=3840).contains(&width) && (16..=2160).contains(&height) {
+        Ok(())
+    } else {
+        Err(RecordError::Shape { width, height })
+    }
+}
+
+impl Recorder {
+    /// The take's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The tick of the take's first picture.
+    #[must_use]
+    pub fn start_tick(&self) -> u64 {
+        self.shared.start_tick
+    }
+
+    /// How it is going.
+    #[must_use]
+    pub fn progress(&self) -> TakeProgress {
+        self.shared.progress()
+    }
+
+    /// Who is in the session, for the metadata; this machine's own participant included.
+    pub fn set_participants(&self, participants: Vec<Participant>) {
+        *lock(&self.shared.participants) = participants;
+        self.shared.participants_changed.store(true, Ordering::Release);
+    }
+
+    /// Ends the take at the first tick at or after `session_ns`, or as of now.
+    ///
+    /// The file will hold exactly the ticks from the first to that one. An end that has passed is kept to as well; of several
+    /// ends the earliest counts. Returns at once.
+    pub fn stop_at(&self, session_ns: Option<i64>) {
+        self.shared.stop_at(tick_at_or_after(session_ns.unwrap_or_else(|| self.shared.now_ns())));
+    }
+
+    /// Ends the take as of now, where no end was given, and waits until its file is closed, for at most `timeout`.
+    ///
+    /// With an end that lies ahead, `timeout` has to reach beyond it.
+    #[must_use]
+    pub fn finish(self, timeout: Duration) -> TakeReport {
+        if self.shared.end_tick().is_none() {
+            self.stop_at(None);
+        }
+        self.shared.report(timeout).unwrap_or_else(|| self.unfinished())
+    }
+
+    fn unfinished(&self) -> TakeReport {
+        let progress = self.progress();
+        let late = "the disk did not take the end of the recording in time; the file may still be growing";
+        TakeReport {
+            folder: self.folder.clone(),
+            file: self.folder.join(RECORDING),
+            start_tick: self.shared.start_tick,
+            ticks: progress.video.written,
+            video: progress.video,
+            audio: progress.audio,
+            bytes: progress.bytes,
+            slowest_picture_ms: self.shared.slowest_picture_us.load(Ordering::Relaxed) as f64 / 1000.0,
+            picture_ring_peak_percent: self.shared.picture_ring.peak.load(Ordering::Relaxed),
+            complete: false,
+            error: Some(self.shared.error().unwrap_or_else(|| late.to_owned())),
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.stop_at(None);
+        if self.shared.report(DROP_PATIENCE).is_none() {
+            tracing::error!("the recording in {} was left before it was closed", self.folder.display());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a take came to, while it runs and at its end.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::audio_track::AudioCounts;
+use crate::cfr::CfrCounts;
+
+/// What became of the camera's pictures: `captured + duplicated = written + decimated`, but for pictures that a failing disk lost
+/// and for those beyond an end that had passed when it was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoCounts {
+    /// Pictures that the camera captured during the take.
+    pub captured: u64,
+    /// Pictures in the file: one a tick.
+    pub written: u64,
+    /// Of these, repetitions, since the camera had no new one.
+    pub duplicated: u64,
+    /// Pictures left out since the camera is faster than 30 a second.
+    pub decimated: u64,
+    /// Pictures that we lost: in a full ring, or to a disk that failed. Must be 0.
+    pub dropped: u64,
+}
+
+impl VideoCounts {
+    pub(crate) fn of(counts: CfrCounts, dropped: u64) -> Self {
+        Self {
+            captured: counts.captured,
+            written: counts.written,
+            duplicated: counts.duplicated,
+            decimated: counts.decimated,
+            dropped,
+        }
+    }
+}
+
+/// A running take, as of now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TakeProgress {
+    /// What became of the pictures.
+    pub video: VideoCounts,
+    /// What the sound consists of.
+    pub audio: AudioCounts,
+    /// Bytes of the file that are safe on the disk.
+    pub bytes: u64,
+    /// Seconds that are safe on the disk, in fragments.
+    pub fragments: u64,
+    /// Encoded bytes that wait for the disk.
+    pub queued_bytes: u64,
+    /// How full the ring of pictures is, in percent.
+    pub picture_ring_percent: u64,
+    /// How full the ring of samples is, in percent.
+    pub sound_ring_percent: u64,
+    /// Whether the recording has failed and nothing is being written any more.
+    pub failed: bool,
+}
+
+/// A take that is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TakeReport {
+    /// The take's folder.
+    pub folder: PathBuf,
+    /// The recording.
+    pub file: PathBuf,
+    /// The tick of its first picture.
+    pub start_tick: u64,
+    /// Its length in ticks of 1/30 s.
+    pub ticks: u64,
+    /// What became of the pictures.
+    pub video: VideoCounts,
+    /// What the sound consists of.
+    pub audio: AudioCounts,
+    /// The file's size in bytes.
+    pub bytes: u64,
+    /// The longest that one picture took to encode, in milliseconds.
+    pub slowest_picture_ms: f64,
+    /// How full the ring of pictures was at worst, in percent.
+    pub picture_ring_peak_percent: u64,
+    /// Whether the take ended well: all of it is there, as a plain MP4.
+    pub complete: bool,
+    /// What went wrong, where something did.
+    pub error: Option<String>,
+}
+
+impl TakeReport {
+    /// The take's length in seconds.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.ticks as f64 / f64::from(hyperzoom_media::MASTER_FPS)
+    }
+}
+
+/// What a take tells while it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RecorderEvent {
+    /// It runs.
+    Started {
+        /// Its folder.
+        folder: PathBuf,
+        /// The tick of its first picture.
+        start_tick: u64,
+    },
+    /// Something a person should know; the recording goes on.
+    Warning(String),
+    /// The recording has ended before its time. What was written stays. It is said once.
+    Failed(String),
+    /// The take is over and its file closed.
+    Finished(Box<TakeReport>),
+}

@@ -1,0 +1,100 @@
+//! Pictures: from the camera's ring, one a tick, through the encoder, to the disk's queue.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Instant;
+
+use hyperzoom_media::{FrameRef, I420};
+use ringbuf::HeapCons;
+use ringbuf::traits::{Consumer, Observer};
+
+use super::NAP;
+use crate::cfr::{ConstantRate, Tick};
+use crate::encode::VideoEncoder;
+use crate::error::EncodeError;
+use crate::shared::{DiskQueue, Shared, lock};
+
+pub(crate) struct Pictures {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) frames: HeapCons<FrameRef>,
+    pub(crate) shape: I420,
+    pub(crate) encoder: Box<dyn VideoEncoder>,
+    pub(crate) disk: DiskQueue,
+}
+
+impl Pictures {
+    /// Runs until the take's last tick is encoded.
+    pub(crate) fn run(mut self) {
+        let mut rate = ConstantRate::new(self.shared.start_tick);
+        let black = black(self.shape);
+        let mut expected = None;
+        let mut reshaped = false;
+        while self.shared.end_tick().is_none_or(|end| rate.next_tick() < end) {
+            self.watch_ring();
+            // No more than the tick needs: the backlog stays in the ring, whose fill is what tells of trouble.
+            while !rate.is_settled() {
+                let Some(frame) = self.frames.try_pop() else { break };
+                // The source counts its pictures: what is missing did not fit into the ring.
+                let missing = expected.map_or(0, |expected| frame.index.saturating_sub(expected));
+                self.shared.dropped.fetch_add(missing, Ordering::Relaxed);
+                expected = Some(frame.index + 1);
+                if frame.shape == self.shape {
+                    rate.push(self.shared.session_ns(frame.captured_at), frame);
+                } else if !std::mem::replace(&mut reshaped, true) {
+                    self.shared.warn(format!(
+                        "The camera changed its picture to {}x{} while recording {}x{}: the last picture stands still.",
+                        frame.shape.width, frame.shape.height, self.shape.width, self.shape.height
+                    ));
+                }
+            }
+            let Some(tick) = rate.poll(self.shared.now_ns()) else {
+                thread::sleep(NAP);
+                continue;
+            };
+            *lock(&self.shared.video) = rate.counts();
+            if let Err(error) = self.encode(&tick, &black) {
+                self.shared
+                    .fail(format!("{error}. The recording has ended; what was written stays playable."));
+                break;
+            }
+        }
+        if let Err(error) = self.encoder.finish().and_then(|()| self.forward()) {
+            self.shared.fail(format!("{error}. The last pictures are lost."));
+        }
+        self.disk.done();
+    }
+
+    fn encode(&mut self, tick: &Tick<FrameRef>, black: &[u8]) -> Result<(), EncodeError> {
+        let began = Instant::now();
+        let picture = tick.picture.as_ref().map_or(black, |frame| frame.data());
+        self.encoder.submit(tick.tick - self.shared.start_tick, picture)?;
+        self.forward()?;
+        let took = began.elapsed().as_micros() as u64;
+        self.shared.slowest_picture_us.fetch_max(took, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn forward(&mut self) -> Result<(), EncodeError> {
+        while let Some(picture) = self.encoder.poll()? {
+            self.disk.picture(picture);
+        }
+        Ok(())
+    }
+
+    fn watch_ring(&self) {
+        let (fill, capacity) = (self.frames.occupied_len(), self.frames.capacity().get());
+        if let Some(percent) = self.shared.picture_ring.set(fill, capacity) {
+            self.shared.warn(format!(
+                "The recording is falling behind: its picture buffer is {percent} % full. Close other programs."
+            ));
+        }
+    }
+}
+
+/// A black picture in BT.709's limited range.
+fn black(shape: I420) -> Vec<u8> {
+    let mut picture = vec![128; shape.len()];
+    picture[..shape.luma_len()].fill(16);
+    picture
+}

@@ -1,0 +1,237 @@
+//! The file as its boxes tell it, whichever of its two forms it is in.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use shiguredo_mp4::aux::SampleTableAccessor;
+use shiguredo_mp4::boxes::{MoofBox, MoovBox, SampleEntry, TrakBox};
+use shiguredo_mp4::{BoxHeader, Decode};
+
+/// The largest box that is read into memory: the `moov` of a day's recording is a tenth of it.
+const BOX_LIMIT: u64 = 256 << 20;
+
+/// The largest sample: an uncompressed 4K picture is 12 MB.
+const SAMPLE_LIMIT: u64 = 32 << 20;
+
+pub(super) enum Problem {
+    Io(io::Error),
+    Damaged(String),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Self::Damaged("it ends in the middle of a sample or a box".to_owned());
+        }
+        Self::Io(error)
+    }
+}
+
+fn damaged(reason: impl Into<String>) -> Problem {
+    Problem::Damaged(reason.into())
+}
+
+pub(super) struct Recording {
+    pub(super) tracks: Vec<Track>,
+    /// Whether it is in the growing form.
+    pub(super) fragmented: bool,
+    /// Boxes after which nothing could be read: where a write was cut off, in bytes from the start.
+    pub(super) torn_at: Option<u64>,
+}
+
+pub(super) struct Track {
+    pub(super) handler: [u8; 4],
+    pub(super) entry: SampleEntry,
+    pub(super) timescale: u32,
+    pub(super) samples: Vec<Sample>,
+    /// Units of the track's timescale before what is shown.
+    pub(super) skipped: i64,
+    /// The length of what is shown, in seconds, as the file claims it.
+    pub(super) shown: Option<f64>,
+    /// Whether every video sample's NAL units add up to its size, and whether it has an IDR slice exactly where it claims.
+    pub(super) nal: Result<(), String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    pub(super) at: u64,
+    pub(super) size: u32,
+    pub(super) time: u64,
+    pub(super) duration: u32,
+    pub(super) keyframe: bool,
+}
+
+/// A top-level box.
+struct Top {
+    at: u64,
+    kind: [u8; 4],
+    size: u64,
+}
+
+pub(super) fn read<R: Read + Seek>(file: &mut R) -> Result<Recording, Problem> {
+    let len = file.seek(SeekFrom::End(0))?;
+    let (boxes, torn_at) = top_level(file, len)?;
+    if boxes.first().is_none_or(|first| &first.kind != b"ftyp") {
+        return Err(damaged("it does not begin as an MP4 does"));
+    }
+    let head =
+        boxes.iter().find(|it| &it.kind == b"moov").ok_or_else(|| damaged("it has no list of tracks"))?;
+    let moov: MoovBox = decode(file, head)?;
+    let fragmented = moov.mvex_box.is_some();
+    let movie_timescale = moov.mvhd_box.timescale.get();
+    let mut tracks = Vec::new();
+    let mut ids = Vec::new();
+    for trak in moov.trak_boxes {
+        ids.push(trak.tkhd_box.track_id);
+        tracks.push(track(trak, movie_timescale, fragmented)?);
+    }
+    if fragmented {
+        for part in boxes.iter().filter(|it| &it.kind == b"moof") {
+            add_fragment(&decode(file, part)?, part.at, &ids, &mut tracks)?;
+        }
+    }
+    for track in &mut tracks {
+        if let Some(sample) = track.samples.iter().find(|it| it.at.saturating_add(it.size.into()) > len) {
+            if !fragmented {
+                return Err(damaged(format!("a sample lies at byte {}, beyond its end", sample.at)));
+            }
+            // The last fragment's data was cut off.
+            track.samples.retain(|it| it.at.saturating_add(it.size.into()) <= len);
+        }
+        if &track.handler == b"vide" {
+            track.nal = check_nal(file, &track.samples)?;
+        }
+    }
+    Ok(Recording { tracks, fragmented, torn_at })
+}
+
+/// The file's boxes up to the first that is torn, and where that one begins.
+fn top_level<R: Read + Seek>(file: &mut R, len: u64) -> Result<(Vec<Top>, Option<u64>), Problem> {
+    let mut boxes = Vec::new();
+    let mut at = 0;
+    while at < len {
+        let mut head = [0; 16];
+        let have = (len - at).min(16) as usize;
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut head[..have])?;
+        let Ok((header, header_size)) = BoxHeader::decode(&head[..have]) else {
+            return Ok((boxes, Some(at)));
+        };
+        let size = match header.box_size.get() {
+            0 => len - at,
+            size => size,
+        };
+        if size < header_size as u64 || size > len - at {
+            return Ok((boxes, Some(at)));
+        }
+        let kind = header.box_type.as_bytes();
+        boxes.push(Top { at, kind: [kind[0], kind[1], kind[2], kind[3]], size });
+        at += size;
+    }
+    Ok((boxes, None))
+}
+
+fn decode<R: Read + Seek, B: Decode>(file: &mut R, part: &Top) -> Result<B, Problem> {
+    let name = String::from_utf8_lossy(&part.kind).into_owned();
+    if part.size > BOX_LIMIT {
+        return Err(damaged(format!("its {name} box claims {} bytes", part.size)));
+    }
+    file.seek(SeekFrom::Start(part.at))?;
+    let mut bytes = Vec::new();
+    file.take(part.size).read_to_end(&mut bytes)?;
+    let (decoded, _) =
+        B::decode(&bytes).map_err(|error| damaged(format!("its {name} box is wrong: {error}")))?;
+    Ok(decoded)
+}
+
+fn track(trak: TrakBox, movie_timescale: u32, fragmented: bool) -> Result<Track, Problem> {
+    let edit = trak.edts_box.and_then(|it| it.elst_box).and_then(|it| it.entries.first().cloned());
+    let media = trak.mdia_box;
+    let table = media.minf_box.stbl_box;
+    let entry = table.stsd_box.entries.first().cloned().ok_or_else(|| damaged("a track has no codec"))?;
+    let samples = if fragmented {
+        Vec::new()
+    } else {
+        let table = SampleTableAccessor::new(&table)
+            .map_err(|error| damaged(format!("a track's table is wrong: {error}")))?;
+        table
+            .samples()
+            .map(|it| Sample {
+                at: it.data_offset(),
+                size: it.data_size(),
+                time: it.timestamp(),
+                duration: it.duration(),
+                keyframe: it.is_sync_sample(),
+            })
+            .collect()
+    };
+    let shown = edit.as_ref().map_or(trak.tkhd_box.duration, |edit| edit.edit_duration);
+    Ok(Track {
+        handler: media.hdlr_box.handler_type,
+        entry,
+        timescale: media.mdhd_box.timescale.get(),
+        samples,
+        skipped: edit.map_or(0, |edit| edit.media_time),
+        shown: (!fragmented).then(|| shown as f64 / f64::from(movie_timescale)),
+        nal: Ok(()),
+    })
+}
+
+fn add_fragment(moof: &MoofBox, moof_at: u64, ids: &[u32], tracks: &mut [Track]) -> Result<(), Problem> {
+    for traf in &moof.traf_boxes {
+        let head = &traf.tfhd_box;
+        let Some(track) = ids.iter().position(|id| *id == head.track_id).map(|index| &mut tracks[index])
+        else {
+            return Err(damaged("a fragment belongs to no track"));
+        };
+        let mut time = traf.tfdt_box.as_ref().map_or(0, |it| it.base_media_decode_time);
+        for run in &traf.trun_boxes {
+            let offset = i64::from(run.data_offset.unwrap_or(0));
+            let mut at = moof_at
+                .checked_add_signed(offset)
+                .ok_or_else(|| damaged("a fragment points before the file"))?;
+            for sample in &run.samples {
+                let flags = sample.flags.or(head.default_sample_flags);
+                let duration = sample.duration.or(head.default_sample_duration).unwrap_or(0);
+                let size = sample.size.or(head.default_sample_size).unwrap_or(0);
+                let keyframe = flags.is_none_or(|flags| !flags.sample_is_non_sync_sample());
+                track.samples.push(Sample { at, size, time, duration, keyframe });
+                at = at.saturating_add(size.into());
+                time = time.saturating_add(duration.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether each sample is a chain of whole NAL units, with IDR slices (type 5) in keyframes and only there.
+fn check_nal<R: Read + Seek>(file: &mut R, samples: &[Sample]) -> Result<Result<(), String>, Problem> {
+    let mut bytes = Vec::new();
+    for (number, sample) in samples.iter().enumerate() {
+        if u64::from(sample.size) > SAMPLE_LIMIT {
+            return Ok(Err(format!("picture {number} claims {} bytes", sample.size)));
+        }
+        file.seek(SeekFrom::Start(sample.at))?;
+        bytes.resize(sample.size as usize, 0);
+        file.read_exact(&mut bytes)?;
+        let mut rest = &bytes[..];
+        let mut slices = (false, false);
+        while !rest.is_empty() {
+            let unit = rest.split_first_chunk::<4>().and_then(|(len, after)| {
+                after.split_at_checked(u32::from_be_bytes(*len) as usize).filter(|(unit, _)| !unit.is_empty())
+            });
+            let Some((unit, after)) = unit else {
+                return Ok(Err(format!("the NAL units of picture {number} do not add up to its size")));
+            };
+            match unit[0] & 0x1f {
+                5 => slices.0 = true,
+                1 => slices.1 = true,
+                _ => (),
+            }
+            rest = after;
+        }
+        if slices != (sample.keyframe, !sample.keyframe) {
+            return Ok(Err(format!("picture {number} is not of the kind that the file says")));
+        }
+    }
+    Ok(Ok(()))
+}

@@ -1,0 +1,149 @@
+//! What the receive thread has to say to the control plane.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyperzoom_media::{AudioPacket, EncodedFrame};
+use hyperzoom_session::LeaveReason;
+use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
+
+/// A peer's media as it arrives, for the threads that decode it.
+pub struct PeerInbox {
+    /// Frames of live audio, in order of arrival.
+    pub audio: HeapCons<AudioPacket>,
+    /// Whole video frames, in order of completion.
+    pub video: HeapCons<EncodedFrame>,
+}
+
+/// What one link has carried so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LinkStats {
+    /// The peer.
+    pub id: u8,
+    /// The smoothed round trip, once a ping has come back.
+    pub round_trip: Option<Duration>,
+    /// Datagrams of audio sent to the peer.
+    pub audio_sent: u64,
+    /// Datagrams of video sent to the peer.
+    pub video_sent: u64,
+    /// Bytes of media sent to the peer, headers and seals included, IP and UDP not.
+    pub bytes_sent: u64,
+    /// Datagrams that this machine's network did not take.
+    pub send_refused: u64,
+    /// Datagrams of audio received.
+    pub audio_received: u64,
+    /// Datagrams of audio that the peer numbered and that never arrived.
+    pub audio_lost: u64,
+    /// Datagrams of video received.
+    pub video_received: u64,
+    /// Datagrams of video that never arrived.
+    pub video_lost: u64,
+    /// Video frames that became whole.
+    pub video_frames: u64,
+    /// Bytes of media received.
+    pub bytes_received: u64,
+    /// Packets and frames thrown away since nobody took them out of their ring in time.
+    pub overflowed: u64,
+}
+
+/// Something that happened to the call.
+pub enum TransportEvent {
+    /// This process is in the session now.
+    Joined {
+        /// Its participant id.
+        me: u8,
+        /// The session.
+        session_id: u64,
+    },
+    /// A peer can be heard and spoken to.
+    PeerConnected {
+        /// The peer's participant id.
+        id: u8,
+        /// The name it goes by.
+        name: String,
+        /// Where it is.
+        addr: SocketAddr,
+        /// It was in this session before.
+        rejoined: bool,
+        /// What it sends.
+        inbox: PeerInbox,
+    },
+    /// Nothing has come from the peer for a while; it may come back.
+    PeerSilent {
+        /// The peer.
+        id: u8,
+    },
+    /// The peer is heard again.
+    PeerBack {
+        /// The peer.
+        id: u8,
+    },
+    /// The peer is gone.
+    PeerLeft {
+        /// The peer.
+        id: u8,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// The session clock is known.
+    ClockReady,
+    /// A peer cannot decode our video without a new keyframe.
+    KeyframeRequested {
+        /// The peer.
+        by: u8,
+    },
+    /// What the link to one peer carried, once a second and at its end.
+    Stats(LinkStats),
+    /// The host does not let us in.
+    Refused {
+        /// Why, in words for a person.
+        reason: String,
+    },
+    /// Nobody answers at the host's address.
+    Unreachable,
+    /// The goodbyes are said: nothing comes after this.
+    Ended,
+}
+
+/// The control plane's end of the events.
+pub struct TransportEvents {
+    ring: HeapCons<TransportEvent>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl TransportEvents {
+    /// The oldest event that was not taken yet.
+    pub fn poll(&mut self) -> Option<TransportEvent> {
+        self.ring.try_pop()
+    }
+
+    /// How many events were lost to a full ring.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// The receive thread's end.
+pub(crate) struct EventSink {
+    ring: HeapProd<TransportEvent>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl EventSink {
+    pub(crate) fn push(&mut self, event: TransportEvent) {
+        if self.ring.try_push(event).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+pub(crate) fn channel() -> (EventSink, TransportEvents) {
+    // Four seconds of statistics of three peers, and every join and leave that four seconds can hold.
+    let (ring_in, ring) = HeapRb::new(256).split();
+    let dropped = Arc::new(AtomicU64::new(0));
+    (EventSink { ring: ring_in, dropped: dropped.clone() }, TransportEvents { ring, dropped })
+}

@@ -1,0 +1,117 @@
+//! Binding the socket, starting the receive thread, and the control plane's hold on it.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use hyperzoom_protocol::Stream;
+use hyperzoom_session::{Config, Session};
+use hyperzoom_timing::SharedClock;
+use ringbuf::traits::{Producer, Split};
+use ringbuf::{HeapProd, HeapRb};
+
+use crate::links::Senders;
+use crate::receive::{ReceiveThread, TransportCommand};
+use crate::{StreamSender, TransportError, TransportEvents, Turn, events, socket};
+
+/// Which side of the handshake this process is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Waits for others.
+    Host,
+    /// Joins the host at this address.
+    Guest(SocketAddr),
+}
+
+/// A socket that nobody listens to yet, so that devices can be opened before anybody hears of us.
+pub struct Bound {
+    socket: Arc<UdpSocket>,
+    local: SocketAddr,
+    senders: Senders,
+}
+
+/// The control plane's hold on the receive thread. Dropping it ends the thread without a goodbye.
+pub struct Transport {
+    commands: HeapProd<TransportCommand>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Binds the socket; port 0 takes any free one. The two senders, for audio and for video, are for the threads that encode:
+/// they send to whoever is connected, once the transport is started.
+///
+/// # Errors
+/// [`TransportError`] when the address cannot be had.
+pub fn bind(addr: SocketAddr) -> Result<(Bound, StreamSender, StreamSender), TransportError> {
+    let socket = Arc::new(socket::bind(addr)?);
+    let local = socket.local_addr().map_err(|e| TransportError::from_bind(addr, e))?;
+    let turn = Turn::default();
+    let (audio, audio_link) = StreamSender::new(socket.clone(), Stream::Audio, turn.clone());
+    let (video, video_link) = StreamSender::new(socket.clone(), Stream::Video, turn);
+    let senders = Senders::new(audio_link, video_link);
+    Ok((Bound { socket, local, senders }, audio, video))
+}
+
+impl Bound {
+    /// The address that the socket is bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Starts the receive thread, which publishes the session clock in `clock` and counts its times from `epoch`.
+    ///
+    /// # Errors
+    /// [`TransportError::Thread`] when the system gives no thread.
+    pub fn start(
+        self,
+        role: Role,
+        session: Config,
+        epoch: Instant,
+        clock: SharedClock,
+    ) -> Result<(Transport, TransportEvents), TransportError> {
+        let (events_in, events) = events::channel();
+        let (commands, commands_out) = HeapRb::new(32).split();
+        let now = epoch.elapsed();
+        let session = match role {
+            Role::Host => Session::host(session, now),
+            Role::Guest(host) => Session::guest(session, host, now),
+        };
+        let thread =
+            ReceiveThread::new(self.socket, session, epoch, clock, events_in, commands_out, self.senders);
+        let thread = std::thread::Builder::new()
+            .name("hz-net".into())
+            .spawn(move || thread.run())
+            .map_err(TransportError::Thread)?;
+        Ok((Transport { commands, thread: Some(thread) }, events))
+    }
+}
+
+impl Transport {
+    /// Says goodbye to everybody; [`TransportEvent::Ended`](crate::TransportEvent::Ended) follows.
+    pub fn leave(&mut self) {
+        self.command(TransportCommand::Leave);
+    }
+
+    /// Asks `peer` for a video keyframe. The session asks no more often than is useful.
+    pub fn request_keyframe(&mut self, peer: u8) {
+        self.command(TransportCommand::RequestKeyframe(peer));
+    }
+
+    fn command(&mut self, command: TransportCommand) {
+        if self.commands.try_push(command).is_err() {
+            tracing::warn!(?command, "the network thread does not take its commands");
+        }
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.command(TransportCommand::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the network thread has panicked");
+        }
+    }
+}

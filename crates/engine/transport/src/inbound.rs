@@ -1,0 +1,128 @@
+//! One peer's media on its way from the socket to the rings of the decoders.
+
+use std::time::Duration;
+
+use hyperzoom_media::{AudioPacket, EncodedFrame};
+use hyperzoom_protocol::{Header, Reassembler, ReassemblyLimits};
+use ringbuf::traits::{Producer, Split};
+use ringbuf::{HeapProd, HeapRb};
+
+use crate::events::{LinkStats, PeerInbox};
+
+/// Audio packets that a ring holds: over a second of the shortest frames.
+const AUDIO_RING: usize = 512;
+
+/// Video frames that a ring holds: over a second.
+const VIDEO_RING: usize = 32;
+
+/// Counts what a stream lost, by its extended sequence numbers.
+#[derive(Debug, Default)]
+struct LossCounter {
+    span: Option<(u64, u64)>,
+    received: u64,
+}
+
+impl LossCounter {
+    fn received(&mut self, sequence: u64) {
+        self.received += 1;
+        self.span = Some(match self.span {
+            None => (sequence, sequence),
+            Some((first, last)) => (first.min(sequence), last.max(sequence)),
+        });
+    }
+
+    fn lost(&self) -> u64 {
+        self.span.map_or(0, |(first, last)| (last - first + 1).saturating_sub(self.received))
+    }
+}
+
+pub(crate) struct Inbound {
+    id: u8,
+    audio: HeapProd<AudioPacket>,
+    video: HeapProd<EncodedFrame>,
+    reassembler: Reassembler,
+    audio_loss: LossCounter,
+    video_loss: LossCounter,
+    video_frames: u64,
+    /// The last whole frame did not fit its ring.
+    video_gap: bool,
+    bytes: u64,
+    overflowed: u64,
+}
+
+impl Inbound {
+    pub(crate) fn new(id: u8) -> (Self, PeerInbox) {
+        let (audio, audio_out) = HeapRb::new(AUDIO_RING).split();
+        let (video, video_out) = HeapRb::new(VIDEO_RING).split();
+        let inbound = Self {
+            id,
+            audio,
+            video,
+            reassembler: Reassembler::new(ReassemblyLimits::default()),
+            audio_loss: LossCounter::default(),
+            video_loss: LossCounter::default(),
+            video_frames: 0,
+            video_gap: false,
+            bytes: 0,
+            overflowed: 0,
+        };
+        (inbound, PeerInbox { audio: audio_out, video: video_out })
+    }
+
+    pub(crate) fn id(&self) -> u8 {
+        self.id
+    }
+
+    pub(crate) fn audio(&mut self, now: Duration, header: &Header, sequence: u64, payload: &[u8]) {
+        self.audio_loss.received(sequence);
+        self.bytes += payload.len() as u64;
+        // A payload that no honest peer sends is dropped like any other damage.
+        let Ok(packet) = AudioPacket::new(sequence, now, header.timestamp_ms, payload) else { return };
+        if self.audio.try_push(packet).is_err() {
+            self.overflowed += 1;
+        }
+    }
+
+    pub(crate) fn video(&mut self, now: Duration, header: &Header, sequence: u64, payload: &[u8]) {
+        self.video_loss.received(sequence);
+        self.bytes += payload.len() as u64;
+        let Some(frame) = self.reassembler.insert(now, header, sequence, payload) else { return };
+        self.video_frames += 1;
+        let frame = EncodedFrame {
+            keyframe: frame.keyframe,
+            contiguous: frame.contiguous && !self.video_gap,
+            timestamp_ms: frame.timestamp_ms,
+            arrived: now,
+            data: frame.data,
+        };
+        // A decoder that is seconds behind loses frames here, and must know it like any other loss.
+        self.video_gap = self.video.try_push(frame).is_err();
+        self.overflowed += u64::from(self.video_gap);
+    }
+
+    pub(crate) fn fill(&self, stats: &mut LinkStats) {
+        stats.id = self.id;
+        stats.audio_received = self.audio_loss.received;
+        stats.audio_lost = self.audio_loss.lost();
+        stats.video_received = self.video_loss.received;
+        stats.video_lost = self.video_loss.lost();
+        stats.video_frames = self.video_frames;
+        stats.bytes_received = self.bytes;
+        stats.overflowed = self.overflowed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_is_what_is_missing_between_the_first_and_the_last() {
+        let mut counter = LossCounter::default();
+        assert_eq!(counter.lost(), 0);
+        for sequence in [10, 12, 11, 15] {
+            counter.received(sequence);
+        }
+        assert_eq!(counter.lost(), 2);
+    }
+}

@@ -1,0 +1,27 @@
+//! The one UDP socket of a call, and the thread that reads it.
+//!
+//! [`bind`] takes the port, and [`Bound::start`] starts the receive thread. That thread stamps each datagram as it arrives, drives
+//! the [`Session`](hyperzoom_session::Session), and puts media into one ring for each peer and stream. What it has to
+//! say of the call's members comes out of [`TransportEvents`].
+//!
+//! Outgoing media never crosses a thread: each encoder owns a [`StreamSender`], which seals a payload for every peer
+//! and writes it to the socket before its call returns. Audio goes before video, by way of the [`Turn`] that both
+//! senders share.
+#![deny(missing_docs)]
+
+mod error;
+mod events;
+mod handle;
+mod inbound;
+mod links;
+mod receive;
+mod sender;
+mod socket;
+mod turn;
+
+pub use error::TransportError;
+pub use events::{LinkStats, PeerInbox, TransportEvent, TransportEvents};
+pub use handle::{Bound, Role, Transport, bind};
+pub use sender::StreamSender;
+pub use socket::{Interface, local_address};
+pub use turn::Turn;

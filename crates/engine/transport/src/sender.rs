@@ -1,0 +1,260 @@
+//! One outgoing stream: sealed for every peer, written by the thread that made it.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hyperzoom_media::{MediaKind, PacketSink};
+use hyperzoom_protocol::{MAX_DATAGRAM, MAX_PAYLOAD, PacketType, SecretKey, Stream, StreamSealer, fragments};
+use ringbuf::traits::{Consumer, Split};
+use ringbuf::{HeapCons, HeapRb};
+
+use crate::Turn;
+use crate::links::SenderLink;
+
+/// How many members a call has beside this one.
+pub(crate) const MAX_PEERS: usize = 3;
+
+/// What the receive thread tells a sender of its peers. Small and `Copy`, so that nothing is freed where audio is sent.
+#[derive(Clone, Copy)]
+pub(crate) enum LinkCommand {
+    /// Send to this peer from now on, under this key; a peer of the same id is replaced.
+    Add { id: u8, addr: SocketAddr, key: SecretKey, me: u8 },
+    /// The peer has another address now.
+    Move { id: u8, addr: SocketAddr },
+    /// The peer has left.
+    Remove { id: u8 },
+}
+
+/// What was sent to each participant, by id; written by a sender, read by the receive thread.
+#[derive(Debug, Default)]
+pub(crate) struct SentCounters {
+    pub(crate) datagrams: [AtomicU64; MAX_PEERS + 1],
+    pub(crate) bytes: [AtomicU64; MAX_PEERS + 1],
+    /// Datagrams that the system did not take.
+    pub(crate) refused: [AtomicU64; MAX_PEERS + 1],
+}
+
+struct Link {
+    id: u8,
+    addr: SocketAddr,
+    sealer: StreamSealer,
+}
+
+/// Sends one stream, audio or video, to every peer.
+///
+/// It belongs to the thread that encodes the stream. Sending is a seal and a system call a peer: it takes no lock and
+/// allocates nothing.
+pub struct StreamSender {
+    socket: Arc<UdpSocket>,
+    stream: Stream,
+    turn: Turn,
+    links: [Option<Link>; MAX_PEERS],
+    commands: HeapCons<LinkCommand>,
+    counters: Arc<SentCounters>,
+    datagram: [u8; MAX_DATAGRAM],
+}
+
+impl StreamSender {
+    pub(crate) fn new(socket: Arc<UdpSocket>, stream: Stream, turn: Turn) -> (Self, SenderLink) {
+        let (commands_in, commands) = HeapRb::new(64).split();
+        let counters = Arc::new(SentCounters::default());
+        let sender = Self {
+            socket,
+            stream,
+            turn,
+            links: [const { None }; MAX_PEERS],
+            commands,
+            counters: counters.clone(),
+            datagram: [0; MAX_DATAGRAM],
+        };
+        (sender, SenderLink::new(commands_in, counters))
+    }
+
+    fn apply_commands(&mut self) {
+        while let Some(command) = self.commands.try_pop() {
+            match command {
+                LinkCommand::Add { id, addr, key, me } => {
+                    let link = Link { id, addr, sealer: StreamSealer::new(key, self.stream, me) };
+                    let same = self.links.iter().position(|l| l.as_ref().is_some_and(|l| l.id == id));
+                    let free = || self.links.iter().position(Option::is_none);
+                    if let Some(place) = same.or_else(free) {
+                        self.links[place] = Some(link);
+                    }
+                }
+                LinkCommand::Move { id, addr } => {
+                    if let Some(link) = self.links.iter_mut().flatten().find(|l| l.id == id) {
+                        link.addr = addr;
+                    }
+                }
+                LinkCommand::Remove { id } => {
+                    for place in &mut self.links {
+                        if place.as_ref().is_some_and(|l| l.id == id) {
+                            *place = None;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl PacketSink for StreamSender {
+    fn send(&mut self, kind: MediaKind, timestamp_ms: u32, payload: &[u8]) {
+        self.apply_commands();
+        let kind = match kind {
+            MediaKind::Audio => PacketType::Audio,
+            MediaKind::VideoKeyframe => PacketType::VideoKeyframe,
+            MediaKind::VideoDelta => PacketType::VideoDelta,
+        };
+        let Self { socket, stream, turn, links, counters, datagram, .. } = self;
+        let mut write = |link: &mut Link, (fragment, fragments, part): (u8, u8, &[u8])| {
+            let len = link.sealer.seal(kind, timestamp_ms, fragment, fragments, part, datagram);
+            counters.count(link.id, len, socket.send_to(&datagram[..len], link.addr).is_ok());
+        };
+        if *stream == Stream::Audio {
+            if payload.len() > MAX_PAYLOAD {
+                return;
+            }
+            let _turn = turn.audio();
+            for link in links.iter_mut().flatten() {
+                write(link, (0, 0, payload));
+            }
+            return;
+        }
+        // A frame that no number of fragments holds is none that a working encoder makes; it is lost like any other.
+        let Ok(parts) = fragments(payload) else { return };
+        for part in parts {
+            for link in links.iter_mut().flatten() {
+                turn.wait_for_audio();
+                write(link, part);
+            }
+        }
+    }
+
+    fn skip(&mut self) {
+        self.apply_commands();
+        let Self { socket, stream, links, datagram, .. } = self;
+        for link in links.iter_mut().flatten() {
+            // The receiver is told now and then, or it would lose count of the 16-bit numbers.
+            if link.sealer.skip() && *stream == Stream::Audio {
+                let len = link.sealer.seal(PacketType::Audio, 0, 0, 0, &[], datagram);
+                let _ = socket.send_to(&datagram[..len], link.addr);
+            }
+        }
+    }
+}
+
+impl SentCounters {
+    fn count(&self, id: u8, len: usize, taken: bool) {
+        let id = usize::from(id);
+        if id > MAX_PEERS {
+            return;
+        }
+        if taken {
+            self.datagrams[id].fetch_add(1, Ordering::Relaxed);
+            self.bytes[id].fetch_add(len as u64, Ordering::Relaxed);
+        } else {
+            self.refused[id].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::events::LinkStats;
+    use crate::links::Senders;
+    use hyperzoom_protocol::{Header, StreamOpener};
+
+    const KEY: [u8; 32] = [7; 32];
+
+    fn socket() -> Arc<UdpSocket> {
+        Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap())
+    }
+
+    /// An audio and a video sender whose peer 1 is `to`, and the receive thread's hold on them.
+    fn senders(turn: &Turn, to: &UdpSocket) -> (StreamSender, StreamSender, Senders) {
+        let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, turn.clone());
+        let (video, video_link) = StreamSender::new(socket(), Stream::Video, turn.clone());
+        let mut links = Senders::new(audio_link, video_link);
+        let addr = to.local_addr().unwrap();
+        links.tell(LinkCommand::Add { id: 1, addr, key: KEY.into(), me: 0 });
+        (audio, video, links)
+    }
+
+    fn sent(links: &Senders) -> (u64, u64) {
+        let mut stats = LinkStats::default();
+        links.fill(1, &mut stats);
+        (stats.audio_sent, stats.video_sent)
+    }
+
+    fn next_header(socket: &UdpSocket) -> Header {
+        let mut datagram = [0; MAX_DATAGRAM];
+        let (len, _) = socket.recv_from(&mut datagram).unwrap();
+        Header::parse(&datagram[..len]).unwrap().0
+    }
+
+    #[test]
+    fn a_payload_arrives_sealed_and_numbered() {
+        let ear = socket();
+        let (mut sender, _video, links) = senders(&Turn::default(), &ear);
+        sender.send(MediaKind::Audio, 40, b"one");
+        sender.skip();
+        sender.send(MediaKind::Audio, 45, b"two");
+        let mut opener = StreamOpener::new(KEY, Stream::Audio, 0);
+        let mut datagram = [0; MAX_DATAGRAM];
+        for (sequence, payload) in [(0, b"one"), (2, b"two")] {
+            let (len, _) = ear.recv_from(&mut datagram).unwrap();
+            let opened = opener.open(&mut datagram[..len]).unwrap();
+            assert_eq!((opened.sequence, opened.payload), (sequence, &payload[..]));
+        }
+        assert_eq!(sent(&links), (2, 0));
+    }
+
+    #[test]
+    fn a_long_frame_leaves_in_fragments() {
+        let ear = socket();
+        let (_audio, mut sender, _links) = senders(&Turn::default(), &ear);
+        sender.send(MediaKind::VideoKeyframe, 0, &[5; 3 * MAX_PAYLOAD]);
+        for fragment in 0..3 {
+            let header = next_header(&ear);
+            assert_eq!(
+                (header.fragment, header.fragments, header.sequence),
+                (fragment, 3, u16::from(fragment))
+            );
+        }
+    }
+
+    #[test]
+    fn a_removed_peer_gets_nothing_more() {
+        let ear = socket();
+        let (mut sender, _video, mut links) = senders(&Turn::default(), &ear);
+        links.tell(LinkCommand::Remove { id: 1 });
+        sender.send(MediaKind::Audio, 0, b"late");
+        assert_eq!(sent(&links), (0, 0));
+    }
+
+    #[test]
+    fn audio_that_is_ready_leaves_before_the_rest_of_a_picture() {
+        let ear = socket();
+        let turn = Turn::new(std::time::Duration::from_secs(3600));
+        let (mut audio, mut video, _links) = senders(&turn, &ear);
+        let held = turn.audio();
+        let (ready, is_ready) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            ready.send(()).unwrap();
+            video.send(MediaKind::VideoKeyframe, 0, &[5; 3 * MAX_PAYLOAD]);
+        });
+        is_ready.recv().unwrap();
+        // Both are ready now, and audio has said so first.
+        audio.send(MediaKind::Audio, 0, b"first");
+        drop(held);
+        thread.join().unwrap();
+        assert_eq!(next_header(&ear).kind, PacketType::Audio);
+        assert_eq!(next_header(&ear).kind, PacketType::VideoKeyframe);
+    }
+}

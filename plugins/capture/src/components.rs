@@ -1,0 +1,111 @@
+//! Devices and streams as the ECS sees them.
+
+use std::fmt;
+
+use bevy_ecs::component::Component;
+use bevy_ecs::message::Message;
+use bevy_ecs::resource::Resource;
+use bevy_platform::cell::SyncCell;
+use hyperzoom_audio::{AudioEngine, AudioEvents};
+use hyperzoom_playout::PlayoutStats;
+use hyperzoom_video::{Camera, CameraEvents, DecoderStats, LiveVideo, VideoDecoder};
+
+/// The running microphone and loudspeaker.
+#[derive(Resource)]
+pub struct Sound {
+    engine: SyncCell<AudioEngine>,
+    events: SyncCell<AudioEvents>,
+}
+
+impl Sound {
+    /// Takes over what [`hyperzoom_audio::start`] gave.
+    #[must_use]
+    pub fn new(engine: AudioEngine, events: AudioEvents) -> Self {
+        Self { engine: SyncCell::new(engine), events: SyncCell::new(events) }
+    }
+
+    /// The engine.
+    pub fn engine(&mut self) -> &mut AudioEngine {
+        self.engine.get()
+    }
+
+    pub(crate) fn events(&mut self) -> &mut AudioEvents {
+        self.events.get()
+    }
+}
+
+/// The running camera and the encoder of its live pictures.
+#[derive(Resource)]
+pub struct Pictures {
+    camera: SyncCell<Camera>,
+    events: SyncCell<CameraEvents>,
+    live: SyncCell<LiveVideo>,
+}
+
+impl Pictures {
+    /// Takes over what [`hyperzoom_video::start_camera`] and [`hyperzoom_video::start_live`] gave.
+    #[must_use]
+    pub fn new(camera: Camera, events: CameraEvents, live: LiveVideo) -> Self {
+        Self { camera: SyncCell::new(camera), events: SyncCell::new(events), live: SyncCell::new(live) }
+    }
+
+    /// The camera.
+    pub fn camera(&mut self) -> &mut Camera {
+        self.camera.get()
+    }
+
+    /// The live encoder.
+    pub fn live(&mut self) -> &mut LiveVideo {
+        self.live.get()
+    }
+
+    pub(crate) fn events(&mut self) -> &mut CameraEvents {
+        self.events.get()
+    }
+}
+
+/// How a peer is heard: its playout's counts, as of the last frame of the app.
+#[derive(Component, Debug, Clone, Copy, Default)]
+pub struct Voice(pub PlayoutStats);
+
+/// How a peer is seen.
+#[derive(Component)]
+pub struct Picture {
+    /// The decoder's counts, as of the last frame of the app; they stay when the peer has gone.
+    pub stats: DecoderStats,
+    decoder: SyncCell<Option<VideoDecoder>>,
+}
+
+impl Picture {
+    pub(crate) fn new(decoder: Option<VideoDecoder>) -> Self {
+        Self { stats: DecoderStats::default(), decoder: SyncCell::new(decoder) }
+    }
+
+    /// The decoder, while the peer is here.
+    pub fn decoder(&mut self) -> Option<&mut VideoDecoder> {
+        self.decoder.get().as_mut()
+    }
+
+    pub(crate) fn end(&mut self) {
+        *self.decoder.get() = None;
+    }
+}
+
+/// Something that happened to a device. Its text is for a person.
+#[derive(Message, Debug, Clone, PartialEq, Eq)]
+pub enum CaptureMessage {
+    /// About the microphone or the loudspeaker.
+    Sound(String),
+    /// About the camera.
+    Camera(String),
+    /// A peer's stream could not be taken on.
+    Stream(String),
+}
+
+impl fmt::Display for CaptureMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sound(text) | Self::Camera(text) | Self::Stream(text) => f.write_str(text),
+        }
+    }
+}

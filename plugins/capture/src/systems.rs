@@ -1,0 +1,124 @@
+//! Moves rings to decoders, and counts to components.
+
+use bevy_ecs::change_detection::DetectChangesMut;
+use bevy_ecs::entity::Entity;
+use bevy_ecs::message::{MessageReader, MessageWriter};
+use bevy_ecs::query::Changed;
+use bevy_ecs::system::{Commands, Query, ResMut};
+use hyperzoom_audio::AudioEvent;
+use hyperzoom_net_plugin::{Incoming, Net, NetMessage, Peer, Presence};
+use hyperzoom_video::CameraEvent;
+
+use crate::{CaptureMessage, Picture, Pictures, Sound, Voice};
+
+/// A newly connected peer gets a voice in the mixer and a decoder for its pictures.
+pub(crate) fn connect(
+    sound: Option<ResMut<'_, Sound>>,
+    mut arrivals: Query<'_, '_, (Entity, &Peer, &mut Incoming), Changed<Incoming>>,
+    mut messages: MessageWriter<'_, CaptureMessage>,
+    mut commands: Commands<'_, '_>,
+) {
+    let Some(mut sound) = sound else { return };
+    for (entity, peer, mut incoming) in &mut arrivals {
+        let Some(inbox) = incoming.bypass_change_detection().take() else { continue };
+        if let Err(error) = sound.engine().add_peer(peer.id, inbox.audio) {
+            messages.write(CaptureMessage::Stream(format!("{} cannot be heard: {error}", peer.name)));
+        }
+        let decoder = hyperzoom_video::start_decoder(inbox.video)
+            .map_err(|error| {
+                messages.write(CaptureMessage::Stream(format!("{} cannot be seen: {error}", peer.name)));
+            })
+            .ok();
+        commands.entity(entity).insert((Voice::default(), Picture::new(decoder)));
+    }
+}
+
+/// A peer that has gone gives its voice and its decoder back.
+pub(crate) fn disconnect(
+    sound: Option<ResMut<'_, Sound>>,
+    mut leavers: Query<'_, '_, (&Peer, &Presence, &mut Picture), Changed<Presence>>,
+) {
+    let Some(mut sound) = sound else { return };
+    for (peer, presence, mut picture) in &mut leavers {
+        if let Presence::Gone(_) = presence {
+            // Where the mixer's ring is full the voice stays, silent; a rejoining peer replaces it.
+            if let Err(error) = sound.engine().remove_peer(peer.id) {
+                tracing::warn!(%error, peer = peer.id, "a voice was not removed");
+            }
+            picture.end();
+        }
+    }
+}
+
+pub(crate) fn mirror_voices(
+    sound: Option<ResMut<'_, Sound>>,
+    mut voices: Query<'_, '_, (&Peer, &mut Voice)>,
+) {
+    let Some(mut sound) = sound else { return };
+    for (peer, mut voice) in &mut voices {
+        if let Some(stats) = sound.engine().stats(peer.id) {
+            voice.0 = stats;
+        }
+    }
+}
+
+/// Mirrors the decoders, and passes on that one of them needs a keyframe.
+pub(crate) fn mirror_pictures(
+    net: Option<ResMut<'_, Net>>,
+    mut pictures: Query<'_, '_, (&Peer, &mut Picture)>,
+) {
+    let Some(mut net) = net else { return };
+    for (peer, mut picture) in &mut pictures {
+        let Some(decoder) = picture.decoder() else { continue };
+        let (stats, wants_keyframe) = (decoder.stats(), decoder.wants_keyframe());
+        picture.stats = stats;
+        if wants_keyframe {
+            net.transport().request_keyframe(peer.id);
+        }
+    }
+}
+
+/// A peer that cannot decode our pictures gets a keyframe.
+pub(crate) fn keyframes(
+    mut pictures: Option<ResMut<'_, Pictures>>,
+    mut messages: MessageReader<'_, '_, NetMessage>,
+) {
+    for message in messages.read() {
+        // A newcomer has no keyframe yet, and need not ask.
+        let wanted =
+            matches!(message, NetMessage::KeyframeRequested { .. } | NetMessage::PeerConnected { .. });
+        if let (true, Some(pictures)) = (wanted, pictures.as_mut()) {
+            pictures.live().request_keyframe();
+        }
+    }
+}
+
+pub(crate) fn devices(
+    sound: Option<ResMut<'_, Sound>>,
+    pictures: Option<ResMut<'_, Pictures>>,
+    mut messages: MessageWriter<'_, CaptureMessage>,
+) {
+    if let Some(mut sound) = sound {
+        while let Some(event) = sound.events().poll() {
+            messages.write(CaptureMessage::Sound(match event {
+                AudioEvent::DeviceLost { direction, reason } => {
+                    format!("the {direction} is gone ({reason}); it is used again as soon as it is back")
+                }
+                AudioEvent::DeviceBack { direction, shape } => {
+                    format!("the {direction} is back: {}", shape.device)
+                }
+                AudioEvent::Warning(text) => text,
+            }));
+        }
+    }
+    if let Some(mut pictures) = pictures {
+        while let Some(event) = pictures.events().try_next() {
+            messages.write(CaptureMessage::Camera(match event {
+                CameraEvent::CutShort { path } => {
+                    format!("{} ends within a picture; it plays up to there, again and again", path.display())
+                }
+                CameraEvent::Failed(error) => format!("the camera has stopped: {error}"),
+            }));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The receive thread's events become components and messages.
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::message::MessageWriter;
+use bevy_ecs::system::{Commands, Query, ResMut};
+use hyperzoom_transport::TransportEvent;
+
+use crate::{Incoming, JoinFailure, Link, Membership, Net, NetMessage, Peer, Presence};
+
+pub(crate) fn drain(
+    net: Option<ResMut<'_, Net>>,
+    mut membership: ResMut<'_, Membership>,
+    mut peers: Query<'_, '_, (Entity, &Peer, &mut Presence, &mut Link)>,
+    mut messages: MessageWriter<'_, NetMessage>,
+    mut commands: Commands<'_, '_>,
+) {
+    let Some(mut net) = net else { return };
+    // What is spawned here is seen by the query only in the next frame, so events after a new peer wait until then.
+    while let Some(event) = net.events().poll() {
+        match event {
+            TransportEvent::Joined { me, session_id } => {
+                membership.me = Some(me);
+                membership.session_id = Some(session_id);
+                messages.write(NetMessage::Joined);
+            }
+            TransportEvent::ClockReady => {
+                membership.clock_ready = true;
+                messages.write(NetMessage::ClockReady);
+            }
+            TransportEvent::PeerConnected { id, name, addr, rejoined, inbox } => {
+                let peer = Peer { id, name: name.clone(), addr };
+                let entity = peers.iter().find(|(_, p, ..)| p.id == id).map(|(entity, ..)| entity);
+                let mut entity = match entity {
+                    Some(entity) => commands.entity(entity),
+                    None => commands.spawn_empty(),
+                };
+                entity.insert((peer, Presence::Here, Incoming::new(inbox)));
+                messages.write(NetMessage::PeerConnected { id, name, rejoined });
+                break;
+            }
+            TransportEvent::PeerSilent { id } => {
+                set_presence(&mut peers, id, Presence::Silent);
+                messages.write(NetMessage::PeerSilent { id });
+            }
+            TransportEvent::PeerBack { id } => {
+                set_presence(&mut peers, id, Presence::Here);
+                messages.write(NetMessage::PeerBack { id });
+            }
+            TransportEvent::PeerLeft { id, reason } => {
+                set_presence(&mut peers, id, Presence::Gone(reason));
+                messages.write(NetMessage::PeerLeft { id, reason });
+            }
+            TransportEvent::Stats(stats) => {
+                if let Some((.., mut link)) = peers.iter_mut().find(|(_, p, ..)| p.id == stats.id) {
+                    link.0 = stats;
+                }
+            }
+            TransportEvent::KeyframeRequested { by } => {
+                messages.write(NetMessage::KeyframeRequested { by });
+            }
+            TransportEvent::Refused { reason } => {
+                fail(JoinFailure::Refused(reason), &mut membership, &mut messages);
+            }
+            TransportEvent::Unreachable => fail(JoinFailure::Unreachable, &mut membership, &mut messages),
+            TransportEvent::Ended => {
+                membership.ended = true;
+                messages.write(NetMessage::Ended);
+            }
+        }
+    }
+}
+
+fn set_presence(peers: &mut Query<'_, '_, (Entity, &Peer, &mut Presence, &mut Link)>, id: u8, to: Presence) {
+    if let Some((_, _, mut presence, _)) = peers.iter_mut().find(|(_, p, ..)| p.id == id) {
+        *presence = to;
+    }
+}
+
+fn fail(failure: JoinFailure, membership: &mut Membership, messages: &mut MessageWriter<'_, NetMessage>) {
+    membership.failure = Some(failure.clone());
+    messages.write(NetMessage::Failed(failure));
+}

@@ -1,0 +1,162 @@
+//! The take: not begun, running, being finished, or over.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use bevy_ecs::message::{Message, MessageWriter};
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::ResMut;
+use bevy_platform::cell::SyncCell;
+use hyperzoom_recorder::{
+    Inputs, Participant, RecordError, Recorder, RecorderConfig, RecorderEvent, RecorderEvents, TakeProgress,
+    TakeReport,
+};
+
+/// Where the take is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum TakeState {
+    /// Nothing is recorded.
+    #[default]
+    Idle,
+    /// The recorder is open and waits for its first tick.
+    Starting,
+    /// It records since this tick of the session's grid of 1/30 s.
+    Recording {
+        /// The tick of the first picture.
+        start_tick: u64,
+    },
+    /// It was told to end, and finishes its file.
+    Ending,
+    /// The file is closed.
+    Done(Box<TakeReport>),
+}
+
+/// The take of this call.
+#[derive(Resource)]
+pub struct Take {
+    state: TakeState,
+    running: SyncCell<Option<(Recorder, RecorderEvents)>>,
+}
+
+impl Default for Take {
+    fn default() -> Self {
+        Self { state: TakeState::Idle, running: SyncCell::new(None) }
+    }
+}
+
+impl Take {
+    /// Begins a take.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the folder or an encoder would not have it.
+    pub fn start(&mut self, config: RecorderConfig, inputs: Inputs) -> Result<(), RecordError> {
+        let running = hyperzoom_recorder::start(config, inputs)?;
+        *self.running.get() = Some(running);
+        self.state = TakeState::Starting;
+        Ok(())
+    }
+
+    /// Where the take is.
+    #[must_use]
+    pub fn state(&self) -> &TakeState {
+        &self.state
+    }
+
+    /// Whether there is nothing more to wait for: nothing was recorded, or the file is closed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, TakeState::Idle | TakeState::Done(_))
+    }
+
+    /// Plans the take's end for a session time in nanoseconds. The recorder keeps to it by itself, however late the app is.
+    pub fn plan_end(&mut self, session_ns: i64) {
+        if let Some((recorder, _)) = self.running.get() {
+            recorder.stop_at(Some(session_ns));
+        }
+    }
+
+    /// Ends the take now, unless its planned end has come. Its file is closed in the background.
+    pub fn end(&mut self) {
+        if self.is_over() {
+            return;
+        }
+        if let Some((recorder, _)) = self.running.get() {
+            recorder.stop_at(None);
+            self.state = TakeState::Ending;
+        }
+    }
+
+    /// Names everybody who is in the session, for the take's metadata.
+    pub fn set_participants(&mut self, participants: Vec<Participant>) {
+        if let Some((recorder, _)) = self.running.get() {
+            recorder.set_participants(participants);
+        }
+    }
+
+    /// How the running take goes.
+    pub fn progress(&mut self) -> Option<TakeProgress> {
+        self.running.get().as_ref().map(|(recorder, _)| recorder.progress())
+    }
+
+    fn next_event(&mut self) -> Option<RecorderEvent> {
+        self.running.get().as_mut()?.1.poll()
+    }
+}
+
+/// Something that happened to the take. Its text is for a person.
+#[derive(Message, Debug, Clone, PartialEq)]
+pub enum RecordMessage {
+    /// It runs.
+    Started {
+        /// Its folder.
+        folder: PathBuf,
+        /// The tick of its first picture.
+        start_tick: u64,
+    },
+    /// Something a person should know; the recording goes on.
+    Warning(String),
+    /// The recording ended before its time.
+    Failed(String),
+    /// The file is closed.
+    Finished {
+        /// Its folder.
+        folder: PathBuf,
+        /// Its length in seconds.
+        seconds: f64,
+    },
+}
+
+impl fmt::Display for RecordMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { folder, .. } => write!(f, "recording into {}", folder.display()),
+            Self::Warning(text) => write!(f, "recording: {text}"),
+            Self::Failed(text) => write!(f, "NOT RECORDING ANY MORE: {text}"),
+            Self::Finished { folder, seconds } => {
+                write!(f, "recorded {seconds:.1} s into {}", folder.display())
+            }
+        }
+    }
+}
+
+pub(crate) fn drain(mut take: ResMut<'_, Take>, mut messages: MessageWriter<'_, RecordMessage>) {
+    while let Some(event) = take.next_event() {
+        let message = match event {
+            RecorderEvent::Started { folder, start_tick } => {
+                if take.state == TakeState::Starting {
+                    take.state = TakeState::Recording { start_tick };
+                }
+                RecordMessage::Started { folder, start_tick }
+            }
+            RecorderEvent::Warning(text) => RecordMessage::Warning(text),
+            RecorderEvent::Failed(text) => RecordMessage::Failed(text),
+            RecorderEvent::Finished(report) => {
+                let message =
+                    RecordMessage::Finished { folder: report.folder.clone(), seconds: report.seconds() };
+                take.state = TakeState::Done(report);
+                message
+            }
+        };
+        messages.write(message);
+    }
+}

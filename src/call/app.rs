@@ -1,0 +1,46 @@
+//! The headless app: the plugins, the call's systems, and the loop that turns them.
+
+use std::time::Duration;
+
+use bevy_app::{App, Update};
+use hyperzoom_capture_plugin::{CapturePlugin, Pictures, Sound};
+use hyperzoom_net_plugin::{Net, NetPlugin};
+use hyperzoom_record_plugin::RecordPlugin;
+
+use super::flow::{self, Call, Phase};
+use super::report::{self, CallReport};
+use super::setup::{Engines, PictureEngines};
+use super::stop::Stop;
+use crate::console::Console;
+use crate::error::CommandError;
+
+/// How often the app turns. Nothing that is heard, seen or recorded waits for it.
+const FRAME: Duration = Duration::from_millis(10);
+
+pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<CallReport, CommandError> {
+    let Engines { options, epoch, clock, invite: _, transport, sound, pictures } = engines;
+    let mut app = App::new();
+    app.add_plugins((NetPlugin, CapturePlugin, RecordPlugin))
+        .insert_resource(Net::new(transport.0, transport.1))
+        .insert_resource(Sound::new(sound.0, sound.1))
+        .insert_resource(Call::new(options, epoch, clock, console.clone(), stop.clone()))
+        .add_systems(Update, flow::systems());
+    if let Some(PictureEngines { camera, events, live }) = pictures {
+        app.insert_resource(Pictures::new(camera, events, live));
+    }
+    app.finish();
+    app.cleanup();
+    loop {
+        app.update();
+        if app.world().resource::<Call>().phase == Phase::Over {
+            break;
+        }
+        std::thread::park_timeout(FRAME);
+    }
+    let world = app.world_mut();
+    let error = world.resource_mut::<Call>().error.take();
+    match error {
+        Some(error) => Err(error),
+        None => Ok(report::collect(world)),
+    }
+}

@@ -1,0 +1,279 @@
+//! How a call goes: waiting, talking, ending, over.
+//!
+//! The systems here only begin and end things. They run on the app's thread, which may be late by a frame or stand still
+//! for seconds without harm: the take's first and last tick are times on the session clock, not the moment at which a system
+//! ran.
+
+use std::time::{Duration, Instant};
+
+use bevy_ecs::message::MessageReader;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::schedule::{IntoScheduleConfigs, ScheduleConfigs};
+use bevy_ecs::system::{Query, Res, ResMut, ScheduleSystem};
+use hyperzoom_audio::SoundSpec;
+use hyperzoom_capture_plugin::{CaptureMessage, Pictures, Sound};
+use hyperzoom_net_plugin::{JoinFailure, Membership, Net, NetMessage, Peer, Presence};
+use hyperzoom_record_plugin::{RecordMessage, Take, TakeState};
+use hyperzoom_recorder::{Inputs, Participant, RecorderConfig};
+use hyperzoom_session::LeaveReason;
+use hyperzoom_timing::{SharedClock, tick_time_ns};
+
+use super::setup::CallOptions;
+use super::stop::Stop;
+use crate::console::{Console, clock};
+use crate::error::CommandError;
+
+/// Ending takes no longer than this; what a recording has on disk by then is safe.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// Microphone that the recorder's ring holds, in seconds: an encoder or a disk that stalls this long loses nothing.
+const MIC_RING_SECONDS: f32 = 10.0;
+
+/// Pictures that the recorder's ring holds: over a second; 1080p ones are 3.1 MB each.
+const PICTURE_RING: usize = 40;
+
+/// Where the call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nobody else is here yet.
+    Waiting,
+    /// The call began then.
+    Talking { since: Duration },
+    /// Everybody is told goodbye, and the take is being finished.
+    Ending { since: Duration },
+    /// Nothing is left to do.
+    Over,
+}
+
+/// What the systems need to know of the call.
+#[derive(Resource)]
+pub(super) struct Call {
+    pub(super) options: CallOptions,
+    pub(super) epoch: Instant,
+    pub(super) clock: SharedClock,
+    pub(super) console: Console,
+    pub(super) stop: Stop,
+    pub(super) phase: Phase,
+    pub(super) began: Option<Duration>,
+    pub(super) ended: Option<Duration>,
+    /// Why nothing is recorded, where a recording was asked for.
+    pub(super) recording_error: Option<String>,
+    pub(super) error: Option<CommandError>,
+}
+
+impl Call {
+    pub(super) fn new(
+        options: CallOptions,
+        epoch: Instant,
+        clock: SharedClock,
+        console: Console,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            options,
+            epoch,
+            clock,
+            console,
+            stop,
+            phase: Phase::Waiting,
+            began: None,
+            ended: None,
+            recording_error: None,
+            error: None,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+}
+
+pub(super) fn systems() -> ScheduleConfigs<ScheduleSystem> {
+    (announce_net, announce_devices, announce_recording, begin, keep_participants, plan, end, leave, show)
+        .chain()
+}
+
+/// Says what happened to the call's members.
+fn announce_net(
+    mut call: ResMut<'_, Call>,
+    mut messages: MessageReader<'_, '_, NetMessage>,
+    peers: Query<'_, '_, &Peer>,
+) {
+    for message in messages.read() {
+        let name_of = |id: &u8| {
+            peers.iter().find(|p| p.id == *id).map_or_else(|| format!("participant {id}"), |p| p.name.clone())
+        };
+        let line = match message {
+            NetMessage::PeerConnected { name, rejoined: false, .. } => format!("{name} is here"),
+            NetMessage::PeerConnected { name, rejoined: true, .. } => format!("{name} is back"),
+            NetMessage::PeerSilent { id } => format!("{}: nothing heard for a moment", name_of(id)),
+            NetMessage::PeerBack { id } => format!("{}: heard again", name_of(id)),
+            NetMessage::PeerLeft { id, reason: LeaveReason::Bye } => format!("{} has left", name_of(id)),
+            NetMessage::PeerLeft { id, reason: LeaveReason::TimedOut } => {
+                format!("{}: disconnected (nothing heard for 5 s); the recording goes on", name_of(id))
+            }
+            NetMessage::Failed(failure) => {
+                call.error = Some(CommandError::Connection(match failure {
+                    JoinFailure::Refused(reason) => format!("the host does not let you in: {reason}"),
+                    JoinFailure::Unreachable => unreachable_host(&call.options),
+                }));
+                call.phase = Phase::Over;
+                continue;
+            }
+            NetMessage::Joined
+            | NetMessage::ClockReady
+            | NetMessage::KeyframeRequested { .. }
+            | NetMessage::Ended => continue,
+        };
+        call.console.say(line);
+    }
+}
+
+fn unreachable_host(options: &CallOptions) -> String {
+    let addr = match &options.side {
+        super::Side::Guest(invite) => invite.addr.to_string(),
+        super::Side::Host { .. } => "the host".into(),
+    };
+    format!(
+        "nobody answers at {addr}: check that the invite is whole, that the host is still waiting, and that its firewall \
+         and router let UDP in at that port"
+    )
+}
+
+fn announce_devices(call: Res<'_, Call>, mut messages: MessageReader<'_, '_, CaptureMessage>) {
+    for message in messages.read() {
+        call.console.say(message.to_string());
+    }
+}
+
+fn announce_recording(call: Res<'_, Call>, mut messages: MessageReader<'_, '_, RecordMessage>) {
+    for message in messages.read() {
+        call.console.say(message.to_string());
+    }
+}
+
+/// The call begins, and with it the recording, when the session clock is known and somebody else is here.
+fn begin(
+    mut call: ResMut<'_, Call>,
+    membership: Res<'_, Membership>,
+    peers: Query<'_, '_, (&Peer, &Presence)>,
+    mut sound: ResMut<'_, Sound>,
+    mut pictures: Option<ResMut<'_, Pictures>>,
+    mut take: ResMut<'_, Take>,
+) {
+    let somebody = peers.iter().any(|(_, presence)| *presence == Presence::Here);
+    let (Some(me), Some(session_id)) = (membership.me, membership.session_id) else { return };
+    if call.phase != Phase::Waiting || !membership.clock_ready || !somebody {
+        return;
+    }
+    let now = call.now();
+    call.phase = Phase::Talking { since: now };
+    call.began = Some(now);
+    let Some(folder) = call.options.folder.clone() else { return };
+    let config = RecorderConfig {
+        epoch: call.epoch,
+        clock: call.clock.clone(),
+        folder,
+        session_name: None,
+        me: Participant::new(me, call.options.name.clone()),
+        session_id,
+        video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
+    };
+    let mic = match call.options.mic {
+        SoundSpec::None => None,
+        _ => sound.engine().record_tap(MIC_RING_SECONDS).ok(),
+    };
+    let inputs = Inputs {
+        mic,
+        video: pictures.as_mut().map(|p| (p.camera().shape(), p.camera().record_tap(PICTURE_RING))),
+    };
+    if let Err(error) = take.start(config, inputs) {
+        call.console.say(format!("NOT RECORDING: {error}"));
+        call.recording_error = Some(error.to_string());
+    }
+}
+
+/// The take's metadata names everybody who was there.
+fn keep_participants(
+    call: Res<'_, Call>,
+    membership: Res<'_, Membership>,
+    mut take: ResMut<'_, Take>,
+    mut arrivals: MessageReader<'_, '_, NetMessage>,
+    mut starts: MessageReader<'_, '_, RecordMessage>,
+    peers: Query<'_, '_, &Peer>,
+) {
+    let arrived = arrivals.read().filter(|m| matches!(m, NetMessage::PeerConnected { .. })).count() > 0;
+    let started = starts.read().filter(|m| matches!(m, RecordMessage::Started { .. })).count() > 0;
+    if let (true, Some(me)) = (arrived || started, membership.me) {
+        let others = peers.iter().map(|p| Participant::new(p.id, p.name.clone()));
+        take.set_participants(
+            std::iter::once(Participant::new(me, call.options.name.clone())).chain(others).collect(),
+        );
+    }
+}
+
+/// The take is told its last tick as soon as its first one is known, so that it has its exact length even if this app is late.
+fn plan(call: Res<'_, Call>, mut take: ResMut<'_, Take>, mut messages: MessageReader<'_, '_, RecordMessage>) {
+    for message in messages.read() {
+        if let (RecordMessage::Started { start_tick, .. }, Some(length)) = (message, call.options.length) {
+            take.plan_end(tick_time_ns(*start_tick) + length.as_nanos() as i64);
+        }
+    }
+}
+
+/// The call ends when somebody asks for it, or when its time is up.
+fn end(mut call: ResMut<'_, Call>, mut net: ResMut<'_, Net>, mut take: ResMut<'_, Take>) {
+    let now = call.now();
+    let over = match call.phase {
+        Phase::Waiting => call.stop.is_asked(),
+        Phase::Talking { since } => {
+            let time_is_up = call.options.length.is_some_and(|length| match take.state() {
+                // A recording ends by its own clock, and the call with it.
+                TakeState::Starting | TakeState::Recording { .. } => false,
+                TakeState::Idle | TakeState::Ending | TakeState::Done(_) => now >= since + length,
+            });
+            call.stop.is_asked() || time_is_up
+        }
+        Phase::Ending { .. } | Phase::Over => false,
+    };
+    if over {
+        take.end();
+        net.transport().leave();
+        call.ended = Some(now);
+        call.phase = Phase::Ending { since: now };
+    }
+}
+
+/// After the goodbyes are said and the file is closed nothing is left to do.
+fn leave(mut call: ResMut<'_, Call>, membership: Res<'_, Membership>, take: Res<'_, Take>) {
+    let Phase::Ending { since } = call.phase else { return };
+    if membership.ended && take.is_over() {
+        call.phase = Phase::Over;
+    } else if call.now() >= since + END_LIMIT {
+        if !take.is_over() {
+            call.error = Some(CommandError::Failed(format!(
+                "the recording could not be finished within {} s; what is on the disk plays",
+                END_LIMIT.as_secs()
+            )));
+        }
+        call.phase = Phase::Over;
+    }
+}
+
+/// The line that moves on a terminal.
+fn show(call: Res<'_, Call>, mut take: ResMut<'_, Take>, peers: Query<'_, '_, &Presence>) {
+    match call.phase {
+        Phase::Waiting => call.console.status("waiting for others (Ctrl-C ends)"),
+        Phase::Talking { since } => {
+            let here = 1 + peers.iter().filter(|p| !matches!(p, Presence::Gone(_))).count();
+            let recording = match take.progress() {
+                Some(p) if p.video.dropped > 0 => format!("REC, {} frames DROPPED", p.video.dropped),
+                Some(p) => format!("REC {:.1} MB", p.bytes as f64 / 1e6),
+                None => "not recording".into(),
+            };
+            let time = clock(call.now().saturating_sub(since));
+            call.console.status(format!("{time}  {recording}  {here} people (Ctrl-C ends the call)"));
+        }
+        Phase::Ending { .. } | Phase::Over => call.console.status("finishing the recording"),
+    }
+}

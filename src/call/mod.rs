@@ -1,0 +1,36 @@
+//! One call, from opening the devices to the report.
+//!
+//! [`run`] opens the socket and the devices, so that what is missing is said before anybody else hears of us, then turns the
+//! headless app until the call is over. The engines' threads carry the media; the app only begins and ends things.
+
+mod app;
+mod flow;
+mod report;
+mod setup;
+mod stop;
+
+pub use report::{CallReport, PeerReport, RecordingReport, SoundReport};
+pub use setup::{CallOptions, DEFAULT_PORT, Side, recordings_folder};
+
+use crate::console::Console;
+use crate::error::CommandError;
+
+/// Runs a call to its end.
+///
+/// `invite` is told the invite of a hosted session, once others can join.
+///
+/// # Errors
+/// [`CommandError`] when a device, the disk or the network would not have it, when nobody answered, or when the recording
+/// lost something.
+pub fn run(
+    options: CallOptions,
+    console: &Console,
+    invite: impl FnOnce(&str),
+) -> Result<CallReport, CommandError> {
+    let stop = stop::Stop::on_signals()?;
+    let engines = setup::start(options, console)?;
+    if let Some(text) = &engines.invite {
+        invite(text);
+    }
+    app::run(engines, console, &stop)
+}

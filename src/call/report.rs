@@ -1,0 +1,343 @@
+//! What a call came to: for a script as JSON, for a person as text.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use bevy_ecs::world::World;
+use hyperzoom_audio::{SoundHost, StreamShape};
+use hyperzoom_capture_plugin::{Picture, Sound, Voice};
+use hyperzoom_net_plugin::{Link, Membership, Peer, Presence};
+use hyperzoom_record_plugin::{Take, TakeState};
+use hyperzoom_recorder::TakeReport;
+use hyperzoom_session::LeaveReason;
+use serde::Serialize;
+
+use super::flow::Call;
+
+/// The report of one participant's call.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallReport {
+    /// The participant's name.
+    pub name: String,
+    /// Its participant id, where it got one.
+    pub id: Option<u8>,
+    /// The session, in hexadecimal.
+    pub session_id: Option<String>,
+    /// How long the call was, in seconds.
+    pub duration_seconds: f64,
+    /// Its microphone and loudspeaker.
+    pub sound: SoundReport,
+    /// Everybody else who was there.
+    pub peers: Vec<PeerReport>,
+    /// The recording, where there was one.
+    pub recording: Option<RecordingReport>,
+    /// Why there was none, where one was asked for.
+    pub recording_error: Option<String>,
+}
+
+/// A call's devices.
+#[derive(Debug, Clone, Serialize)]
+pub struct SoundReport {
+    /// The microphone; none while it is lost.
+    pub mic: Option<DeviceReport>,
+    /// The loudspeaker; none while it is lost.
+    pub speaker: Option<DeviceReport>,
+    /// Frames of live audio that were encoded and sent.
+    pub frames_sent: u64,
+    /// Microphone samples that the live path lost.
+    pub live_samples_lost: u64,
+}
+
+/// One device.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeviceReport {
+    /// Its name.
+    pub name: String,
+    /// The sound system that owns it: none for a file, a tone or nothing.
+    pub system: Option<&'static str>,
+    /// Samples a second.
+    pub sample_rate: u32,
+    /// Channels.
+    pub channels: u16,
+    /// Samples of a period, where the system says.
+    pub period: Option<u32>,
+}
+
+impl From<StreamShape> for DeviceReport {
+    fn from(shape: StreamShape) -> Self {
+        Self {
+            name: shape.device,
+            system: shape.host.map(SoundHost::prefix),
+            sample_rate: shape.rate,
+            channels: shape.channels,
+            period: shape.period,
+        }
+    }
+}
+
+/// One peer.
+#[derive(Debug, Clone, Serialize)]
+pub struct PeerReport {
+    /// Its participant id.
+    pub id: u8,
+    /// Its name.
+    pub name: String,
+    /// `here`, `silent`, `left` or `disconnected`, at the end.
+    pub state: &'static str,
+    /// The smoothed round trip, in milliseconds.
+    pub round_trip_ms: Option<f64>,
+    /// How long a datagram takes one way: half the round trip, in milliseconds.
+    pub one_way_ms: Option<f64>,
+    /// What was sent to it.
+    pub sent: SentReport,
+    /// What it said.
+    pub audio: AudioReport,
+    /// What it showed.
+    pub video: VideoReport,
+}
+
+/// What was sent to a peer.
+#[derive(Debug, Clone, Serialize)]
+pub struct SentReport {
+    /// Datagrams of audio.
+    pub audio: u64,
+    /// Datagrams of video.
+    pub video: u64,
+    /// Bytes, without IP and UDP.
+    pub bytes: u64,
+}
+
+/// A peer's voice.
+#[derive(Debug, Clone, Serialize)]
+pub struct AudioReport {
+    /// Datagrams received.
+    pub received: u64,
+    /// Datagrams that never came.
+    pub lost: u64,
+    /// Frames that came too late to be played.
+    pub late: u64,
+    /// Frames that a copy in a later datagram replaced.
+    pub repaired: u64,
+    /// Frames that were made up.
+    pub concealed: u64,
+    /// The jitter buffer's depth, in milliseconds.
+    pub jitter_buffer_ms: f64,
+    /// How much faster than its own clock the voice is played, in parts per million.
+    pub resample_ppm: f32,
+}
+
+/// A peer's picture.
+#[derive(Debug, Clone, Serialize)]
+pub struct VideoReport {
+    /// Datagrams received.
+    pub received: u64,
+    /// Datagrams that never came.
+    pub lost: u64,
+    /// Frames that became whole.
+    pub frames: u64,
+    /// Pictures decoded.
+    pub decoded: u64,
+    /// Frames left out since their reference was missing.
+    pub skipped: u64,
+    /// Frames that would not decode.
+    pub failed: u64,
+}
+
+/// The recording.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecordingReport {
+    /// The take's folder.
+    pub folder: PathBuf,
+    /// The length of the file, in seconds.
+    pub duration_seconds: f64,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Whether the file is whole and a plain MP4.
+    pub complete: bool,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// Pictures that the camera captured.
+    pub frames_captured: u64,
+    /// Pictures in the file.
+    pub frames_written: u64,
+    /// Of these, repetitions.
+    pub frames_duplicated: u64,
+    /// Pictures left out since the camera is faster than the file.
+    pub frames_decimated: u64,
+    /// Pictures lost.
+    pub frames_dropped: u64,
+    /// Samples in the file.
+    pub samples_written: u64,
+    /// Samples lost.
+    pub samples_dropped: u64,
+    /// Samples of silence where the device had a gap.
+    pub samples_silent: u64,
+    /// How many such gaps there were.
+    pub gaps: u64,
+}
+
+impl CallReport {
+    /// What the recording lost, where it lost anything: that is never all well.
+    #[must_use]
+    pub fn loss(&self) -> Option<String> {
+        if let Some(error) = &self.recording_error {
+            return Some(format!("nothing was recorded: {error}"));
+        }
+        let recording = self.recording.as_ref()?;
+        if let Some(error) = &recording.error {
+            return Some(format!("the recording ended before its time: {error}"));
+        }
+        if recording.frames_dropped > 0 || recording.samples_dropped > 0 {
+            return Some(format!(
+                "the recording lost {} frames and {} samples: close other programs, or record on a faster disk",
+                recording.frames_dropped, recording.samples_dropped
+            ));
+        }
+        (!recording.complete).then(|| "the recording was not finished; what is on the disk plays".into())
+    }
+}
+
+impl fmt::Display for CallReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "call      {:.1} s", self.duration_seconds)?;
+        for peer in &self.peers {
+            let trip = peer.round_trip_ms.map_or_else(|| "?".into(), |ms| format!("{ms:.1}"));
+            writeln!(
+                f,
+                "{:<9} {}; round trip {trip} ms, jitter buffer {:.1} ms; audio: {} received, {} lost, {} concealed; video: {} pictures",
+                peer.name,
+                peer.state,
+                peer.audio.jitter_buffer_ms,
+                peer.audio.received,
+                peer.audio.lost,
+                peer.audio.concealed,
+                peer.video.decoded,
+            )?;
+        }
+        match &self.recording {
+            None => writeln!(f, "recording none"),
+            Some(r) => {
+                writeln!(
+                    f,
+                    "recording {:.1} s, {:.1} MB: {}",
+                    r.duration_seconds,
+                    r.bytes as f64 / 1e6,
+                    r.folder.display()
+                )?;
+                writeln!(
+                    f,
+                    "frames    {} captured, {} written, {} duplicated, {} decimated, {} dropped",
+                    r.frames_captured,
+                    r.frames_written,
+                    r.frames_duplicated,
+                    r.frames_decimated,
+                    r.frames_dropped
+                )
+            }
+        }
+    }
+}
+
+/// Reads the report out of the app when the call is over.
+pub(super) fn collect(world: &mut World) -> CallReport {
+    let mut peers = Vec::new();
+    let mut query = world.query::<(&Peer, &Presence, &Link, Option<&Voice>, Option<&Picture>)>();
+    for (peer, presence, link, voice, picture) in query.iter(world) {
+        peers.push(peer_report(peer, *presence, link, voice, picture));
+    }
+    peers.sort_by_key(|p| p.id);
+    let membership = world.resource::<Membership>().clone();
+    let recording = match world.resource::<Take>().state() {
+        TakeState::Done(report) => Some(RecordingReport::from(report.as_ref())),
+        TakeState::Idle | TakeState::Starting | TakeState::Recording { .. } | TakeState::Ending => None,
+    };
+    let mut sound = world.resource_mut::<Sound>();
+    let (shape, live) = (sound.engine().describe(), sound.engine().live_stats());
+    let sound = SoundReport {
+        mic: shape.mic.map(DeviceReport::from),
+        speaker: shape.speaker.map(DeviceReport::from),
+        frames_sent: live.sent_frames,
+        live_samples_lost: live.lost_live_samples,
+    };
+    let call = world.resource::<Call>();
+    let duration = call.began.zip(call.ended).map_or(0.0, |(began, ended)| (ended - began).as_secs_f64());
+    CallReport {
+        name: call.options.name.clone(),
+        id: membership.me,
+        session_id: membership.session_id.map(|id| format!("{id:016x}")),
+        duration_seconds: round(duration),
+        sound,
+        peers,
+        recording,
+        recording_error: call.recording_error.clone(),
+    }
+}
+
+fn peer_report(
+    peer: &Peer,
+    presence: Presence,
+    link: &Link,
+    voice: Option<&Voice>,
+    picture: Option<&Picture>,
+) -> PeerReport {
+    let link = link.0;
+    let voice = voice.map(|v| v.0).unwrap_or_default();
+    let picture = picture.map(|p| p.stats).unwrap_or_default();
+    let round_trip_ms = link.round_trip.map(|t| t.as_secs_f64() * 1e3);
+    PeerReport {
+        id: peer.id,
+        name: peer.name.clone(),
+        state: match presence {
+            Presence::Here => "here",
+            Presence::Silent => "silent",
+            Presence::Gone(LeaveReason::Bye) => "left",
+            Presence::Gone(LeaveReason::TimedOut) => "disconnected",
+        },
+        round_trip_ms: round_trip_ms.map(round),
+        one_way_ms: round_trip_ms.map(|ms| round(ms / 2.0)),
+        sent: SentReport { audio: link.audio_sent, video: link.video_sent, bytes: link.bytes_sent },
+        audio: AudioReport {
+            received: link.audio_received,
+            lost: link.audio_lost,
+            late: voice.late,
+            repaired: voice.repaired,
+            concealed: voice.concealed_frames,
+            jitter_buffer_ms: round(voice.depth.as_secs_f64() * 1e3),
+            resample_ppm: voice.resample_ppm,
+        },
+        video: VideoReport {
+            received: link.video_received,
+            lost: link.video_lost,
+            frames: link.video_frames,
+            decoded: picture.decoded,
+            skipped: picture.skipped,
+            failed: picture.failed,
+        },
+    }
+}
+
+impl From<&TakeReport> for RecordingReport {
+    fn from(take: &TakeReport) -> Self {
+        Self {
+            folder: take.folder.clone(),
+            duration_seconds: round(take.seconds()),
+            bytes: take.bytes,
+            complete: take.complete,
+            error: take.error.clone(),
+            frames_captured: take.video.captured,
+            frames_written: take.video.written,
+            frames_duplicated: take.video.duplicated,
+            frames_decimated: take.video.decimated,
+            frames_dropped: take.video.dropped,
+            samples_written: take.audio.written,
+            samples_dropped: take.audio.dropped,
+            samples_silent: take.audio.silence,
+            gaps: take.audio.gaps,
+        }
+    }
+}
+
+/// To a thousandth: what these machines can measure, and no more.
+fn round(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}

@@ -1,0 +1,200 @@
+//! Opening everything that a call needs, in the order in which a person wants to hear of what is missing.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use hyperzoom_audio::{AudioConfig, AudioEngine, AudioEvents, FrameSize, SoundSpec};
+use hyperzoom_protocol::{Invite, InviteKey};
+use hyperzoom_recorder::RecordError;
+use hyperzoom_session::Config;
+use hyperzoom_timing::SharedClock;
+use hyperzoom_transport::{Bound, Interface, Role, StreamSender, Transport, TransportError, TransportEvents};
+use hyperzoom_video::{Camera, CameraConfig, CameraEvents, CameraSpec, LiveConfig, LiveVideo};
+
+use crate::console::Console;
+use crate::error::CommandError;
+
+/// The port that a host waits at where none is asked for.
+pub const DEFAULT_PORT: u16 = 47_800;
+
+/// How many people a session holds (spec §4.1).
+const CAPACITY: u8 = 4;
+
+/// Bits a second of the voice that is sent (spec §4.2.1).
+const VOICE_BITRATE: u32 = 32_000;
+
+/// Which side of the call this is.
+#[derive(Debug, Clone)]
+pub enum Side {
+    /// Opens a session.
+    Host {
+        /// The port to wait at.
+        port: Option<u16>,
+        /// Without a key.
+        open: bool,
+    },
+    /// Joins one.
+    Guest(Invite),
+}
+
+/// Everything there is to choose about a call.
+#[derive(Debug, Clone)]
+pub struct CallOptions {
+    /// Host or guest.
+    pub side: Side,
+    /// The name that others see.
+    pub name: String,
+    /// The address of the network interface to use.
+    pub bind: Option<IpAddr>,
+    /// End the call this long after it began.
+    pub length: Option<std::time::Duration>,
+    /// The microphone.
+    pub mic: SoundSpec,
+    /// The loudspeaker.
+    pub speaker: SoundSpec,
+    /// The picture.
+    pub camera: CameraSpec,
+    /// The length of a frame of live audio.
+    pub frame: FrameSize,
+    /// Where takes are kept; `None` does not record.
+    pub folder: Option<PathBuf>,
+}
+
+/// The camera and what its pictures go through.
+pub(super) struct PictureEngines {
+    pub(super) camera: Camera,
+    pub(super) events: CameraEvents,
+    pub(super) live: LiveVideo,
+}
+
+/// All that runs during a call.
+pub(super) struct Engines {
+    pub(super) options: CallOptions,
+    pub(super) epoch: Instant,
+    pub(super) clock: SharedClock,
+    pub(super) invite: Option<String>,
+    pub(super) transport: (Transport, TransportEvents),
+    pub(super) sound: (AudioEngine, AudioEvents),
+    pub(super) pictures: Option<PictureEngines>,
+}
+
+pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, CommandError> {
+    let epoch = Instant::now();
+    let clock = SharedClock::new();
+    if let Some(folder) = &options.folder {
+        check_folder(folder)?;
+        if options.mic == SoundSpec::None && options.camera.is_none() {
+            return Err(CommandError::Usage(RecordError::Nothing.to_string()));
+        }
+    }
+    let (bound, audio_out, video_out) = bind(&options)?;
+    let sound = hyperzoom_audio::start(
+        AudioConfig {
+            epoch,
+            mic: options.mic.clone(),
+            speaker: options.speaker.clone(),
+            frame: options.frame,
+            bitrate: VOICE_BITRATE,
+            clock: clock.clone(),
+        },
+        Box::new(audio_out),
+    )?;
+    let pictures = start_pictures(&options.camera, epoch, &clock, video_out)?;
+
+    let key = match options.side {
+        Side::Host { open: false, .. } => Some(InviteKey(random()?)),
+        Side::Host { open: true, .. } => {
+            console.say("this session is OPEN: anybody who can reach this machine can join and listen");
+            None
+        }
+        Side::Guest(ref invite) => invite.key.clone(),
+    };
+    let role = match options.side {
+        Side::Host { .. } => Role::Host,
+        Side::Guest(ref invite) => Role::Guest(invite.addr),
+    };
+    let invite = matches!(role, Role::Host).then(|| invite(&bound, key.clone(), console));
+    let session = Config {
+        name: options.name.clone(),
+        key,
+        session_id: u64::from_be_bytes(random()?),
+        instance: u128::from_be_bytes(random()?),
+        capacity: CAPACITY,
+    };
+    let transport = bound.start(role, session, epoch, clock.clone())?;
+    Ok(Engines { options, epoch, clock, invite, transport, sound, pictures })
+}
+
+fn start_pictures(
+    spec: &CameraSpec,
+    epoch: Instant,
+    clock: &SharedClock,
+    video_out: StreamSender,
+) -> Result<Option<PictureEngines>, CommandError> {
+    if spec.is_none() {
+        return Ok(None);
+    }
+    let (camera, events) = hyperzoom_video::start_camera(CameraConfig { epoch, spec: spec.clone() })?;
+    let live = hyperzoom_video::start_live(
+        LiveConfig::new(epoch, clock.clone()),
+        camera.live_tap(),
+        Box::new(video_out),
+    )?;
+    Ok(Some(PictureEngines { camera, events, live }))
+}
+
+fn bind(options: &CallOptions) -> Result<(Bound, StreamSender, StreamSender), TransportError> {
+    let any = match &options.side {
+        Side::Guest(invite) if invite.addr.is_ipv6() => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        _ => Ipv4Addr::UNSPECIFIED.into(),
+    };
+    let ip = options.bind.unwrap_or(any);
+    match options.side {
+        Side::Host { port: Some(port), .. } => hyperzoom_transport::bind(SocketAddr::new(ip, port)),
+        Side::Host { port: None, .. } => match hyperzoom_transport::bind(SocketAddr::new(ip, DEFAULT_PORT)) {
+            Err(TransportError::PortTaken { .. }) => hyperzoom_transport::bind(SocketAddr::new(ip, 0)),
+            bound => bound,
+        },
+        Side::Guest(_) => hyperzoom_transport::bind(SocketAddr::new(ip, 0)),
+    }
+}
+
+fn invite(bound: &Bound, key: Option<InviteKey>, console: &Console) -> String {
+    let local = bound.local_addr();
+    let interface = hyperzoom_transport::local_address(local.ip());
+    if interface == Interface::LoopbackOnly {
+        console.say("this machine has no network: only programs on it can join");
+    }
+    Invite { addr: SocketAddr::new(interface.ip(), local.port()), key }.to_string()
+}
+
+fn random<const N: usize>() -> Result<[u8; N], CommandError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| CommandError::Failed(format!("the system gives no random numbers: {e}")))?;
+    Ok(bytes)
+}
+
+/// Where takes are kept unless another folder is asked for: `~/HyperZoom/recordings` (spec §7).
+///
+/// # Errors
+/// [`CommandError::Device`] where the system knows of no home folder.
+pub fn recordings_folder() -> Result<PathBuf, CommandError> {
+    let user = directories::UserDirs::new();
+    let home =
+        user.ok_or_else(|| CommandError::Device("no home folder: say where to record with --folder".into()))?;
+    Ok(home.home_dir().join("HyperZoom").join("recordings"))
+}
+
+/// Makes the folder where it is missing, and makes sure that it can be written to before anybody talks.
+fn check_folder(folder: &Path) -> Result<(), CommandError> {
+    let refused = |e: std::io::Error| {
+        CommandError::Device(format!(
+            "cannot record into {}: {e}. Choose another folder with --folder, or talk without recording with --no-record",
+            folder.display()
+        ))
+    };
+    std::fs::create_dir_all(folder).map_err(refused)?;
+    tempfile::tempfile_in(folder).map_err(refused).map(drop)
+}

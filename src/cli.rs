@@ -1,0 +1,218 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hyperzoom_audio::SoundSpec;
+use hyperzoom_video::CameraSpec;
+
+const EXAMPLES: &str = "\
+Examples:
+  hyperzoom host --name Ada                     wait for others; prints the invite to read out
+  hyperzoom join 192.168.1.20:47800#6YQ2…       join with that invite
+  hyperzoom demo --people 2 --seconds 10        a whole call on this machine, recorded and checked
+  hyperzoom devices                             what can be given to --mic and --speaker
+  hyperzoom verify ~/HyperZoom/recordings/*     check takes
+
+Exit codes:
+  0  all well
+  1  something that was asked for did not hold (a check failed, frames were dropped)
+  2  wrong usage (an unknown option, a damaged invite)
+  3  could not connect (nobody answers, refused, port taken)
+  4  a device failed (microphone, loudspeaker, camera, the disk)";
+
+/// Record podcasts with people in other places: talk with almost no delay, and record on every machine.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open a session, print its invite, wait for others, talk, record
+    Host(HostArgs),
+    /// Join the session of an invite
+    Join(JoinArgs),
+    /// A whole call on this machine between synthetic people, recorded and checked
+    Demo(DemoArgs),
+    /// List sound devices and picture sources
+    Devices(DevicesArgs),
+    /// Check takes: what is in the files, and whether it is whole
+    Verify(VerifyArgs),
+}
+
+const HOST_EXAMPLES: &str = "\
+Examples:
+  hyperzoom host --name Ada
+  hyperzoom host --name Ada --mic usb --speaker headphones --port 5000
+  hyperzoom host --mic file:speech.wav --camera pattern --speaker none --for 60 --json";
+
+/// `hyperzoom host`
+#[derive(Debug, Args)]
+#[command(after_help = HOST_EXAMPLES)]
+pub struct HostArgs {
+    /// The UDP port to wait at [default: 47800, or any free one where that is taken]
+    #[arg(long, value_name = "P")]
+    pub port: Option<u16>,
+    /// Let anybody on the network in, without a key: only for a network where you trust everybody
+    #[arg(long)]
+    pub open: bool,
+    /// What all calls have.
+    #[command(flatten)]
+    pub call: CallArgs,
+}
+
+const JOIN_EXAMPLES: &str = "\
+Examples:
+  hyperzoom join 192.168.1.20:47800#6YQ2… --name Bob
+  hyperzoom join 127.0.0.1:47800#6YQ2… --mic tone --speaker none --camera pattern --for 60 --json";
+
+/// `hyperzoom join`
+#[derive(Debug, Args)]
+#[command(after_help = JOIN_EXAMPLES)]
+pub struct JoinArgs {
+    /// The invite as the host reads it out: IP:PORT#KEY
+    pub invite: String,
+    /// What all calls have.
+    #[command(flatten)]
+    pub call: CallArgs,
+}
+
+/// What hosting and joining have in common.
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// Run without a window (this version always does)
+    #[arg(long)]
+    pub headless: bool,
+    /// The name that others see [default: your user name]
+    #[arg(long, value_name = "N")]
+    pub name: Option<String>,
+    /// The address of the network interface to use [default: all]
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<IpAddr>,
+    /// End the call this long after it began, in seconds [default: when you press Ctrl-C]
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    pub for_seconds: Option<f64>,
+    /// Print a report as JSON at the end
+    #[arg(long)]
+    pub json: bool,
+    /// Devices and files.
+    #[command(flatten)]
+    pub media: MediaArgs,
+}
+
+/// Where sound and pictures come from, and where they go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Media")]
+pub struct MediaArgs {
+    /// The microphone: default, part of a device's name, none, tone, tone:HZ, file:PATH.wav; pulse:, jack: or alsa: in front
+    /// of a name chooses the sound system
+    #[arg(long, value_name = "SPEC", default_value = "default")]
+    pub mic: SoundSpec,
+    /// The loudspeaker: default, part of a device's name, none, file:PATH.wav (writes what is heard)
+    #[arg(long, value_name = "SPEC", default_value = "default")]
+    pub speaker: SoundSpec,
+    /// The picture: none, pattern, pattern:WxH@FPS, file:PATH.y4m (loops). This version has no cameras yet
+    #[arg(long, value_name = "SPEC", default_value = "none")]
+    pub camera: CameraSpec,
+    /// The folder that takes are kept in [default: ~/HyperZoom/recordings]
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// The length of a frame of live audio
+    #[arg(long, value_name = "MS", default_value = "5")]
+    pub frame_ms: FrameMs,
+    /// Talk without recording
+    #[arg(long)]
+    pub no_record: bool,
+}
+
+/// The lengths that a frame of live audio can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FrameMs {
+    /// 2.5 ms: least delay, most packets.
+    #[value(name = "2.5")]
+    TwoAndAHalf,
+    /// 5 ms.
+    #[value(name = "5")]
+    Five,
+    /// 10 ms: fewest packets.
+    #[value(name = "10")]
+    Ten,
+}
+
+/// `hyperzoom demo`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hyperzoom demo\n  hyperzoom demo --people 2 --seconds 30 --folder /tmp/demo --json"
+)]
+pub struct DemoArgs {
+    /// How many people talk
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=4))]
+    pub people: u8,
+    /// How long they talk
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
+    pub seconds: f64,
+    /// Where their takes go, a folder a person [default: a new folder for temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hyperzoom devices`
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Print the list as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hyperzoom verify`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hyperzoom verify ~/HyperZoom/recordings/2026-02-27_20-15-00\n  hyperzoom verify --json take-a take-b"
+)]
+pub struct VerifyArgs {
+    /// The folders of the takes
+    #[arg(required = true)]
+    pub folders: Vec<PathBuf>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A length of time in seconds: positive, and no more than a week.
+fn seconds(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| format!("'{text}' is not a number of seconds"))?;
+    if value > 0.0 && value <= 7.0 * 86_400.0 {
+        Ok(value)
+    } else {
+        Err("give a number of seconds above 0 and up to 604800 (a week)".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nonsense_lengths_are_refused() {
+        for text in ["0", "-3", "nan", "inf", "abc", "604801"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+        assert_eq!(seconds("2.5"), Ok(2.5));
+    }
+}

@@ -1,0 +1,285 @@
+//! `hyperzoom demo`: a whole call on this machine, between processes as real as any other.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::cli::DemoArgs;
+use crate::error::CommandError;
+use crate::verdict;
+
+/// Who talks, and the pitch of the tone that each one's microphone hears, in Hz: far enough apart to be told from one
+/// another in a spectrum.
+const PEOPLE: [(&str, u32); 4] = [("Ada", 220), ("Grace", 330), ("Alan", 440), ("Katherine", 550)];
+
+/// How long the people may take beyond the call itself, to start and to finish their recordings.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
+    let folder = match &args.folder {
+        Some(folder) => folder.clone(),
+        None => temporary_folder(),
+    };
+    let outcome = call(args, &folder)?;
+    if args.json {
+        println!("{:#}", outcome.json());
+    } else {
+        outcome.print();
+    }
+    if outcome.problems.is_empty() {
+        Ok(())
+    } else {
+        Err(CommandError::Failed(format!(
+            "the demo did not go as it should: {}",
+            outcome.problems.join("; ")
+        )))
+    }
+}
+
+fn temporary_folder() -> PathBuf {
+    let now = jiff::Zoned::now().strftime("%Y-%m-%d_%H-%M-%S").to_string();
+    std::env::temp_dir().join(format!("hyperzoom-demo-{now}-{}", std::process::id()))
+}
+
+struct Outcome {
+    folder: PathBuf,
+    people: Vec<Outgoing>,
+    problems: Vec<String>,
+}
+
+/// What one person's process left behind.
+struct Outgoing {
+    name: &'static str,
+    report: Value,
+    verdict: Value,
+}
+
+impl Outcome {
+    fn json(&self) -> Value {
+        let people: Vec<Value> = self
+            .people
+            .iter()
+            .map(|p| json!({ "name": p.name, "report": p.report, "verify": p.verdict }))
+            .collect();
+        json!({ "ok": self.problems.is_empty(), "folder": self.folder, "problems": self.problems, "people": people })
+    }
+
+    fn print(&self) {
+        for person in &self.people {
+            let recording = &person.report["recording"];
+            println!("{}", person.name);
+            println!("  take      {}", recording["folder"].as_str().unwrap_or("none"));
+            println!(
+                "  recorded  {} frames in {} s: {} captured, {} duplicated, {} decimated, {} dropped",
+                recording["frames_written"],
+                recording["duration_seconds"],
+                recording["frames_captured"],
+                recording["frames_duplicated"],
+                recording["frames_decimated"],
+                recording["frames_dropped"],
+            );
+            for peer in person.report["peers"].as_array().into_iter().flatten() {
+                println!(
+                    "  from {:<9} {} frames of audio, {} lost, jitter buffer {} ms, round trip {} ms, {} pictures",
+                    peer["name"].as_str().unwrap_or("?"),
+                    peer["audio"]["received"],
+                    peer["audio"]["lost"],
+                    peer["audio"]["jitter_buffer_ms"],
+                    peer["round_trip_ms"],
+                    peer["video"]["decoded"],
+                );
+            }
+        }
+        println!("folder    {}", self.folder.display());
+    }
+}
+
+fn call(args: &DemoArgs, folder: &Path) -> Result<Outcome, CommandError> {
+    let count = usize::from(args.people);
+    let mut people: Vec<Person> = Vec::with_capacity(count);
+    let mut host = Person::start(PEOPLE[0], args, folder, &["host", "--port", "0"])?;
+    let invite = host.first_line()?;
+    people.push(host);
+    for person in &PEOPLE[1..count] {
+        people.push(Person::start(*person, args, folder, &["join", &invite])?);
+    }
+    wait(&mut people, Duration::from_secs_f64(args.seconds))?;
+
+    let mut outcome = Outcome { folder: folder.to_owned(), people: Vec::new(), problems: Vec::new() };
+    for person in people {
+        let name = person.name;
+        match person.finish() {
+            Ok(report) => {
+                check_report(name, &report, count - 1, args.seconds, &mut outcome.problems);
+                let verdict = check_take(name, &report, &mut outcome.problems);
+                outcome.people.push(Outgoing { name, report, verdict });
+            }
+            Err(problem) => outcome.problems.push(problem),
+        }
+    }
+    Ok(outcome)
+}
+
+/// What must hold of each person's report.
+fn check_report(name: &str, report: &Value, others: usize, seconds: f64, problems: &mut Vec<String>) {
+    let mut must = |holds: bool, problem: String| {
+        if !holds {
+            problems.push(problem);
+        }
+    };
+    let peers = report["peers"].as_array().map_or(&[][..], Vec::as_slice);
+    must(peers.len() == others, format!("{name} met {} of {others} others", peers.len()));
+    for peer in peers {
+        let other = peer["name"].as_str().unwrap_or("?");
+        must(peer["audio"]["received"].as_u64() > Some(0), format!("{name} did not hear {other}"));
+        must(peer["video"]["decoded"].as_u64() > Some(0), format!("{name} did not see {other}"));
+    }
+    let recording = &report["recording"];
+    must(
+        recording["frames_dropped"] == 0,
+        format!("{name}'s recording dropped {} frames", recording["frames_dropped"]),
+    );
+    must(
+        recording["samples_dropped"] == 0,
+        format!("{name}'s recording dropped {} samples", recording["samples_dropped"]),
+    );
+    let frames = (seconds * f64::from(hyperzoom_media::MASTER_FPS)).ceil() as u64;
+    must(
+        recording["frames_written"].as_u64() == Some(frames),
+        format!("{name}'s recording has {} frames instead of {frames}", recording["frames_written"]),
+    );
+}
+
+fn check_take(name: &str, report: &Value, problems: &mut Vec<String>) -> Value {
+    let Some(take) = report["recording"]["folder"].as_str() else {
+        problems.push(format!("{name} has no recording"));
+        return Value::Null;
+    };
+    match hyperzoom_recorder::verify(Path::new(take)) {
+        Ok(found) => {
+            problems.extend(verdict::failures(&found).map(|check| format!("{name}'s take: {check}")));
+            verdict::json(&found)
+        }
+        Err(error) => {
+            problems.push(format!("{name}'s take: {error}"));
+            Value::Null
+        }
+    }
+}
+
+/// Waits for everybody, with a bar on a terminal.
+fn wait(people: &mut [Person], length: Duration) -> Result<(), CommandError> {
+    let bar = ProgressBar::new(length.as_millis() as u64);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {percent} %") {
+        bar.set_style(style);
+    }
+    bar.set_message(format!("{} people talk", people.len()));
+    let since = Instant::now();
+    let result = loop {
+        bar.set_position((since.elapsed().as_millis() as u64).min(bar.length().unwrap_or(0)));
+        let mut running = 0;
+        for person in &mut *people {
+            if person.child.try_wait().is_ok_and(|status| status.is_none()) {
+                running += 1;
+            }
+        }
+        if running == 0 {
+            break Ok(());
+        }
+        if since.elapsed() > length + PATIENCE {
+            break Err(CommandError::Failed(format!(
+                "{running} people did not end {} s after the call should have; their takes so far are kept",
+                PATIENCE.as_secs()
+            )));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    bar.finish_and_clear();
+    result
+}
+
+/// One synthetic person: this program once more, headless.
+struct Person {
+    name: &'static str,
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Person {
+    fn start(
+        (name, pitch): (&'static str, u32),
+        args: &DemoArgs,
+        folder: &Path,
+        verb: &[&str],
+    ) -> Result<Self, CommandError> {
+        let failed =
+            |e: std::io::Error| CommandError::Failed(format!("could not start {name}'s process: {e}"));
+        let program = std::env::current_exe().map_err(failed)?;
+        let mut child = Command::new(program)
+            .args(verb)
+            .args(["--headless", "--json", "--name", name, "--bind", "127.0.0.1"])
+            .args(["--mic", &format!("tone:{pitch}"), "--speaker", "none", "--camera", "pattern"])
+            .args(["--for", &args.seconds.to_string()])
+            .arg("--folder")
+            .arg(folder.join(name))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let (Some(stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(CommandError::Failed(format!("{name}'s process has no output")));
+        };
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            text
+        });
+        Ok(Self { name, child, stdout: BufReader::new(stdout), stderr: Some(stderr) })
+    }
+
+    /// The host's first line, the invite.
+    fn first_line(&mut self) -> Result<String, CommandError> {
+        let mut line = String::new();
+        match self.stdout.read_line(&mut line) {
+            Ok(read) if read > 0 => Ok(line.trim().to_owned()),
+            _ => {
+                let complaint = self.complaint();
+                Err(CommandError::Failed(format!("{} could not host: {complaint}", self.name)))
+            }
+        }
+    }
+
+    /// The report at the end of the output.
+    fn finish(mut self) -> Result<Value, String> {
+        let mut text = String::new();
+        let read = self.stdout.read_to_string(&mut text);
+        let status = self.child.wait();
+        let complaint = self.complaint();
+        let name = self.name;
+        if !status.is_ok_and(|status| status.success()) {
+            return Err(format!("{name}'s process failed: {complaint}"));
+        }
+        read.map_err(|e| format!("{name}'s report cannot be read: {e}"))?;
+        serde_json::from_str(&text).map_err(|e| format!("{name}'s report is not JSON: {e}"))
+    }
+
+    fn complaint(&mut self) -> String {
+        let text = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        text.lines().last().unwrap_or("it said nothing").to_owned()
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        // Only a person that did not end by itself is still there.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,25 @@
+//! One module a command.
+
+mod demo;
+mod devices;
+mod host;
+mod join;
+mod talk;
+mod verify;
+
+use crate::cli::Command;
+use crate::error::CommandError;
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// A [`CommandError`], whose [`code`](CommandError::code) is the process's exit code.
+pub fn run(command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Host(args) => host::run(args),
+        Command::Join(args) => join::run(args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Verify(args) => verify::run(&args),
+    }
+}

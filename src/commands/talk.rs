@@ -1,0 +1,65 @@
+//! What hosting and joining have in common: the options of a call, and its report.
+
+use std::io::Write;
+use std::time::Duration;
+
+use hyperzoom_audio::FrameSize;
+
+use crate::call::{self, CallOptions, Side};
+use crate::cli::{CallArgs, FrameMs};
+use crate::console::Console;
+use crate::error::CommandError;
+
+pub(super) fn run(side: Side, args: CallArgs) -> Result<(), CommandError> {
+    let json = args.json;
+    let options = options(side, args)?;
+    let console = Console::new();
+    let outcome = call::run(options, &console, |invite| {
+        // Scripts wait for this line: it must not stay in a buffer.
+        println!("{invite}");
+        let _ = std::io::stdout().flush();
+        console.say("waiting for others: read the invite out to them, or send it");
+    });
+    console.clear();
+    let report = outcome?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+    } else {
+        print!("{report}");
+    }
+    match report.loss() {
+        None => Ok(()),
+        Some(what) => Err(CommandError::Failed(what)),
+    }
+}
+
+fn options(side: Side, args: CallArgs) -> Result<CallOptions, CommandError> {
+    let folder = match (args.media.no_record, args.media.folder) {
+        (true, _) => None,
+        (false, Some(folder)) => Some(folder),
+        (false, None) => Some(call::recordings_folder()?),
+    };
+    Ok(CallOptions {
+        side,
+        name: args.name.unwrap_or_else(user_name),
+        bind: args.bind,
+        length: args.for_seconds.map(Duration::from_secs_f64),
+        mic: args.media.mic,
+        speaker: args.media.speaker,
+        camera: args.media.camera,
+        frame: match args.media.frame_ms {
+            FrameMs::TwoAndAHalf => FrameSize::Ms2_5,
+            FrameMs::Five => FrameSize::Ms5,
+            FrameMs::Ten => FrameSize::Ms10,
+        },
+        folder,
+    })
+}
+
+/// The name that the system knows the user by.
+fn user_name() -> String {
+    ["USER", "USERNAME", "LOGNAME"]
+        .iter()
+        .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()))
+        .unwrap_or_else(|| "Someone".into())
+}

@@ -1,0 +1,76 @@
+//! Takes as other people's programs see them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What ffprobe says of a file's streams and its format, frames counted.
+pub fn ffprobe(file: &Path) -> serde_json::Value {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-count_packets", "-show_streams", "-show_format", "-of", "json"])
+        .arg(file)
+        .output()
+        .expect("ffprobe");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "ffprobe {}: {errors}", file.display());
+    serde_json::from_slice(&output.stdout).expect("ffprobe prints JSON")
+}
+
+/// One stream of ffprobe's answer, by its kind: `video` or `audio`.
+pub fn stream<'a>(probe: &'a serde_json::Value, kind: &str) -> &'a serde_json::Value {
+    let streams = probe["streams"].as_array().expect("a list");
+    streams.iter().find(|s| s["codec_type"] == kind).unwrap_or_else(|| panic!("no {kind} in {probe:#}"))
+}
+
+/// A number that ffprobe writes as text.
+pub fn number(value: &serde_json::Value) -> f64 {
+    value.as_str().and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("not a number: {value}"))
+}
+
+/// Lets ffmpeg decode the whole file, and returns what it complained about.
+pub fn decode_errors(file: &Path) -> String {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-xerror", "-i"])
+        .arg(file)
+        .args(["-f", "null", "-"])
+        .output()
+        .expect("ffmpeg");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { text } else { format!("ffmpeg failed: {text}") }
+}
+
+/// The sound of a file, mono at 48 kHz.
+pub fn sound(file: &Path) -> Vec<f32> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(file)
+        .args(["-vn", "-f", "f32le", "-ac", "1", "-ar", "48000", "-"])
+        .output()
+        .expect("ffmpeg");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+/// Speech as a 48 kHz mono WAV file.
+pub fn speech(folder: &Path, text: &str) -> PathBuf {
+    let spoken = folder.join("spoken.wav");
+    let file = folder.join("speech.wav");
+    let status =
+        Command::new("espeak-ng").args(["-s", "150", "-a", "160", "-w"]).arg(&spoken).arg(text).status();
+    assert!(status.is_ok_and(|s| s.success()), "espeak-ng");
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-i"])
+        .arg(&spoken)
+        .args(["-ar", "48000", "-ac", "1", "-c:a", "pcm_s16le"])
+        .arg(&file)
+        .status();
+    assert!(status.is_ok_and(|s| s.success()), "ffmpeg");
+    file
+}
+
+/// The one take in a recordings folder.
+pub fn only_take(folder: &Path) -> PathBuf {
+    let mut takes: Vec<_> =
+        std::fs::read_dir(folder).expect("readable").map(|e| e.expect("entry").path()).collect();
+    assert_eq!(takes.len(), 1, "{takes:?}");
+    takes.remove(0)
+}

@@ -1,0 +1,93 @@
+//! Listening by measuring.
+
+use realfft::RealFftPlanner;
+use realfft::num_complex::Complex;
+
+const RATE: f32 = 48_000.0;
+
+/// The band that carries speech over a telephone, in Hz.
+const SPEECH: std::ops::RangeInclusive<f32> = 300.0..=3400.0;
+
+/// How well `heard` is `spoken`, from 0 to 1: the normalised correlation in the speech band of each second of speech, each
+/// at its own best delay, weighted by its energy.
+///
+/// Seconds apart, since a jitter buffer may change its depth in between.
+pub fn speech_correlation(spoken: &[f32], heard: &[f32]) -> f64 {
+    let spoken = band(spoken);
+    let heard = band(heard);
+    let coarse = best_delay(&spoken, &heard);
+    let (mut sum, mut weight) = (0.0, 0.0);
+    for (i, second) in spoken.chunks(RATE as usize).enumerate() {
+        let energy: f64 = second.iter().map(|s| f64::from(s * s)).sum();
+        let start = i as i64 * RATE as i64 + coarse;
+        sum += energy * around(second, &heard, start);
+        weight += energy;
+    }
+    if weight == 0.0 { 0.0 } else { sum / weight }
+}
+
+/// The root of the mean square.
+pub fn rms(samples: &[f32]) -> f64 {
+    (samples.iter().map(|s| f64::from(s * s)).sum::<f64>() / samples.len().max(1) as f64).sqrt()
+}
+
+/// The best correlation of `part` with `whole` within 50 ms of `start`.
+fn around(part: &[f32], whole: &[f32], start: i64) -> f64 {
+    let slack = RATE as i64 / 20;
+    let from = (start - slack).max(0) as usize;
+    let to = ((start + slack) as usize + part.len()).min(whole.len());
+    if to <= from + part.len() {
+        return 0.0;
+    }
+    let window = &whole[from..to];
+    let delay = best_delay(part, window).clamp(0, (window.len() - part.len()) as i64) as usize;
+    let there = &window[delay..delay + part.len()];
+    let dot: f64 = part.iter().zip(there).map(|(a, b)| f64::from(a * b)).sum();
+    let norm = (rms(part) * rms(there)) * part.len() as f64;
+    if norm == 0.0 { 0.0 } else { (dot / norm).max(0.0) }
+}
+
+/// The delay of `a` in `b`, in samples, where their cross-correlation is largest.
+pub fn best_delay(a: &[f32], b: &[f32]) -> i64 {
+    let len = (a.len() + b.len()).next_power_of_two();
+    let mut planner = RealFftPlanner::<f32>::new();
+    let forward = planner.plan_fft_forward(len);
+    let spectrum = |samples: &[f32]| {
+        let mut time = vec![0.0; len];
+        time[..samples.len()].copy_from_slice(samples);
+        let mut out = forward.make_output_vec();
+        forward.process(&mut time, &mut out).expect("sizes fit");
+        out
+    };
+    let mut product: Vec<Complex<f32>> =
+        spectrum(a).iter().zip(spectrum(b)).map(|(a, b)| a.conj() * b).collect();
+    let inverse = planner.plan_fft_inverse(len);
+    let mut correlation = inverse.make_output_vec();
+    product[0].im = 0.0;
+    product[len / 2].im = 0.0;
+    inverse.process(&mut product, &mut correlation).expect("sizes fit");
+    let best = (0..len).max_by(|&i, &j| correlation[i].total_cmp(&correlation[j])).unwrap_or(0);
+    if best < b.len() { best as i64 } else { best as i64 - len as i64 }
+}
+
+/// The part of a sound in the speech band.
+fn band(samples: &[f32]) -> Vec<f32> {
+    let len = samples.len().next_power_of_two().max(2);
+    let mut planner = RealFftPlanner::<f32>::new();
+    let forward = planner.plan_fft_forward(len);
+    let mut time = vec![0.0; len];
+    time[..samples.len()].copy_from_slice(samples);
+    let mut spectrum = forward.make_output_vec();
+    forward.process(&mut time, &mut spectrum).expect("sizes fit");
+    for (i, bin) in spectrum.iter_mut().enumerate() {
+        if !SPEECH.contains(&(i as f32 * RATE / len as f32)) {
+            *bin = Complex::default();
+        }
+    }
+    let inverse = planner.plan_fft_inverse(len);
+    inverse.process(&mut spectrum, &mut time).expect("sizes fit");
+    time.truncate(samples.len());
+    let scale = 1.0 / len as f32;
+    time.iter_mut().for_each(|s| *s *= scale);
+    time
+}

@@ -1,0 +1,65 @@
+//! Two processes talk through a sound server, as two people would through their cards.
+
+mod common;
+
+use common::media::{only_take, sound, speech};
+use common::process::{HyperZoom, command};
+use common::pulse::Pulse;
+use common::signal::{rms, speech_correlation};
+
+const TEXT: &str = "Good evening, and welcome to the programme. Tonight two people talk to each other from two rooms, \
+                    and nobody has to wait for the other to finish.";
+
+#[test]
+fn speech_into_one_microphone_comes_out_of_the_other_loudspeaker_and_lands_in_the_recording() {
+    if !common::have("pulseaudio", "it is the sound server between the two processes")
+        || !common::have("espeak-ng", "it speaks")
+        || !common::have("ffmpeg", "it reads the recording")
+    {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let speech_file = speech(folder.path(), TEXT);
+    let spoken = sound(&speech_file);
+    let pulse = Pulse::start(&["mic_a", "spk_a", "mic_b", "spk_b"]);
+    let person = |verb: &[&str], name: &str| {
+        let mut command = command(verb);
+        command.args(["--headless", "--json", "--bind", "127.0.0.1", "--name", name, "--camera", "none"]);
+        command.args([
+            "--mic",
+            &format!("pulse:mic_{name}.monitor"),
+            "--speaker",
+            &format!("pulse:spk_{name}"),
+        ]);
+        command.arg("--folder").arg(folder.path().join(name));
+        pulse.enter(&mut command);
+        HyperZoom::spawn(command)
+    };
+
+    let mut a = person(&["host", "--port", "0"], "a");
+    let invite = a.invite();
+    let mut b = person(&["join", &invite], "b");
+    a.wait_for("recording into");
+    b.wait_for("recording into");
+    let ear_a = pulse.record("spk_a");
+    let ear_b = pulse.record("spk_b");
+    pulse.play("mic_a", &speech_file);
+    let (heard_by_a, heard_by_b) = (ear_a.samples(), ear_b.samples());
+    b.interrupt();
+    let b = b.wait();
+    a.interrupt();
+    let a = a.wait();
+    assert_eq!((a.code(), b.code()), (0, 0), "a: {}\nb: {}", a.stderr, b.stderr);
+
+    let at_b = speech_correlation(&spoken, &heard_by_b);
+    let recorded =
+        speech_correlation(&spoken, &sound(&only_take(&folder.path().join("a")).join("local_recording.mp4")));
+    let at_a = speech_correlation(&spoken, &heard_by_a);
+    println!(
+        "correlation in the speech band: at b's loudspeaker {at_b:.3}, in a's recording {recorded:.3}, at a's loudspeaker {at_a:.3}"
+    );
+    assert!(at_b > 0.9, "b hears a: {at_b:.3}\n{}\n{}", a.stdout, b.stdout);
+    assert!(recorded > 0.98, "a's recording has a: {recorded:.3}");
+    assert!(at_a < 0.1 && rms(&heard_by_a) < 0.01 * rms(&spoken), "a must not hear itself: {at_a:.3}");
+    assert_eq!(a.report()["recording"]["samples_dropped"], 0);
+}
