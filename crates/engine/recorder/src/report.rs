@@ -44,7 +44,7 @@ pub struct TakeProgress {
     pub audio: AudioCounts,
     /// Bytes of the file that are safe on the disk.
     pub bytes: u64,
-    /// Seconds that are safe on the disk, in fragments.
+    /// Fragments that are safe on the disk: one a second.
     pub fragments: u64,
     /// Encoded bytes that wait for the disk.
     pub queued_bytes: u64,

@@ -52,7 +52,9 @@ impl Pulse {
         command.args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-L"]);
         command.arg(format!("module-native-protocol-unix socket={}/native auth-anonymous=1", home.display()));
         for (name, channels) in sinks {
-            command.arg("-L").arg(format!("module-null-sink sink_name={name} rate=48000 channels={channels}"));
+            command
+                .arg("-L")
+                .arg(format!("module-null-sink sink_name={name} rate=48000 channels={channels}"));
         }
         command.envs(Self::environment(home)).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn()
@@ -63,7 +65,8 @@ impl Pulse {
         let patience = Instant::now() + Duration::from_secs(20);
         loop {
             let listed = Command::new("pactl").args(["list", "short", "sinks"]).output();
-            let listed = listed.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default();
+            let listed =
+                listed.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default();
             if self.sinks.iter().all(|(name, _)| listed.contains(name.as_str())) {
                 return;
             }

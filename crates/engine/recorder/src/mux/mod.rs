@@ -32,8 +32,8 @@ const FRAGMENT_PICTURES: usize = MASTER_FPS as usize;
 /// Pictures that a fragment waits for sound which is late, before it is cut without: a quarter of a second.
 const LATE_SOUND: usize = FRAGMENT_PICTURES / 4;
 
-/// Access units after which sound that has no pictures beside it (an encoder far behind) is written alone: three seconds.
-const LATE_PICTURES: usize = 3 * SAMPLE_RATE as usize / AAC_FRAME;
+/// Access units after which sound that has no pictures beside it (an encoder far behind) is written alone: ten seconds.
+const LATE_PICTURES: usize = 10 * SAMPLE_RATE as usize / AAC_FRAME;
 
 /// Size of the placeholder after `ftyp`, which becomes the header of the `mdat` box with a 64-bit size.
 const PLACEHOLDER: u64 = 16;
