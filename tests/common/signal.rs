@@ -8,19 +8,21 @@ const RATE: f32 = 48_000.0;
 /// The band that carries speech over a telephone, in Hz.
 const SPEECH: std::ops::RangeInclusive<f32> = 300.0..=3400.0;
 
-/// How well `heard` is `spoken`, from 0 to 1: the normalised correlation in the speech band of each second of speech, each
-/// at its own best delay, weighted by its energy.
-///
-/// Seconds apart, since a jitter buffer may change its depth in between.
+/// The length of the pieces that are compared, in seconds: long enough for several periods of the lowest voice, short enough
+/// that a playout which follows another clock by a few hundred ppm moves by less than a sample or two in between.
+const PIECE: f32 = 0.2;
+
+/// How well `heard` is `spoken`, from 0 to 1: the normalised correlation in the speech band of each [`PIECE`] of speech, each
+/// at its own best delay within 50 ms of the whole's, weighted by its energy.
 pub fn speech_correlation(spoken: &[f32], heard: &[f32]) -> f64 {
     let spoken = band(spoken);
     let heard = band(heard);
     let coarse = best_delay(&spoken, &heard);
+    let piece_len = (PIECE * RATE) as usize;
     let (mut sum, mut weight) = (0.0, 0.0);
-    for (i, second) in spoken.chunks(RATE as usize).enumerate() {
-        let energy: f64 = second.iter().map(|s| f64::from(s * s)).sum();
-        let start = i as i64 * RATE as i64 + coarse;
-        sum += energy * around(second, &heard, start);
+    for (i, piece) in spoken.chunks_exact(piece_len).enumerate() {
+        let energy: f64 = piece.iter().map(|s| f64::from(s * s)).sum();
+        sum += energy * around(piece, &heard, (i * piece_len) as i64 + coarse);
         weight += energy;
     }
     if weight == 0.0 { 0.0 } else { sum / weight }

@@ -223,7 +223,9 @@ impl Session {
         if moved {
             link.addr = from;
         }
-        self.events.extend(event);
+        if let Some(event) = event {
+            self.event(event);
+        }
         if moved {
             self.event(Event::PeerMoved { id, addr: from });
         }

@@ -149,4 +149,22 @@ mod tests {
         assert_eq!(rig.counts.lost_live.load(Ordering::Relaxed), 0);
         assert_eq!(rig.live.available(), 80);
     }
+
+    #[test]
+    fn hearing_does_not_touch_the_heap() {
+        let mut rig = rig();
+        let (taps, feeds): (Vec<_>, Vec<_>) =
+            (0..2).map(|_| mic_tap(0.01)).map(|(feed, tap)| (tap, feed)).unzip();
+        feeds.into_iter().for_each(|feed| rig.add.try_push(feed).ok().unwrap());
+        let mut taps = Some(taps);
+        for n in 0..100 {
+            if n == 50 {
+                taps = None;
+            }
+            let calls =
+                crate::heap_use::heap_calls(|| rig.capture.hear(&[0.1; 120], Duration::from_millis(n)));
+            assert_eq!(calls, 0, "block {n}");
+        }
+        assert!(taps.is_none() && rig.retired.try_pop().is_some());
+    }
 }

@@ -210,4 +210,26 @@ mod tests {
         microphone.take(&[0.0_f32], Duration::from_secs(1_000_000));
         assert_eq!(all.lock().unwrap().1, [Duration::ZERO]);
     }
+
+    struct Deaf;
+
+    impl Hear for Deaf {
+        fn hear(&mut self, _block: &[f32], _at: Duration) {}
+    }
+
+    #[test]
+    fn converting_does_not_touch_the_heap() {
+        for rate in [SAMPLE_RATE, 44_100] {
+            let mut microphone = FromMicrophone::new(Deaf, Instant::now(), 2, rate);
+            let mut loudspeaker = ToLoudspeaker::new(Ramp(0.0), Instant::now(), 2, rate);
+            let mut period = [0_i16; 2 * 1000];
+            for _ in 0..50 {
+                let calls = crate::heap_use::heap_calls(|| {
+                    microphone.take(&period, Duration::ZERO);
+                    loudspeaker.fill(&mut period);
+                });
+                assert_eq!(calls, 0, "{rate} Hz");
+            }
+        }
+    }
 }

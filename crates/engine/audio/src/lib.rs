@@ -22,6 +22,8 @@ mod devices;
 mod engine;
 mod error;
 mod events;
+#[cfg(test)]
+mod heap_use;
 mod live;
 mod meter;
 mod mixer;

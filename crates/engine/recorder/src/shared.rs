@@ -110,14 +110,14 @@ impl Shared {
     }
 
     pub(crate) fn warn(&self, text: String) {
-        tracing::warn!("{text}");
+        tracing::debug!("{text}");
         self.say(RecorderEvent::Warning(text));
     }
 
     /// Ends the recording with an error, said once.
     pub(crate) fn fail(&self, text: String) {
         if !self.failed.swap(true, Ordering::AcqRel) {
-            tracing::error!("{text}");
+            tracing::debug!("{text}");
             *lock(&self.error) = Some(text.clone());
             self.say(RecorderEvent::Failed(text));
         }

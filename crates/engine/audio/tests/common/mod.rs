@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A sound server that lives as long as this. It sees no other's configuration, and nobody else sees it.
-pub struct Pulse {
+pub(crate) struct Pulse {
     server: Child,
     home: TempDir,
     sinks: Vec<(String, u8)>,
@@ -18,7 +18,7 @@ impl Pulse {
     /// installed.
     ///
     /// This process's own environment is pointed at the server, so a test binary has one server and each test a process.
-    pub fn start(sinks: &[(&str, u8)]) -> Option<Self> {
+    pub(crate) fn start(sinks: &[(&str, u8)]) -> Option<Self> {
         let home = tempfile::tempdir().unwrap();
         let sinks: Vec<_> = sinks.iter().map(|(name, channels)| ((*name).to_owned(), *channels)).collect();
         let server = match Self::spawn(home.path(), &sinks) {
@@ -77,7 +77,7 @@ impl Pulse {
 
     /// Kills the server and starts another at the same place.
     #[allow(dead_code, reason = "not every test binary restarts its server")]
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.kill();
         self.server = Self::spawn(self.home.path(), &self.sinks).unwrap();
         self.wait();

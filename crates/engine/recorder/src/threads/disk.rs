@@ -75,6 +75,7 @@ impl Disk {
     fn note_fragment(&mut self) {
         self.shared.bytes.store(self.muxer.bytes(), Ordering::Relaxed);
         self.shared.fragments.store(self.muxer.fragments().into(), Ordering::Relaxed);
+        tracing::debug!(number = self.muxer.fragments(), bytes = self.muxer.bytes(), "fragment on disk");
         if self.shared.participants_changed.swap(false, Ordering::AcqRel) {
             self.write_metadata();
         }
