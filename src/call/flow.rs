@@ -3,6 +3,7 @@
 //! The systems here only begin and end things. They run on the app's thread, which may be late by a frame or stand still
 //! for seconds without harm: the take's first and last tick are times on the session clock, not the moment at which a system
 //! ran.
+#![allow(clippy::needless_pass_by_value, reason = "the ECS hands systems their parameters by value")]
 
 use std::time::{Duration, Instant};
 

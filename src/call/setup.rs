@@ -108,13 +108,13 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
             console.say("this session is OPEN: anybody who can reach this machine can join and listen");
             None
         }
-        Side::Guest(ref invite) => invite.key.clone(),
+        Side::Guest(ref invite) => invite.key,
     };
     let role = match options.side {
         Side::Host { .. } => Role::Host,
         Side::Guest(ref invite) => Role::Guest(invite.addr),
     };
-    let invite = matches!(role, Role::Host).then(|| invite(&bound, key.clone(), console));
+    let invite = matches!(role, Role::Host).then(|| invite(&bound, key, console));
     let session = Config {
         name: options.name.clone(),
         key,

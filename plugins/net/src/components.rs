@@ -17,7 +17,7 @@ pub struct Net {
 }
 
 impl Net {
-    /// Takes over what [`hyperzoom_transport::start`] gave.
+    /// Takes over what [`hyperzoom_transport::Bound::start`] gave.
     #[must_use]
     pub fn new(transport: Transport, events: TransportEvents) -> Self {
         Self { transport: SyncCell::new(transport), events: SyncCell::new(events) }

@@ -6,7 +6,7 @@
 //!
 //! The file is a fragmented MP4 while it grows, each second of it synced to the disk, and becomes a plain MP4 in place when the
 //! take ends. A crash, a full disk or a pulled plug at any instant leaves a file that plays up to its last second.
-//! [`verify`] reads a take back and says whether it holds what it claims.
+//! [`verify()`] reads a take back and says whether it holds what it claims.
 
 mod audio_track;
 mod cfr;
