@@ -24,11 +24,27 @@ fn host(args: &[&str]) -> Ended {
 }
 
 #[test]
+fn a_microphone_without_any_sound_system_says_what_else_there_is_and_exits_with_4() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = command(["host", "--no-record", "--mic", "usb", "--speaker", "none", "--port", "0"]);
+    for variable in ["HOME", "XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH"] {
+        command.env(variable, home.path());
+    }
+    let ended = HyperZoom::spawn(command).wait();
+    check(&ended, 4, &["no microphone", "tone"]);
+}
+
+#[test]
 fn an_unknown_microphone_says_which_there_are_and_exits_with_4() {
-    let folder = tempfile::tempdir().unwrap();
-    let ended = run(["host", "--no-record", "--mic", "no such thing", "--speaker", "none", "--port", "0"]);
-    check(&ended, 4, &["no such thing", "hyperzoom devices"]);
-    drop(folder);
+    if !hyperzoom_testkit::have(&["pulseaudio"]) {
+        return;
+    }
+    let pulse = hyperzoom_testkit::Pulse::start(&[("studio", 2)]);
+    let mut command =
+        command(["host", "--no-record", "--mic", "no such thing", "--speaker", "none", "--port", "0"]);
+    pulse.enter(&mut command);
+    let ended = HyperZoom::spawn(command).wait();
+    check(&ended, 4, &["no such thing", "studio.monitor"]);
 }
 
 #[test]

@@ -4,12 +4,12 @@ mod common;
 
 use std::time::Instant;
 
-use common::media::{decode_errors, ffprobe, number, only_take, stream};
 use common::process::{HyperZoom, command};
+use hyperzoom_testkit::media::{decode_errors, ffprobe, number, only_take, stream};
 
 #[test]
 fn a_killed_recording_plays_to_its_last_fragment_and_the_other_side_records_on() {
-    if !common::have("ffmpeg", "it plays the recording") {
+    if !hyperzoom_testkit::have(&["ffmpeg", "ffprobe"]) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

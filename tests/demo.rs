@@ -4,12 +4,12 @@ mod common;
 
 use std::path::Path;
 
-use common::media::{decode_errors, ffprobe, number, stream};
 use common::process::run;
+use hyperzoom_testkit::media::{decode_errors, ffprobe, number, stream};
 
 #[test]
 fn two_people_talk_for_ten_seconds_and_have_ten_seconds_each() {
-    if !common::have("ffprobe", "it looks at the recordings") {
+    if !hyperzoom_testkit::have(&["ffmpeg", "ffprobe"]) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -2,26 +2,23 @@
 
 mod common;
 
-use common::media::{only_take, sound, speech};
 use common::process::{HyperZoom, command};
-use common::pulse::Pulse;
-use common::signal::{rms, speech_correlation};
+use hyperzoom_testkit::Pulse;
+use hyperzoom_testkit::media::{only_take, sound, speech};
+use hyperzoom_testkit::signal::{rms, speech_correlation};
 
 const TEXT: &str = "Good evening, and welcome to the programme. Tonight two people talk to each other from two rooms, \
                     and nobody has to wait for the other to finish.";
 
 #[test]
 fn speech_into_one_microphone_comes_out_of_the_other_loudspeaker_and_lands_in_the_recording() {
-    if !common::have("pulseaudio", "it is the sound server between the two processes")
-        || !common::have("espeak-ng", "it speaks")
-        || !common::have("ffmpeg", "it reads the recording")
-    {
+    if !hyperzoom_testkit::have(&["pulseaudio", "paplay", "parec", "espeak-ng", "ffmpeg"]) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let speech_file = speech(folder.path(), TEXT);
     let spoken = sound(&speech_file);
-    let pulse = Pulse::start(&["mic_a", "spk_a", "mic_b", "spk_b"]);
+    let pulse = Pulse::start(&[("mic_a", 1), ("spk_a", 1), ("mic_b", 1), ("spk_b", 2)]);
     let person = |verb: &[&str], name: &str| {
         let mut command = command(verb);
         command.args(["--headless", "--json", "--bind", "127.0.0.1", "--name", name, "--camera", "none"]);

@@ -256,6 +256,9 @@ fn named(host: Option<SoundHost>, name: &str, direction: Direction) -> Result<Li
             }
         }
     }
+    if choices.is_empty() {
+        return Err(no_devices(direction));
+    }
     Err(AudioError::UnknownDevice { direction, name: name.to_owned(), choices })
 }
 

@@ -30,17 +30,17 @@ pub enum AudioError {
         reason: String,
     },
     /// No device is called that.
-    #[error("no {direction} is called \"{name}\". There is: {}", list(choices))]
+    #[error("no {direction} is called \"{name}\": choose one of these: {}", choices.join(", "))]
     UnknownDevice {
         /// Which kind of device was looked for.
         direction: Direction,
         /// The name that was asked for.
         name: String,
-        /// The names that can be asked for.
+        /// The names that can be asked for; never empty.
         choices: Vec<String>,
     },
     /// Several devices are called that.
-    #[error("\"{name}\" fits more than one {direction}. Say more of one of these: {}", list(choices))]
+    #[error("\"{name}\" fits more than one {direction}. Say more of one of these: {}", choices.join(", "))]
     AmbiguousDevice {
         /// Which kind of device was looked for.
         direction: Direction,
@@ -84,7 +84,3 @@ pub enum AudioError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the sound threads are too busy to take another command; try again")]
 pub struct Busy;
-
-fn list(choices: &[String]) -> String {
-    if choices.is_empty() { "none at all".to_owned() } else { choices.join(", ") }
-}

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::Pulse;
 use hyperzoom_audio::{
     AudioConfig, AudioEngine, AudioError, AudioEvent, AudioEvents, Direction, FrameSize, SoundHost, devices,
     start,
 };
 use hyperzoom_media::{AudioPacket, MediaKind, MicTap, PacketSink};
+use hyperzoom_testkit::{Pulse, have, skipped};
 use hyperzoom_timing::SharedClock;
 use ringbuf::traits::{Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
@@ -54,6 +52,17 @@ fn config(epoch: Instant, mic: &str, speaker: &str) -> AudioConfig {
         bitrate: 32_000,
         clock: SharedClock::new(),
     }
+}
+
+/// A sound server that this process sees, and no other; `None` where PulseAudio is not installed.
+fn server(sinks: &[(&str, u8)]) -> Option<Pulse> {
+    if !have(&["pulseaudio"]) {
+        return None;
+    }
+    let pulse = Pulse::start(sinks);
+    // SAFETY: nextest runs each test in a process of its own, and nothing in this one has read the environment yet.
+    unsafe { pulse.enter_this_process() };
+    Some(pulse)
 }
 
 /// An engine, and what it sends.
@@ -116,7 +125,7 @@ const CLEARLY: f64 = 0.1;
 
 #[test]
 fn a_microphone_is_heard_at_the_loudspeaker_and_on_no_other_device() {
-    let Some(_pulse) = Pulse::start(&[("micA", 1), ("spkA", 2), ("other", 2)]) else { return };
+    let Some(_pulse) = server(&[("micA", 1), ("spkA", 2), ("other", 2)]) else { return };
     let epoch = Instant::now();
 
     // Somebody speaks into the microphone...
@@ -149,7 +158,7 @@ fn a_microphone_is_heard_at_the_loudspeaker_and_on_no_other_device() {
 
 #[test]
 fn devices_are_listed_and_found_by_part_of_their_names() {
-    let Some(_pulse) = Pulse::start(&[("podium", 1), ("hall", 2)]) else { return };
+    let Some(_pulse) = server(&[("podium", 1), ("hall", 2)]) else { return };
     let listed = devices();
     let names = |direction| -> Vec<&str> {
         listed.iter().filter(|d| d.direction == direction).map(|d| d.name.as_str()).collect()
@@ -162,7 +171,7 @@ fn devices_are_listed_and_found_by_part_of_their_names() {
     assert_eq!(listed.iter().filter(|d| d.default).count(), 2, "one of each");
 
     let unknown = refusal("none", "pulse:cellar").to_string();
-    assert_eq!(unknown, "no loudspeaker is called \"cellar\". There is: podium, hall");
+    assert_eq!(unknown, "no loudspeaker is called \"cellar\": choose one of these: podium, hall");
     let ambiguous = refusal("monitor", "none").to_string();
     assert!(ambiguous.ends_with("one of these: podium.monitor, hall.monitor"), "{ambiguous}");
     let (engine, _) = start(config(Instant::now(), "POD", "default"), Box::new(Nobody)).unwrap();
@@ -171,7 +180,7 @@ fn devices_are_listed_and_found_by_part_of_their_names() {
 
 #[test]
 fn a_sound_server_that_dies_is_told_and_its_successor_is_used() {
-    let Some(mut pulse) = Pulse::start(&[("micA", 1), ("spkA", 2)]) else { return };
+    let Some(mut pulse) = server(&[("micA", 1), ("spkA", 2)]) else { return };
     let epoch = Instant::now();
     let (engine, mut events) =
         start(config(epoch, "pulse:micA.monitor", "pulse:spkA"), Box::new(Nobody)).unwrap();
@@ -204,7 +213,7 @@ fn without_a_sound_server_the_stand_ins_run_and_a_device_is_refused_with_advice(
     // SAFETY: as above.
     unsafe { std::env::remove_var("PULSE_SERVER") };
     if !devices().is_empty() {
-        println!("skipped: this machine has a sound card");
+        skipped("this machine has a sound card");
         return;
     }
     let asked = refusal("default", "none").to_string();

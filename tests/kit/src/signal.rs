@@ -14,6 +14,7 @@ const PIECE: f32 = 0.2;
 
 /// How well `heard` is `spoken`, from 0 to 1: the normalised correlation in the speech band of each [`PIECE`] of speech, each
 /// at its own best delay within 50 ms of the whole's, weighted by its energy.
+#[must_use]
 pub fn speech_correlation(spoken: &[f32], heard: &[f32]) -> f64 {
     let spoken = band(spoken);
     let heard = band(heard);
@@ -29,6 +30,7 @@ pub fn speech_correlation(spoken: &[f32], heard: &[f32]) -> f64 {
 }
 
 /// The root of the mean square.
+#[must_use]
 pub fn rms(samples: &[f32]) -> f64 {
     (samples.iter().map(|s| f64::from(s * s)).sum::<f64>() / samples.len().max(1) as f64).sqrt()
 }
@@ -37,7 +39,7 @@ pub fn rms(samples: &[f32]) -> f64 {
 fn around(part: &[f32], whole: &[f32], start: i64) -> f64 {
     let slack = RATE as i64 / 20;
     let from = (start - slack).max(0) as usize;
-    let to = ((start + slack) as usize + part.len()).min(whole.len());
+    let to = ((start + slack).max(0) as usize + part.len()).min(whole.len());
     if to <= from + part.len() {
         return 0.0;
     }
@@ -50,6 +52,10 @@ fn around(part: &[f32], whole: &[f32], start: i64) -> f64 {
 }
 
 /// The delay of `a` in `b`, in samples, where their cross-correlation is largest.
+///
+/// # Panics
+/// Never: the sizes of the transforms fit each other.
+#[must_use]
 pub fn best_delay(a: &[f32], b: &[f32]) -> i64 {
     let len = (a.len() + b.len()).next_power_of_two();
     let mut planner = RealFftPlanner::<f32>::new();
@@ -92,4 +98,33 @@ fn band(samples: &[f32]) -> Vec<f32> {
     let scale = 1.0 / len as f32;
     time.iter_mut().for_each(|s| *s *= scale);
     time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Noise that sounds like nothing else, from a small generator (Marsaglia's xorshift, 2003).
+    fn noise(len: usize, mut state: u64) -> Vec<f32> {
+        (0..len)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_delayed_copy_is_the_same_and_another_sound_is_not() {
+        let spoken = noise(96_000, 1);
+        let mut heard = vec![0.0; 4321];
+        heard.extend(spoken.iter().map(|s| s * 0.2));
+        heard.extend([0.0; 5000]);
+        assert_eq!(best_delay(&spoken, &heard), 4321);
+        assert!(speech_correlation(&spoken, &heard) > 0.99);
+        assert!(speech_correlation(&spoken, &noise(110_000, 2)) < 0.2);
+        assert!(speech_correlation(&spoken, &[0.0; 110_000]) < 0.01);
+    }
 }

@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What ffprobe says of a file's streams and its format, frames counted.
+/// What ffprobe says of a file's streams and its format, packets counted.
+///
+/// # Panics
+/// Where ffprobe fails, or complains.
+#[must_use]
 pub fn ffprobe(file: &Path) -> serde_json::Value {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-count_packets", "-show_streams", "-show_format", "-of", "json"])
@@ -16,17 +20,29 @@ pub fn ffprobe(file: &Path) -> serde_json::Value {
 }
 
 /// One stream of ffprobe's answer, by its kind: `video` or `audio`.
+///
+/// # Panics
+/// Where there is none.
+#[must_use]
 pub fn stream<'a>(probe: &'a serde_json::Value, kind: &str) -> &'a serde_json::Value {
     let streams = probe["streams"].as_array().expect("a list");
     streams.iter().find(|s| s["codec_type"] == kind).unwrap_or_else(|| panic!("no {kind} in {probe:#}"))
 }
 
 /// A number that ffprobe writes as text.
+///
+/// # Panics
+/// Where it is none.
+#[must_use]
 pub fn number(value: &serde_json::Value) -> f64 {
     value.as_str().and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("not a number: {value}"))
 }
 
 /// Lets ffmpeg decode the whole file, and returns what it complained about.
+///
+/// # Panics
+/// Where ffmpeg cannot be started.
+#[must_use]
 pub fn decode_errors(file: &Path) -> String {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-xerror", "-i"])
@@ -39,6 +55,10 @@ pub fn decode_errors(file: &Path) -> String {
 }
 
 /// The sound of a file, mono at 48 kHz.
+///
+/// # Panics
+/// Where ffmpeg fails.
+#[must_use]
 pub fn sound(file: &Path) -> Vec<f32> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
@@ -50,7 +70,11 @@ pub fn sound(file: &Path) -> Vec<f32> {
     output.stdout.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
-/// Speech as a 48 kHz mono WAV file.
+/// Speech as a 48 kHz mono WAV file in `folder`.
+///
+/// # Panics
+/// Where espeak-ng or ffmpeg fails.
+#[must_use]
 pub fn speech(folder: &Path, text: &str) -> PathBuf {
     let spoken = folder.join("spoken.wav");
     let file = folder.join("speech.wav");
@@ -68,6 +92,10 @@ pub fn speech(folder: &Path, text: &str) -> PathBuf {
 }
 
 /// The one take in a recordings folder.
+///
+/// # Panics
+/// Where there is none, or more than one.
+#[must_use]
 pub fn only_take(folder: &Path) -> PathBuf {
     let mut takes: Vec<_> =
         std::fs::read_dir(folder).expect("readable").map(|e| e.expect("entry").path()).collect();
