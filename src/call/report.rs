@@ -224,6 +224,9 @@ impl fmt::Display for CallReport {
                     r.bytes as f64 / 1e6,
                     r.folder.display()
                 )?;
+                if r.frames_captured + r.frames_written == 0 {
+                    return Ok(());
+                }
                 writeln!(
                     f,
                     "frames    {} captured, {} written, {} duplicated, {} decimated, {} dropped",

@@ -7,16 +7,26 @@ use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::SAMPLE_RATE;
 
-/// When one sample of a [`MicTap`] was captured.
+/// Which samples of a [`MicTap`] a block holds, and when it was captured.
 ///
-/// The capture callback writes one a block. The recorder reads gaps and the card's drift out of them.
+/// The capture callback writes one a block. The recorder reads losses, gaps and the card's drift out of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaptureMark {
-    /// The sample that the mark speaks of, counted from the first sample the device captured for this tap,
-    /// including samples that a full ring made it lose.
+    /// The block's first sample, counted from the first sample the device captured for this tap, including samples
+    /// that a full ring made it lose.
     pub sample_index: u64,
-    /// When that sample was captured, since the process's epoch.
+    /// The block's length in samples.
+    pub len: u32,
+    /// When the first sample was captured, since the process's epoch.
     pub at: Duration,
+}
+
+impl CaptureMark {
+    /// The index of the first sample after the block. Where the next mark is further on, what is in between was lost.
+    #[must_use]
+    pub fn end_index(&self) -> u64 {
+        self.sample_index + u64::from(self.len)
+    }
 }
 
 /// The capture callback's end of a tap: never blocks, never allocates.
@@ -50,8 +60,9 @@ impl MicFeed {
     ///
     /// A lost sample still counts in [`CaptureMark::sample_index`], so that the consumer sees the hole.
     pub fn push(&mut self, block: &[f32], at: Duration) -> usize {
-        // Marks and samples must agree: without room for the mark the block is lost whole.
-        let mark = CaptureMark { sample_index: self.next_index, at };
+        // Marks and samples must agree: without room for the mark the block is lost whole. The mark goes first, so that
+        // whoever reads by samples finds the mark of each.
+        let mark = CaptureMark { sample_index: self.next_index, len: block.len() as u32, at };
         self.next_index += block.len() as u64;
         if self.samples.vacant_len() < block.len() || self.marks.try_push(mark).is_err() {
             return block.len();
@@ -68,10 +79,22 @@ impl MicFeed {
 }
 
 impl MicTap {
-    /// The next block's mark, once it is there.
+    /// Takes the next block whole: its samples become all of `block`. `None` while it is not there.
     ///
-    /// The samples from it up to the next mark (or all that are [`available`](Self::available)) belong to it; a jump
-    /// of `sample_index` beyond the samples in between is a loss.
+    /// This is for a consumer that takes nothing but blocks; one that [`read`](Self::read)s any number of samples takes
+    /// the marks with [`next_mark`](Self::next_mark) and counts.
+    pub fn next_block(&mut self, block: &mut Vec<f32>) -> Option<CaptureMark> {
+        let len = self.peek_mark()?.len as usize;
+        if self.available() < len {
+            return None;
+        }
+        block.resize(len, 0.0);
+        self.samples.pop_slice(block);
+        self.next_mark()
+    }
+
+    /// The next block's mark, once it is there. The first [`len`](CaptureMark::len) samples that no earlier mark spoke of
+    /// are its own; they may come a moment after it.
     pub fn next_mark(&mut self) -> Option<CaptureMark> {
         self.marks.try_pop()
     }
@@ -119,7 +142,10 @@ mod tests {
         assert_eq!(tap.read(&mut out), 3);
         assert_eq!(out[..3], [1.0, 2.0, 3.0]);
         assert_eq!(tap.next_mark().unwrap().sample_index, 0);
-        assert_eq!(tap.next_mark(), Some(CaptureMark { sample_index: 2, at: Duration::from_millis(2) }));
+        assert_eq!(
+            tap.next_mark(),
+            Some(CaptureMark { sample_index: 2, len: 1, at: Duration::from_millis(2) })
+        );
         assert_eq!(tap.next_mark(), None);
     }
 
@@ -133,6 +159,26 @@ mod tests {
         assert_eq!(feed.push(&[0.5; 40], Duration::from_millis(2)), 0);
         assert_eq!(tap.next_mark().unwrap().sample_index, 0);
         assert_eq!(tap.next_mark().unwrap().sample_index, 80);
+    }
+
+    #[test]
+    fn blocks_come_apart_as_they_were_pushed_and_losses_show_between_their_marks() {
+        let (mut feed, mut tap) = mic_tap(0.01); // 480 samples
+        let mut block = vec![9.0; 7];
+        assert_eq!(tap.next_block(&mut block), None);
+        assert_eq!(block.len(), 7, "nothing was taken");
+        for (i, len) in [100_usize, 240, 300, 140].into_iter().enumerate() {
+            let lost = feed.push(&vec![i as f32; len], Duration::from_millis(i as u64));
+            assert_eq!(lost, if i == 2 { 300 } else { 0 });
+        }
+        let mut end = 0;
+        for (i, lost) in [(0, 0), (1, 0), (3, 300)] {
+            let mark = tap.next_block(&mut block).unwrap();
+            assert_eq!((mark.sample_index - end, mark.len as usize), (lost, block.len()));
+            assert!(block.iter().all(|sample| *sample == i as f32), "block {i}");
+            end = mark.end_index();
+        }
+        assert_eq!((tap.next_block(&mut block), end), (None, 780));
     }
 
     #[test]

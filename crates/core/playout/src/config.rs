@@ -81,6 +81,11 @@ pub struct PlayoutStats {
     pub concealed_frames: u64,
     /// Those of `concealed_frames` that were played on top, to gain depth quickly.
     pub stretched_frames: u64,
+    /// Frames that were left out, all of them or a part: after an outage of the callback or the network, to get back
+    /// under the greatest depth, and once in the first two seconds, to get to the target. The seam is a crossfade.
+    pub skipped_frames: u64,
+    /// In how many cuts.
+    pub skips: u64,
     /// How long a packet that met no queue waits from its arrival until its place in the sound that the device takes.
     /// Zero before the first.
     pub depth: Duration,

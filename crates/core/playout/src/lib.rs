@@ -7,8 +7,10 @@
 //! - **decoding at the last moment**, in the callback, so that a packet may come as late as it can;
 //! - **concealment** of what is lost: the decoder's own for a few frames, fading into silence;
 //! - **drift correction**: the speaker's sound card and this one differ by up to 300 ppm, so the sound is resampled all the
-//!   time, by a ratio that keeps the depth where it should be. A frame is never dropped or repeated to catch up, but for
-//!   the first one after an outage;
+//!   time, by a ratio that keeps the depth where it should be. A frame is never dropped or repeated to catch up, but
+//!   after an outage;
+//! - **one cut under a crossfade** where resampling would take a minute: when an outage (a playback callback that stood
+//!   still) left more than the greatest depth, and once at the beginning, when the path is known;
 //! - a fresh start after **silence or an outage**, at the right place.
 //!
 //! Real-time safe: all memory is allocated in [`Playout::new`]; nothing after it allocates, frees, locks or logs.

@@ -2,8 +2,8 @@
 
 use hyperzoom_media::AudioPacket;
 
-/// Slots: 160 ms of the shortest frames, several times the greatest depth.
-pub(crate) const CAPACITY: u64 = 64;
+/// Slots: 320 ms of the shortest frames, so that a callback that stood still for 200 ms finds all that came meanwhile.
+pub(crate) const CAPACITY: u64 = 128;
 
 /// What is known of a frame.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -11,8 +11,15 @@ use crate::ring::{CAPACITY, Fate, Ring};
 
 /// After so long without a packet the speaker is silent or gone, and playing begins anew with the next.
 const OUTAGE_SAMPLES: usize = SAMPLE_RATE as usize * 120 / 1000;
-/// A packet that waited so much longer than the greatest depth was kept by a callback that did not run: begin anew.
-const STALLED: f64 = 0.060;
+/// A packet that waited so much longer than the greatest depth was kept by a callback that did not run, and that will
+/// not catch up either: begin anew.
+const STALLED: f64 = 0.5;
+/// How long the sound before a cut fades into the sound after it, in samples: 5 ms.
+const CROSSFADE: usize = SAMPLE_RATE as usize * 5 / 1000;
+/// After a gap a decoder needs so many frames until its sound is right again.
+const WARM_UP: u64 = 2;
+/// A frame that stays below this, -40 dBFS, may be cut into.
+const QUIET: f32 = 0.01;
 /// While nothing plays, a sequence number so far back is no straggler but a speaker who began anew.
 const STRAGGLER: u64 = 1000;
 /// A missing frame is looked for in so many packets after it.
@@ -28,6 +35,10 @@ pub(crate) struct Voice {
     /// The frame that is being played, and how much of it was.
     frame: [f32; PlayoutConfig::MAX_FRAME_SAMPLES],
     taken: usize,
+    /// What would have followed had nothing been left out, and how much of it has faded.
+    tail: [f32; CROSSFADE],
+    tail_len: usize,
+    tail_taken: usize,
     /// Frames that are missing right now: lost only if playing goes on after them.
     missing: u64,
     /// One of them came after all: it is the buffer that is too shallow.
@@ -56,6 +67,9 @@ impl Voice {
             phase: Phase::Fresh,
             frame: [0.0; PlayoutConfig::MAX_FRAME_SAMPLES],
             taken: config.frame_samples,
+            tail: [0.0; CROSSFADE],
+            tail_len: 0,
+            tail_taken: 0,
             missing: 0,
             some_came_late: false,
             stats: PlayoutStats::default(),
@@ -77,6 +91,7 @@ impl Voice {
         self.depth.forget();
         self.phase = Phase::Fresh;
         self.taken = self.frame_samples;
+        self.tail_len = 0;
         self.missing = 0;
         self.some_came_late = false;
     }
@@ -137,7 +152,7 @@ impl Voice {
                     self.stats.lost = self.stats.lost.saturating_sub(1);
                 }
                 let arrived = packet.arrived.as_secs_f64();
-                self.depth.observe(arrived, place - arrived);
+                self.depth.observe(arrived, arrived, place - arrived);
             }
             Fate::Unknown => self.stats.late += 1,
             Fate::Held | Fate::Done => self.stats.duplicates += 1,
@@ -153,14 +168,23 @@ impl Voice {
     fn wait_for(&mut self, next: u64) {
         self.phase = Phase::Waiting { next };
         self.taken = self.frame_samples;
+        self.tail_len = 0;
         self.missing = 0;
         self.some_came_late = false;
     }
 
-    /// Begins to play, if nothing plays and the packets held are as old as they should be. `period` is how many
-    /// samples the device takes at once.
-    pub(crate) fn begin_if_due(&mut self, now: f64, period: usize, decoder: &mut dyn FrameDecoder) {
-        self.depth.takes_at_once(seconds(period));
+    /// Begins to play, if nothing plays and the packets held are as old as they should be.
+    ///
+    /// `ahead` is how much sound the device took before at the same moment, and `at_once` how much it takes all told.
+    pub(crate) fn begin_if_due(
+        &mut self,
+        now: f64,
+        ahead: usize,
+        at_once: usize,
+        decoder: &mut dyn FrameDecoder,
+    ) {
+        self.depth.takes_at_once(now, seconds(at_once));
+        let place_now = now + seconds(ahead);
         let next = match self.phase {
             Phase::Fresh => 0,
             Phase::Waiting { next } => next,
@@ -177,7 +201,7 @@ impl Voice {
         }
         let Some(first) = first else { return };
         // What should be heard now: what a packet that met no queue brought `target` ago.
-        let due = (now - self.depth.target() - quickest) / frame;
+        let due = (place_now - self.depth.target() - quickest) / frame;
         if due < place(first) {
             return;
         }
@@ -191,7 +215,7 @@ impl Voice {
             decoder.reset();
             self.stats.resets += 1;
         }
-        self.depth.restart();
+        self.depth.restart(now, self.phase != Phase::Fresh);
         self.fade = Fade::default();
         let skip = ((due - whole) * self.frame_samples as f64) as usize;
         self.phase =
@@ -205,14 +229,22 @@ impl Voice {
         let mut written = 0;
         while written < out.len() {
             if self.taken == self.frame_samples {
-                self.next_frame(now + seconds(ahead + written), decoder);
+                self.next_frame(now, now + seconds(ahead + written), decoder);
             }
             if !self.is_playing() {
                 out[written..].fill(0.0);
                 return;
             }
             let count = (self.frame_samples - self.taken).min(out.len() - written);
-            out[written..written + count].copy_from_slice(&self.frame[self.taken..self.taken + count]);
+            let part = &mut out[written..written + count];
+            part.copy_from_slice(&self.frame[self.taken..self.taken + count]);
+            for (sample, old) in
+                part.iter_mut().zip(&self.tail[self.tail_taken.min(self.tail_len)..self.tail_len])
+            {
+                self.tail_taken += 1;
+                let gain = self.tail_taken as f32 / (self.tail_len + 1) as f32;
+                *sample = old + (*sample - old) * gain;
+            }
             written += count;
             self.taken += count;
         }
@@ -225,9 +257,11 @@ impl Voice {
         self.depth.error() > enough
     }
 
-    /// `place` is the moment of the frame's first sample.
-    fn next_frame(&mut self, place: f64, decoder: &mut dyn FrameDecoder) {
+    /// `place` is the moment of the next sample, and `now` the callback's.
+    fn next_frame(&mut self, now: f64, place: f64, decoder: &mut dyn FrameDecoder) {
         let Phase::Playing { next, skip } = self.phase else { return };
+        // Where the frame's first sample is, or would be.
+        let place = place - seconds(skip);
         if self.fade.concealed() >= OUTAGE_SAMPLES {
             self.wait_for(next);
             return;
@@ -242,17 +276,25 @@ impl Voice {
                 self.wait_for(next);
                 return;
             }
-            self.depth.observe(place, wait);
+            self.depth.observe(now, place, wait);
             self.stats.lost += std::mem::take(&mut self.missing);
             self.some_came_late = false;
-            if decoder.decode(packet.payload(), frame) {
+            let is_right = decoder.decode(packet.payload(), frame);
+            self.ring.mark(next, Fate::Done);
+            if is_right {
                 self.fade.real(&mut frame[skip..]);
+                let is_quiet = frame.iter().all(|sample| sample.abs() < QUIET);
+                if skip == 0
+                    && let Some(surplus) = self.depth.surplus(now, is_quiet)
+                    && self.leave_out(now, next, surplus, decoder)
+                {
+                    return;
+                }
             } else {
                 self.stats.damaged += 1;
                 self.stats.concealed_frames += 1;
                 conceal(&mut self.fade, frame, skip, decoder);
             }
-            self.ring.mark(next, Fate::Done);
         } else if stretch {
             // The buffer should be deeper, and here is where nobody hears the seam: play an invented frame on top and
             // wait for this one yet.
@@ -278,6 +320,50 @@ impl Voice {
         }
         self.taken = skip;
         self.phase = Phase::Playing { next: after, skip: 0 };
+    }
+
+    /// Goes on so many `seconds` of sound later, where that is held: from the frame in hand, which was decoded and is
+    /// `next`, and fades into what comes then. False where nothing can be left out.
+    fn leave_out(&mut self, now: f64, next: u64, surplus: f64, decoder: &mut dyn FrameDecoder) -> bool {
+        let length = self.frame_samples;
+        let Some(newest) = self.ring.newest() else { return false };
+        let samples = (surplus * f64::from(SAMPLE_RATE)) as usize;
+        let samples = samples.min(newest.saturating_sub(next) as usize * length + length - 1);
+        let (frames, skip) = ((samples / length) as u64, samples % length);
+        if samples == 0 {
+            return false;
+        }
+        self.depth.left_out(now, seconds(samples));
+        self.stats.skips += 1;
+        self.stats.skipped_frames += frames + u64::from(skip > 0);
+        let to = next + frames;
+        self.tail_len = length.min(CROSSFADE);
+        self.tail_taken = 0;
+        self.tail[..self.tail_len].copy_from_slice(&self.frame[..self.tail_len]);
+        if frames == 0 {
+            self.taken = skip;
+            self.phase = Phase::Playing { next: next + 1, skip: 0 };
+            return true;
+        }
+        for sequence in next + 1..to {
+            let is_tail = self.tail_len < CROSSFADE;
+            if (is_tail || to - sequence <= WARM_UP)
+                && let Some(packet) = self.ring.held(sequence)
+            {
+                let frame = &mut self.frame[..length];
+                if !decoder.decode(packet.payload(), frame) {
+                    self.stats.damaged += 1;
+                } else if is_tail {
+                    let more = length.min(CROSSFADE - self.tail_len);
+                    self.tail[self.tail_len..self.tail_len + more].copy_from_slice(&frame[..more]);
+                    self.tail_len += more;
+                }
+            }
+            self.ring.mark(sequence, Fate::Done);
+        }
+        self.taken = length;
+        self.phase = Phase::Playing { next: to, skip };
+        true
     }
 }
 

@@ -92,3 +92,24 @@ fn nothing_allocates_or_frees_in_a_call_with_everything_that_can_happen() {
         assert!(tone.resets > 1 && tone.conceals > 0);
     }
 }
+
+#[test]
+fn nothing_allocates_or_frees_where_sound_is_skipped() {
+    for frame in [120usize, 240, 480] {
+        let mut playout = Playout::new(PlayoutConfig::for_frames_of(frame));
+        let mut tone = Tone::default();
+        let mut out = [0.0f32; 480];
+        let span = Duration::from_secs_f64(frame as f64 / 48e3);
+        let happened = counted(|| {
+            for n in 0..2_000u64 {
+                let now = span * n as u32;
+                playout.insert(&packet(n, now));
+                if !(1_000..1_020).contains(&n) {
+                    playout.pull(now, &mut out[..frame], &mut tone);
+                }
+            }
+        });
+        assert_eq!(happened, 0, "frames of {frame} samples");
+        assert!(playout.stats().skips > 0 && playout.stats().resets == 0, "{:?}", playout.stats());
+    }
+}

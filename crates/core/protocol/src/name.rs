@@ -71,11 +71,20 @@ impl TryFrom<&str> for Name {
     }
 }
 
-/// Neither a control character nor one that reorders or hides its neighbours (Unicode bidirectional controls, line and
-/// paragraph separators, invisible spaces).
+/// Neither a control character nor one that reorders or hides its neighbours (all of Unicode's bidirectional controls, line
+/// and paragraph separators, invisible spaces, annotation marks).
 fn is_plain(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+    let hidden = matches!(
+        c,
+        '\u{061C}'
+            | '\u{180E}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFB}'
+    );
+    !c.is_control() && !hidden
 }
 
 impl From<Name> for String {

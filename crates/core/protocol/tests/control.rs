@@ -96,6 +96,9 @@ fn a_name_is_made_fit_to_print() {
 #[test]
 fn a_name_that_could_drive_a_terminal_is_refused_from_the_network() {
     assert_eq!(Name::try_from("a\x1b[2J"), Err(NameError::Control));
+    for hidden in ['\u{061C}', '\u{180E}', '\u{202E}', '\u{2066}', '\u{FFF9}', '\u{FFFB}'] {
+        assert_eq!(Name::try_from(format!("a{hidden}b").as_str()), Err(NameError::Control), "{hidden:?}");
+    }
     assert_eq!(Name::try_from("  "), Err(NameError::Empty));
     assert_eq!(Name::try_from("x".repeat(65).as_str()), Err(NameError::Long));
     let bytes = postcard::to_allocvec("a\x1b").unwrap();

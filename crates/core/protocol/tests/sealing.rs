@@ -1,10 +1,12 @@
 //! What is sealed is opened once, by whom it is for, and by nobody else.
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
 
 use hyperzoom_protocol::{
     HEADER_LEN, Header, MAX_CONTROL, MAX_DATAGRAM, MAX_PAYLOAD, MAX_SILENT_SKIPS, OpenError, PacketType,
     Stream, StreamOpener, StreamSealer, TAG_LEN,
 };
 use proptest::prelude::*;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -58,6 +60,58 @@ fn datagrams_out_of_order_are_opened_within_the_window() {
     assert_eq!(opener.open(&mut sent[0]), Err(OpenError::Old));
     assert_eq!(opener.open(&mut sent[1]).unwrap().sequence, 1);
     assert_eq!(opener.open(&mut sent[2]).unwrap().sequence, 2);
+}
+
+/// A datagram with the padding flag, as another implementation may send it: `body` is payload and padding.
+fn padded(stream: Stream, kind: PacketType, sequence: u16, body: &[u8]) -> Vec<u8> {
+    let envelope: &[u8] = if stream == Stream::Control { &[3] } else { &[] };
+    let header = Header {
+        kind,
+        participant: 1,
+        sequence,
+        timestamp_ms: 0,
+        payload_len: (envelope.len() + body.len() + TAG_LEN) as u16,
+        fragment: 0,
+        fragments: 0,
+        padding: true,
+    };
+    let clear = [&header.encode()[..], envelope].concat();
+    let mut nonce = [0; 12];
+    nonce[0] = stream as u8;
+    nonce[1] = 1;
+    nonce[10..].copy_from_slice(&sequence.to_be_bytes());
+    let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &KEY).unwrap());
+    let mut sealed = body.to_vec();
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    key.seal_in_place_append_tag(nonce, Aad::from(&clear), &mut sealed).unwrap();
+    [clear, sealed].concat()
+}
+
+#[test]
+fn padding_is_taken_off_what_is_opened() {
+    for (stream, kind) in [(Stream::Audio, PacketType::Audio), (Stream::Control, PacketType::Control)] {
+        let mut opener = StreamOpener::new(KEY, stream, 1);
+        for (sequence, (body, payload)) in
+            [(&b"voice\0\0\x03"[..], &b"voice"[..]), (b"voice\x01", b"voice"), (b"\0\x02", b"")]
+                .into_iter()
+                .enumerate()
+        {
+            let mut datagram = padded(stream, kind, sequence as u16, body);
+            let opened = opener.open(&mut datagram).unwrap();
+            assert_eq!((opened.payload, opened.header.padding), (payload, true));
+        }
+    }
+}
+
+#[test]
+fn padding_longer_than_what_it_pads_is_refused_even_from_one_who_has_the_key() {
+    for (stream, kind) in [(Stream::Video, PacketType::VideoDelta), (Stream::Control, PacketType::Bye)] {
+        let mut opener = StreamOpener::new(KEY, stream, 1);
+        for (sequence, body) in [&b""[..], b"\0", b"voice\0", b"voice\x07", b"\xFF"].into_iter().enumerate() {
+            let mut datagram = padded(stream, kind, sequence as u16, body);
+            assert_eq!(opener.open(&mut datagram), Err(OpenError::Padding), "{body:?}");
+        }
+    }
 }
 
 #[test]

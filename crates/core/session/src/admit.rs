@@ -49,12 +49,20 @@ impl Session {
     pub(crate) fn handle_init(&mut self, now: Duration, from: SocketAddr, header: &Header, init: &[u8]) {
         // Before we are in there is nobody to let in.
         let Some(me) = self.me else { return };
+        if !self.budgets.inits.pass(now) {
+            self.stats.flooded += 1;
+            return;
+        }
         let Ok(received) = Responder::receive(self.config.key.as_ref(), header, init) else {
             self.stats.unauthenticated += 1;
             return;
         };
         if !self.ephemerals.insert(received.ephemeral) {
             self.stats.replayed += 1;
+            return;
+        }
+        if !self.budgets.answers.pass(now) {
+            self.stats.flooded += 1;
             return;
         }
         match received.message {

@@ -102,9 +102,21 @@ impl Session {
         // The header is not authentic; it only tells which attempt is worth trying.
         let id = header.participant;
         let attempt = self.greetings.get_mut(usize::from(id)).and_then(Option::as_mut).and_then(|greeting| {
-            greeting.attempts.iter_mut().find(|attempt| attempt.sequence() == header.sequence)
+            let attempt =
+                greeting.attempts.iter_mut().find(|attempt| attempt.sequence() == header.sequence)?;
+            Some((greeting.addr, attempt))
         });
-        let Some((keys, message)) = attempt.and_then(|attempt| attempt.finish(response).ok()) else {
+        let Some((greeted, attempt)) = attempt else {
+            self.stats.unauthenticated += 1;
+            return;
+        };
+        let budgets = &mut self.budgets;
+        let budget = if from == greeted { &mut budgets.expected } else { &mut budgets.unexpected };
+        if !budget.pass(now) {
+            self.stats.flooded += 1;
+            return;
+        }
+        let Ok((keys, message)) = attempt.finish(response) else {
             self.stats.unauthenticated += 1;
             return;
         };
@@ -175,6 +187,7 @@ impl Session {
             self.part(now, id, LeaveReason::TimedOut);
             self.peers[usize::from(id)] = None;
             self.greetings[usize::from(id)] = None;
+            self.pending.retain(|pending| pending.id != id);
         }
         let peer = self.peers[usize::from(id)]
             .get_or_insert_with(|| Peer::new(now, entry.instance, entry.name.clone(), entry.addr));

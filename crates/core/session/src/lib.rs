@@ -18,11 +18,14 @@
 //! Without the invite's key nothing that is sent gets an answer or leaves a trace but a count in [`Stats`]. The
 //! first message of a handshake can be recorded and played again, so it is answered once for each ephemeral key, and the one who
 //! answered takes the other in only when a datagram sealed with the new keys arrives, which a recording cannot produce.
+//! Handshake messages cost more to try than all else, so only so many are looked at in a second: a flood of them keeps
+//! newcomers waiting, and takes nothing from those who talk.
 //! Everybody who has the key is trusted not to pose as another participant.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod admit;
+mod budget;
 mod clock;
 mod config;
 mod control;

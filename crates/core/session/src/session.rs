@@ -10,6 +10,7 @@ use hyperzoom_protocol::{
 use hyperzoom_timing::SessionClock;
 
 use crate::admit::{Ephemerals, Pending};
+use crate::budget::Budgets;
 use crate::clock::Clock;
 use crate::config::{PENDING_MOST, TRANSMIT_MOST};
 use crate::join::Greeting;
@@ -30,6 +31,8 @@ pub struct Stats {
     pub replayed: u64,
     /// Authentic, but making no sense here.
     pub ignored: u64,
+    /// Handshake messages beyond what is looked at in their time.
+    pub flooded: u64,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,7 @@ pub struct Session {
     /// Others' handshakes that we answered.
     pub(crate) pending: Vec<Pending>,
     pub(crate) ephemerals: Ephemerals,
+    pub(crate) budgets: Budgets,
     pub(crate) stats: Stats,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -97,6 +101,7 @@ impl Session {
             greetings: Default::default(),
             pending: Vec::with_capacity(PENDING_MOST),
             ephemerals: Ephemerals::default(),
+            budgets: Budgets::default(),
             stats: Stats::default(),
             transmits: VecDeque::with_capacity(TRANSMIT_MOST),
             events: VecDeque::with_capacity(TRANSMIT_MOST),
@@ -187,9 +192,15 @@ impl Session {
             },
         };
         let message = Control::decode(&copy[opened.payload]);
-        let is_bye = matches!(message, Ok(Control::Bye));
-        // A goodbye is no sign of life: neither of one who left, nor of a silent one.
-        if is_bye || self.heard(now, from, id, opened.newest) {
+        let is_in = self.peer_mut(id).is_some_and(|peer| peer.is_in());
+        let is_last_word = match message {
+            // A goodbye is no sign of life: neither of one who left, nor of a silent one.
+            Ok(Control::Bye) => true,
+            // Two who gave each other up would tell each other so without end.
+            Ok(Control::Gone) => !is_in,
+            _ => false,
+        };
+        if is_last_word || self.heard(now, from, id, opened.newest) {
             match message {
                 Ok(message) => self.handle_message(now, id, message),
                 Err(_) => self.stats.ignored += 1,

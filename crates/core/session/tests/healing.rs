@@ -133,3 +133,22 @@ fn a_datagram_that_was_held_back_moves_nobody() {
     assert_eq!(world.parties[0].media.len(), 2, "it is authentic and new");
     assert_eq!(world.parties[0].saw(|event| matches!(event, Event::PeerMoved { .. })), 0);
 }
+
+#[test]
+fn two_who_gave_each_other_up_do_not_tell_each_other_so_for_ever() {
+    let slow = hyperzoom_netem::Conditions { delay: ms(450), ..hyperzoom_netem::Conditions::PERFECT };
+    let mut world = World::with(slow, 1);
+    world.join();
+    world.run(ms(5000));
+    // Nothing reaches the host until it has given the guest up, and no handshake after that.
+    world.cut.insert((1, 0));
+    world.run(ms(7000));
+    world.cut.clear();
+    world.censor = Some(Box::new(Sent::is_init));
+    world.run(ms(10_000));
+    assert!(world.parties[1].saw(|event| matches!(event, Event::PeerLeft { .. })) > 0, "the guest was told");
+    let before = world.tape.len();
+    world.run(ms(10_000));
+    let chatter = world.tape[before..].iter().filter(|sent| !sent.is_init()).count();
+    assert_eq!(chatter, 0, "datagrams between two who are not in a call");
+}

@@ -4,7 +4,10 @@
 mod common;
 
 use common::{SESSION, World, addr, config, ms};
-use hyperzoom_protocol::{InviteKey, Refusal};
+use hyperzoom_protocol::{
+    Capabilities, Control, Envelope, Header, Hello, Initiator, InviteKey, Name, PROTOCOL_VERSION, Refusal,
+    UNASSIGNED,
+};
 use hyperzoom_session::{Config, Event, PeerState, Session, UNREACHABLE_AFTER};
 
 #[test]
@@ -128,6 +131,84 @@ fn a_full_session_says_so_to_an_invited_guest() {
     assert_eq!(late.saw(|event| *event == Event::Refused(Refusal::Full { capacity: 2 })), 1);
     assert!(late.session.has_ended());
     assert_eq!(world.parties[0].connected(), [1], "who was in stays");
+}
+
+/// What a host answers to a guest of another make.
+fn answer_to(hello: Hello) -> Control {
+    let mut world = World::new();
+    let (mut initiator, datagram) =
+        Initiator::start(Some(&common::KEY), UNASSIGNED, 7, &Control::Hello(hello)).unwrap();
+    world.inject(0, addr(1), &datagram);
+    let answer = world.parties[0].session.poll_transmit().unwrap();
+    assert_eq!(answer.to, addr(1));
+    assert_eq!(world.parties[0].session.poll_transmit(), None, "one answer");
+    assert_eq!(world.parties[0].session.peers().count(), 0);
+    let (header, payload) = Header::parse(&answer.datagram).unwrap();
+    assert_eq!((header.participant, header.sequence), (0, 7));
+    let Some(Envelope::Response(response)) = Envelope::of(payload) else { panic!("no answer") };
+    initiator.finish(response).unwrap().1
+}
+
+fn hello() -> Hello {
+    Hello {
+        version: PROTOCOL_VERSION,
+        instance: 1001,
+        name: Name::clean("Ann"),
+        capabilities: Capabilities::OURS,
+        session_id: None,
+    }
+}
+
+#[test]
+fn a_guest_of_another_version_is_told_the_hosts() {
+    for version in [0, PROTOCOL_VERSION + 1, u16::MAX] {
+        let answer = answer_to(Hello { version, ..hello() });
+        assert_eq!(answer, Control::Refused(Refusal::Version { host: PROTOCOL_VERSION }));
+    }
+}
+
+#[test]
+fn a_guest_that_knows_no_opus_is_told_so() {
+    let answer = answer_to(Hello { capabilities: Capabilities::VP8, ..hello() });
+    assert_eq!(answer, Control::Refused(Refusal::Codecs));
+}
+
+#[test]
+fn a_guest_that_was_in_another_session_is_told_so() {
+    let answer = answer_to(Hello { session_id: Some(SESSION + 1), ..hello() });
+    assert_eq!(answer, Control::Refused(Refusal::OtherSession));
+    let answer = answer_to(Hello { session_id: Some(SESSION), ..hello() });
+    assert!(matches!(answer, Control::Welcome(_)), "its own session it comes back to");
+}
+
+#[test]
+fn a_guest_hears_every_refusal_and_asks_no_more() {
+    for refusal in
+        [Refusal::Full { capacity: 3 }, Refusal::Version { host: 2 }, Refusal::Codecs, Refusal::OtherSession]
+    {
+        let mut guest = Session::guest(config(1), addr(0), ms(0));
+        let init = guest.poll_transmit().unwrap().datagram;
+        let (header, payload) = Header::parse(&init).unwrap();
+        let Some(Envelope::Init(init)) = Envelope::of(payload) else { panic!("no hello") };
+        let received = hyperzoom_protocol::Responder::receive(Some(&common::KEY), &header, init).unwrap();
+        let (_, mut answer) = received.responder.respond(0, &Control::Refused(refusal)).unwrap();
+        guest.handle_datagram(ms(20), addr(0), &mut answer);
+        assert_eq!(guest.poll_event(), Some(Event::Refused(refusal)));
+        assert_eq!((guest.poll_event(), guest.poll_transmit(), guest.poll_timeout()), (None, None, None));
+        assert!(guest.has_ended());
+    }
+}
+
+#[test]
+fn a_guest_whose_host_began_another_session_is_told_so() {
+    let mut world = World::pair();
+    let now = world.now;
+    world.parties[0].session = Session::host(Config { session_id: SESSION + 1, ..config(0) }, now);
+    world.run(ms(10_000));
+    let guest = &world.parties[1];
+    assert_eq!(guest.saw(|event| *event == Event::Refused(Refusal::OtherSession)), 1);
+    assert_eq!(guest.session.session_id(), Some(SESSION), "it stays in its own");
+    assert_eq!(world.parties[0].session.peers().count(), 0);
 }
 
 #[test]

@@ -4,6 +4,10 @@ mod common;
 
 use common::{World, addr, ms};
 use hyperzoom_netem::Conditions;
+use hyperzoom_protocol::{
+    Control, Envelope, Greet, Header, Initiator, MAX_CONTROL, MAX_DATAGRAM, Name, PacketType, PeerEntry,
+    Stream, StreamSealer,
+};
 use hyperzoom_session::{Event, LeaveReason, PeerState};
 
 fn everybody_hears_everybody(world: &mut World) {
@@ -142,4 +146,43 @@ fn a_guest_that_the_host_gave_up_is_sought_no_longer() {
         !world.tape[before..].iter().any(|sent| sent.from == addr(1) && sent.to == addr(2)),
         "it is sought still"
     );
+}
+
+#[test]
+fn a_greeting_of_one_whose_place_is_anothers_by_now_connects_nobody() {
+    let mut world = World::pair();
+    let host_key = world.parties[0].events.iter().find_map(|(_, event)| match event {
+        Event::PeerConnected { send_key, .. } => Some(*send_key),
+        _ => None,
+    });
+    let mut host = StreamSealer::new(host_key.expect("connected"), Stream::Control, 0);
+    // Past all numbers that the host's own session has used.
+    for _ in 0..500 {
+        host.skip();
+    }
+    let mut introduce = |world: &mut World, instance: u128| {
+        let (mut buffer, mut out) = ([0; MAX_CONTROL], [0; MAX_DATAGRAM]);
+        let entry = PeerEntry { participant: 2, instance, name: Name::clean("P2"), addr: addr(7) };
+        let payload = Control::PeerJoined(entry).encode(&mut buffer);
+        let len = host.seal(PacketType::Control, 0, 0, 0, payload, &mut out);
+        world.inject(1, addr(0), &out[..len]);
+        world.pump();
+    };
+    introduce(&mut world, 71);
+    let greet = Control::Greet(Greet { session_id: common::SESSION, participant: 2, instance: 71, to: 1 });
+    let (mut initiator, init) = Initiator::start(Some(&common::KEY), 2, 0, &greet).expect("random numbers");
+    world.inject(1, addr(7), &init);
+    world.pump();
+    let answer = world.tape.iter().rfind(|sent| sent.is_response()).cloned().expect("it is answered");
+    let Some(Envelope::Response(response)) = Envelope::of(&answer.datagram[12..]) else { panic!() };
+    let (keys, _) = initiator.finish(response).expect("the answer is for us");
+    // The place goes to another before the handshake's last datagram arrives.
+    introduce(&mut world, 72);
+    let (mut buffer, mut out) = ([0; MAX_CONTROL], [0; MAX_DATAGRAM]);
+    let mut sealer = StreamSealer::new(keys.send, Stream::Control, 2);
+    let payload = Control::Heartbeat.encode(&mut buffer);
+    let len = sealer.seal(PacketType::Control, 0, 0, 0, payload, &mut out);
+    assert!(Header::parse(&out[..len]).is_ok());
+    world.inject(1, addr(7), &out[..len]);
+    assert_eq!(world.parties[1].saw(|event| matches!(event, Event::PeerConnected { id: 2, .. })), 0);
 }

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Sent, World, addr, config, ms};
 use hyperzoom_protocol::{Header, PacketType};
 use hyperzoom_session::{Config, Session};
@@ -160,6 +162,62 @@ fn shaped(kind: PacketType, participant: u8, sequence: u16, payload: &[u8]) -> V
         padding: false,
     };
     [&header.encode()[..], payload].concat()
+}
+
+/// A datagram that is tried as a handshake message: 1 is the first message of one, 2 the second.
+fn handshake(envelope: u8) -> Vec<u8> {
+    shaped(PacketType::Control, 0, 0, &[&[envelope][..], &[0x5A; 100]].concat())
+}
+
+#[test]
+fn a_flood_of_hellos_is_mostly_not_looked_at() {
+    let mut world = World::pair();
+    let stranger = "192.0.2.66:6666".parse().expect("an address");
+    // 50 000 in a second, each of which would cost as much as opening ten datagrams.
+    for _ in 0..50_000 {
+        world.inject(0, stranger, &handshake(1));
+        world.now += Duration::from_micros(20);
+    }
+    let stats = world.parties[0].session.stats();
+    assert!(stats.unauthenticated <= 5_200, "{} were tried", stats.unauthenticated);
+    assert_eq!(stats.unauthenticated + stats.flooded, 50_000);
+    world.speak(1, b"can you hear me");
+    world.run(ms(20));
+    assert_eq!(world.parties[0].media.len(), 1);
+    world.join();
+    world.run(ms(1000));
+    assert_eq!(world.parties[2].session.me(), Some(2), "nobody is kept out afterwards");
+}
+
+#[test]
+fn a_flood_of_answers_is_mostly_not_looked_at_and_does_not_crowd_out_the_true_one() {
+    let mut world = World::new();
+    world.join();
+    world.pump();
+    // The guest waits for its answer. Each false one would cost it an exchange of keys.
+    let stranger = "192.0.2.66:6666".parse().expect("an address");
+    for _ in 0..10_000 {
+        world.inject(1, stranger, &handshake(2));
+    }
+    let stats = world.parties[1].session.stats();
+    assert!(stats.unauthenticated <= 30, "{} were tried", stats.unauthenticated);
+    assert_eq!(stats.unauthenticated + stats.flooded, 10_000);
+    world.run(ms(20));
+    assert_eq!(world.parties[1].connected(), [0]);
+}
+
+#[test]
+fn an_invited_guest_that_says_hello_without_end_is_answered_now_and_then() {
+    let mut world = World::pair();
+    for _ in 0..1_000 {
+        let mut guest = Session::guest(Config { instance: 77, ..config(9) }, addr(0), world.now);
+        let hello = guest.poll_transmit().expect("it says hello").datagram;
+        world.inject(0, addr(9), &hello);
+        world.now += ms(1);
+    }
+    world.pump();
+    let answers = world.tape.iter().filter(|sent| sent.to == addr(9)).count();
+    assert!(answers <= 120, "{answers} answers, each an exchange of keys");
 }
 
 thread_local! {

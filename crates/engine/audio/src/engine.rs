@@ -124,7 +124,6 @@ pub fn start(
         sink,
         clock: config.clock,
         shared: live_shared.clone(),
-        counts: counts.clone(),
     };
     let live_thread = live.spawn(refusal.clone())?;
 

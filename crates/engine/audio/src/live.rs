@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use hyperzoom_media::{CaptureMark, MediaKind, MicTap, PacketSink, SAMPLE_RATE};
 use hyperzoom_timing::SharedClock;
 
-use crate::capture::CaptureCounts;
 use crate::codec::{Encoder, FrameSize, MAX_PAYLOAD};
 use crate::priority::{self, Refusal};
 
@@ -42,8 +41,6 @@ pub(crate) struct Live {
     pub(crate) sink: Box<dyn PacketSink>,
     pub(crate) clock: SharedClock,
     pub(crate) shared: Arc<LiveShared>,
-    /// Tells how many samples the tap's feed lost.
-    pub(crate) counts: Arc<CaptureCounts>,
 }
 
 impl Live {
@@ -67,10 +64,10 @@ struct Frames {
     live: Live,
     frame: Box<[f32]>,
     payload: [u8; MAX_PAYLOAD],
-    /// Samples taken out of the tap so far.
-    taken: u64,
-    /// The latest mark at or before the next sample.
+    /// The block that the last sample taken belongs to.
     mark: CaptureMark,
+    /// The next sample, counted from the mark's first; from the block's length on it belongs to a later block.
+    next: u32,
     gate: Gate,
 }
 
@@ -86,8 +83,8 @@ enum Gate {
 impl Frames {
     fn new(live: Live) -> Self {
         let frame = vec![0.0; live.size.samples()].into_boxed_slice();
-        let mark = CaptureMark { sample_index: 0, at: Duration::ZERO };
-        Self { live, frame, payload: [0; MAX_PAYLOAD], taken: 0, mark, gate: Gate::Shut }
+        let mark = CaptureMark { sample_index: 0, len: 0, at: Duration::ZERO };
+        Self { live, frame, payload: [0; MAX_PAYLOAD], mark, next: 0, gate: Gate::Shut }
     }
 
     /// Sends the next frame; false where there is none yet.
@@ -97,7 +94,7 @@ impl Frames {
         }
         let began = Instant::now();
         let at = self.captured_at();
-        self.taken += self.live.tap.read(&mut self.frame) as u64;
+        self.next += self.live.tap.read(&mut self.frame) as u32;
         let shared = &*self.live.shared;
         let open = !shared.muted.load(Ordering::Relaxed) && !shared.paused.load(Ordering::Relaxed);
         // The frames at which the microphone is muted and opened are faded, so that it does not click.
@@ -139,14 +136,13 @@ impl Frames {
 
     /// When the next sample of the tap was captured.
     fn captured_at(&mut self) -> Duration {
-        let index = self.taken + self.live.counts.lost_live.load(Ordering::Relaxed);
-        while let Some(mark) = self.live.tap.peek_mark()
-            && mark.sample_index <= index
+        while self.next >= self.mark.len
+            && let Some(mark) = self.live.tap.next_mark()
         {
+            self.next -= self.mark.len;
             self.mark = mark;
-            self.live.tap.next_mark();
         }
-        let since = index.saturating_sub(self.mark.sample_index);
+        let since = u64::from(self.next);
         self.mark.at + Duration::from_nanos(since * 1_000_000_000 / u64::from(SAMPLE_RATE))
     }
 }
@@ -208,7 +204,6 @@ mod tests {
             sink: Box::new(log.clone()),
             clock: SharedClock::of(SessionClock::host(Duration::from_secs(1))),
             shared: shared.clone(),
-            counts: Arc::new(CaptureCounts::default()),
         });
         Rig { frames, feed, log, shared }
     }
@@ -276,14 +271,16 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_the_ring_lost_do_not_shift_the_time_of_those_after() {
+    fn samples_that_the_ring_lost_do_not_shift_the_time_of_any_other() {
         let mut rig = rig(0.02); // 960 samples
-        rig.feed.push(&[0.1; 960], Duration::from_secs(2));
-        let lost = rig.feed.push(&[0.1; 480], Duration::from_millis(2020));
-        rig.frames.live.counts.lost_live.store(lost as u64, Ordering::Relaxed);
-        rig.sent();
-        rig.feed.push(&[0.1; 240], Duration::from_millis(2030));
-        assert_eq!(timestamps(&rig.sent()), [1030]);
+        rig.feed.push(&[0.1; 720], Duration::from_secs(2));
+        assert_eq!(rig.feed.push(&[0.1; 480], Duration::from_millis(2015)), 480);
+        rig.feed.push(&[0.1; 240], Duration::from_millis(2025));
+        assert_eq!(timestamps(&rig.sent()), [1000, 1005, 1010, 1025], "the loss is before the fourth frame");
+        rig.feed.push(&[0.1; 120], Duration::from_millis(2030));
+        assert_eq!(rig.feed.push(&[0.1; 960], Duration::from_micros(2_032_500)), 960);
+        rig.feed.push(&[0.1; 360], Duration::from_micros(2_052_500));
+        assert_eq!(timestamps(&rig.sent()), [1030, 1055], "the loss is in the middle of the first frame");
     }
 
     /// Sends nothing, without the heap.

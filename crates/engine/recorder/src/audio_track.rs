@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use hyperzoom_media::SAMPLE_RATE;
 
+use crate::ledger::{Filling, SoundLedger};
+
 /// A block that starts this much later than the samples before it say is looked at as a gap.
 const SUSPECT: i64 = samples(Duration::from_millis(30));
 
@@ -13,7 +15,10 @@ const EVIDENCE_NS: i64 = 300_000_000;
 
 /// How far behind the session's time the track may fall before it is filled with silence, so that a device which says nothing
 /// more does not hold the file back.
-pub const SILENCE_AFTER: Duration = Duration::from_secs(1);
+const SILENCE_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the device must have run without a gap before its drift is told: a jitter of a millisecond is 3 ppm then.
+const DRIFT_AFTER: i64 = samples(Duration::from_secs(10));
 
 const fn samples(duration: Duration) -> i64 {
     (duration.as_nanos() as i64) * SAMPLE_RATE as i64 / 1_000_000_000
@@ -24,18 +29,17 @@ const fn samples(duration: Duration) -> i64 {
 /// The count of samples rules; the blocks' moments decide where the first goes and where the device was silent. (A device
 /// whose clock runs fast or slow therefore drifts by its parts per million; nothing is resampled.)
 #[derive(Debug)]
-pub struct AudioTrack {
+pub(crate) struct AudioTrack {
     start_ns: i64,
-    /// Samples given out so far: the position of the next one.
-    written: i64,
     /// The position at which the device's sample 0 lies, by its index.
     origin: Option<i64>,
+    /// The index after the last block placed. Samples from there to the next block were lost.
+    next_index: i64,
     /// The smoothed difference between the moments that blocks claim and their places by count, in samples.
-    drift: f64,
+    lateness: f64,
+    drift: Drift,
     held: VecDeque<Block>,
-    counts: AudioCounts,
-    /// Whether the last sample given out was silence put in, so that more of it is the same gap.
-    in_gap: bool,
+    ledger: SoundLedger,
 }
 
 #[derive(Debug)]
@@ -45,84 +49,72 @@ struct Block {
     samples: Vec<f32>,
 }
 
-/// What the sound of a take consists of, in samples: `captured + silence = written + late`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct AudioCounts {
-    /// Samples from the device, from the take's first tick on.
-    pub captured: u64,
-    /// Samples in the file.
-    pub written: u64,
-    /// Samples of silence in places where the device gave none.
-    pub silence: u64,
-    /// Places with silence.
-    pub gaps: u64,
-    /// Samples among those of `silence` that the device gave and a full ring lost: ours, and must be 0.
-    pub dropped: u64,
-    /// Samples that came after their place had been filled with silence.
-    pub late: u64,
+impl Block {
+    fn end(&self) -> i64 {
+        self.index + self.samples.len() as i64
+    }
 }
 
 impl AudioTrack {
     /// A track that starts at `start_ns` of session time.
-    #[must_use]
-    pub fn new(start_ns: i64) -> Self {
+    pub(crate) fn new(start_ns: i64) -> Self {
         Self {
             start_ns,
-            written: 0,
             origin: None,
-            drift: 0.0,
+            next_index: 0,
+            lateness: 0.0,
+            drift: Drift::default(),
             held: VecDeque::new(),
-            counts: AudioCounts::default(),
-            in_gap: false,
+            ledger: SoundLedger::default(),
         }
     }
 
-    /// The counts so far.
-    #[must_use]
-    pub fn counts(&self) -> AudioCounts {
-        AudioCounts { written: self.written as u64, ..self.counts }
+    /// What the samples given out so far consist of.
+    pub(crate) fn ledger(&self) -> &SoundLedger {
+        &self.ledger
     }
 
     /// Samples given out so far.
-    #[must_use]
-    pub fn written(&self) -> u64 {
-        self.written as u64
+    pub(crate) fn written(&self) -> u64 {
+        self.ledger.len()
     }
 
-    /// How far the device's clock has moved against the session's since the take began, in samples: late is positive.
-    #[must_use]
-    pub fn drift(&self) -> f64 {
-        self.drift
+    /// How much faster the device's clock runs than the session's, in parts per million, once that can be told.
+    pub(crate) fn drift_ppm(&self) -> Option<f64> {
+        self.drift.ppm()
     }
 
     /// Takes one block: `index` is its first sample's, counted by the device, captured at `at_ns` of session time.
     /// What is settled is appended to `out`.
-    pub fn push(&mut self, index: u64, at_ns: i64, samples: &[f32], out: &mut Vec<f32>) {
+    pub(crate) fn push(&mut self, index: u64, at_ns: i64, samples: &[f32], out: &mut Vec<f32>) {
         let index = i64::try_from(index).unwrap_or(i64::MAX);
         self.held.push_back(Block { index, at_ns, samples: samples.to_vec() });
         self.settle(false, out);
     }
 
     /// Fills up with silence to [`SILENCE_AFTER`] before `now_ns`: the device has said nothing for that long.
-    pub fn keep_up(&mut self, now_ns: i64, out: &mut Vec<f32>) {
+    pub(crate) fn keep_up(&mut self, now_ns: i64, out: &mut Vec<f32>) {
         let due = self.position(now_ns) - samples(SILENCE_AFTER);
-        if due > self.written {
+        if due > self.place() {
             self.settle(true, out);
-            self.fill_to(due, out);
+            self.fill_to(due, Filling::Gap, out);
         }
     }
 
-    /// Settles what is held back and makes the track exactly `total` samples long; returns how many it is too long by.
-    pub fn finish(&mut self, total: u64, out: &mut Vec<f32>) -> u64 {
+    /// Settles what is held back and makes the track `total` samples long, or longer where it is already.
+    pub(crate) fn finish(&mut self, total: u64, out: &mut Vec<f32>) {
         self.settle(true, out);
-        let total = i64::try_from(total).unwrap_or(i64::MAX);
-        self.fill_to(total, out);
-        (self.written - total) as u64
+        self.fill_to(i64::try_from(total).unwrap_or(i64::MAX), Filling::Gap, out);
     }
 
     fn position(&self, at_ns: i64) -> i64 {
         let since = i128::from(at_ns) - i128::from(self.start_ns);
         (since * i128::from(SAMPLE_RATE)).div_euclid(1_000_000_000) as i64
+    }
+
+    /// The position of the next sample to be given out.
+    fn place(&self) -> i64 {
+        self.ledger.len() as i64
     }
 
     fn settle(&mut self, all: bool, out: &mut Vec<f32>) {
@@ -133,18 +125,22 @@ impl AudioTrack {
                 self.origin = Some(claimed - block.index);
                 continue;
             };
-            let error = (claimed - (origin + block.index)) as f64 - self.drift;
-            if error > SUSPECT as f64 {
+            let late = (claimed - (origin + block.index)) as f64;
+            if late - self.lateness > SUSPECT as f64 {
                 match self.evidence(origin, all) {
                     Evidence::Missing => return,
-                    Evidence::Gap(gap) => self.origin = Some(origin + gap),
+                    Evidence::Gap(gap) => {
+                        self.origin = Some(origin + gap);
+                        self.drift.interrupt();
+                    }
                     // Only late: its moment says nothing about the device's clock.
                     Evidence::Jitter => self.place_front(out),
                 }
                 continue;
             }
             // Slow enough that a burst of late callbacks leaves no trace: a time constant of about 500 blocks.
-            self.drift += error * 0.002;
+            self.lateness += (late - self.lateness) * 0.002;
+            self.drift.note(block.index, late);
             self.place_front(out);
         }
     }
@@ -154,7 +150,7 @@ impl AudioTrack {
         let first = &self.held[0];
         let mut least = f64::MAX;
         for block in &self.held {
-            let error = (self.position(block.at_ns) - (origin + block.index)) as f64 - self.drift;
+            let error = (self.position(block.at_ns) - (origin + block.index)) as f64 - self.lateness;
             if error <= SUSPECT as f64 {
                 return Evidence::Jitter;
             }
@@ -168,38 +164,32 @@ impl AudioTrack {
 
     fn place_front(&mut self, out: &mut Vec<f32>) {
         let (Some(block), Some(origin)) = (self.held.pop_front(), self.origin) else { return };
-        let mut place = origin + block.index;
-        let mut samples = &block.samples[..];
-        // Samples from before the take.
-        let before = (-place).clamp(0, samples.len() as i64);
-        samples = &samples[before as usize..];
-        place += before;
-        self.counts.captured += samples.len() as u64;
-        if place > self.written && !samples.is_empty() {
-            self.fill_to(place, out);
+        let lost = (block.index - self.next_index).max(0);
+        self.next_index = self.next_index.max(block.end());
+        // Nothing from before the take is part of it.
+        let place = (origin + block.index).max(0);
+        let before = (-(origin + block.index)).clamp(0, block.samples.len() as i64);
+        let samples = &block.samples[before as usize..];
+        let hole = (origin + block.index - lost).max(0)..place;
+        self.fill_to(hole.start, Filling::Gap, out);
+        // The device may have been taken for silent where only its samples were lost.
+        self.ledger.gap_was_dropped(&(hole.start as u64..hole.end as u64));
+        self.fill_to(hole.end, Filling::Dropped, out);
+
+        let late = (self.place() - place).clamp(0, samples.len() as i64);
+        if late > 0 {
+            self.ledger.note_late(place as u64..(place + late) as u64);
         }
-        let late = (self.written - place).clamp(0, samples.len() as i64);
-        self.counts.late += late as u64;
-        samples = &samples[late as usize..];
-        out.extend_from_slice(samples);
-        self.written += samples.len() as i64;
-        self.in_gap &= samples.is_empty();
+        out.extend_from_slice(&samples[late as usize..]);
+        self.ledger.fill_to(place as u64 + samples.len() as u64, Filling::Captured);
     }
 
-    fn fill_to(&mut self, place: i64, out: &mut Vec<f32>) {
-        let missing = place - self.written;
-        if missing <= 0 {
-            return;
+    fn fill_to(&mut self, place: i64, filling: Filling, out: &mut Vec<f32>) {
+        let missing = place - self.place();
+        if missing > 0 {
+            out.resize(out.len() + missing as usize, 0.0);
+            self.ledger.fill_to(place as u64, filling);
         }
-        out.resize(out.len() + missing as usize, 0.0);
-        self.counts.silence += missing as u64;
-        self.counts.gaps += u64::from(!std::mem::replace(&mut self.in_gap, true));
-        self.written = place;
-    }
-
-    /// Notes that the device counted `lost` samples which a full ring lost; their place is filled by the next block's index.
-    pub fn note_dropped(&mut self, lost: u64) {
-        self.counts.dropped += lost;
     }
 }
 
@@ -209,9 +199,49 @@ enum Evidence {
     Jitter,
 }
 
+/// The slope of the blocks' lateness over their indices: least squares, with an offset of its own for each stretch between gaps,
+/// since how long a gap was is only known to a callback's jitter.
+#[derive(Debug, Default)]
+struct Drift {
+    first: i64,
+    count: f64,
+    mean_index: f64,
+    mean_late: f64,
+    /// Sums over all stretches.
+    index_index: f64,
+    index_late: f64,
+    longest: i64,
+}
+
+impl Drift {
+    fn note(&mut self, index: i64, late: f64) {
+        if self.count == 0.0 {
+            self.first = index;
+        }
+        self.longest = self.longest.max(index - self.first);
+        self.count += 1.0;
+        let off = index as f64 - self.mean_index;
+        self.mean_index += off / self.count;
+        self.mean_late += (late - self.mean_late) / self.count;
+        self.index_index += off * (index as f64 - self.mean_index);
+        self.index_late += off * (late - self.mean_late);
+    }
+
+    /// A new stretch begins.
+    fn interrupt(&mut self) {
+        (self.count, self.mean_index, self.mean_late) = (0.0, 0.0, 0.0);
+    }
+
+    fn ppm(&self) -> Option<f64> {
+        // A device whose blocks come later and later counts too slowly.
+        (self.longest >= DRIFT_AFTER).then(|| -self.index_late / self.index_index * 1e6)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::AudioCounts;
 
     const BLOCK: usize = 240;
     const BLOCK_NS: i64 = 5_000_000;
@@ -227,9 +257,8 @@ mod tests {
         out
     }
 
-    fn check(track: &AudioTrack) {
-        let counts = track.counts();
-        assert_eq!(counts.captured + counts.silence, counts.written + counts.late, "{counts:?}");
+    fn counts(track: &AudioTrack) -> AudioCounts {
+        track.ledger().counts(u64::MAX)
     }
 
     #[test]
@@ -239,7 +268,7 @@ mod tests {
         let out = push(&mut track, 0, 10, |block| START - 12_000_000 + block * BLOCK_NS);
         assert_eq!(out[0], 577.0);
         assert_eq!(out.len(), 10 * BLOCK - 576);
-        assert_eq!((track.counts().silence, track.counts().captured), (0, out.len() as u64));
+        assert_eq!((counts(&track).silence, counts(&track).captured), (0, out.len() as u64));
     }
 
     #[test]
@@ -248,7 +277,6 @@ mod tests {
         let out = push(&mut track, 0, 2, |block| START + 10_000_000 + block * BLOCK_NS);
         assert_eq!(out[..480], [0.0; 480]);
         assert_eq!(out[480], 1.0);
-        check(&track);
     }
 
     #[test]
@@ -258,8 +286,22 @@ mod tests {
         let out = push(&mut track, 120, 10, |block| START + block * BLOCK_NS);
         assert_eq!(out.len(), 30 * BLOCK);
         assert_eq!(out[20 * BLOCK - 1..=20 * BLOCK], [0.0, (120 * BLOCK) as f32 + 1.0]);
-        assert_eq!(track.counts().silence, 20 * BLOCK as u64);
-        check(&track);
+        let it = counts(&track);
+        assert_eq!((it.dropped, it.silence, it.gaps), (20 * BLOCK as u64, 0, 0));
+    }
+
+    #[test]
+    fn a_loss_that_was_taken_for_a_silent_device_is_a_loss_once_it_is_known() {
+        let mut track = AudioTrack::new(START);
+        push(&mut track, 0, 200, |block| START + block * BLOCK_NS);
+        // Three seconds are lost; two of them have been filled before the next block comes.
+        let mut out = Vec::new();
+        track.keep_up(START + 4_000_000_000, &mut out);
+        assert_eq!((out.len(), counts(&track).silence, counts(&track).gaps), (96_000, 96_000, 1));
+        let out = push(&mut track, 800, 10, |block| START + block * BLOCK_NS);
+        assert_eq!(out[47_999..=48_000], [0.0, (800 * BLOCK) as f32 + 1.0]);
+        let it = counts(&track);
+        assert_eq!((it.dropped, it.silence, it.gaps, it.late), (144_000, 0, 0, 0));
     }
 
     #[test]
@@ -271,8 +313,7 @@ mod tests {
         let out = push(&mut track, 200, 200, |block| START + stall + block * BLOCK_NS);
         assert_eq!(out.len(), 200 * BLOCK + 19_200);
         assert_eq!(out[19_199..=19_200], [0.0, (200 * BLOCK) as f32 + 1.0]);
-        assert_eq!((track.counts().silence, track.counts().gaps), (19_200, 1));
-        check(&track);
+        assert_eq!((counts(&track).silence, counts(&track).gaps), (19_200, 1));
     }
 
     #[test]
@@ -284,7 +325,7 @@ mod tests {
         out.extend(push(&mut track, 220, 100, |block| START + block * BLOCK_NS));
         assert_eq!(out.len(), 320 * BLOCK);
         assert!(out.iter().enumerate().all(|(i, sample)| *sample == i as f32 + 1.0));
-        assert_eq!(track.counts().gaps, 0);
+        assert_eq!(counts(&track).gaps, 0);
     }
 
     #[test]
@@ -296,8 +337,22 @@ mod tests {
             START + block * BLOCK_NS + block * 1_500 + (block * 7919 % 1000) * 1000
         });
         assert_eq!(out.len(), blocks * BLOCK);
-        assert_eq!(track.counts().gaps, 0);
-        assert!((8_000.0..9_000.0).contains(&track.drift()), "600 s at 300 ppm are 8640: {}", track.drift());
+        assert_eq!(counts(&track).gaps, 0);
+        let ppm = track.drift_ppm().unwrap();
+        assert!((ppm + 300.0).abs() < 0.5, "a slow device: {ppm}");
+    }
+
+    #[test]
+    fn a_gap_is_no_drift() {
+        let mut track = AudioTrack::new(START);
+        let moment = |block: i64| START + block * BLOCK_NS - block * 500 + (block * 7919 % 1000) * 1000;
+        push(&mut track, 0, 1000, moment);
+        assert_eq!(track.drift_ppm(), None, "five seconds tell nothing");
+        for stall in 1..9 {
+            push(&mut track, 4000 * stall, 4000, |block| moment(block) + stall as i64 * 77_777_777);
+        }
+        let ppm = track.drift_ppm().unwrap();
+        assert!((ppm - 100.0).abs() < 2.0, "a fast device: {ppm}");
     }
 
     #[test]
@@ -310,12 +365,11 @@ mod tests {
         track.keep_up(START + 4_000_000_000, &mut out);
         assert_eq!(out.len(), 2 * 48_000);
         track.keep_up(START + 4_100_000_000, &mut Vec::new());
-        assert_eq!((track.counts().gaps, track.counts().silence), (1, 100_800));
+        assert_eq!((counts(&track).gaps, counts(&track).silence), (1, 100_800));
         // It comes back with what it captured in between: the newest second still has its place.
         let out = push(&mut track, 200, 600, |block| START + block * BLOCK_NS);
         assert_eq!(out[0], 148_801.0);
-        assert_eq!(track.counts().late, 100_800);
-        check(&track);
+        assert_eq!(counts(&track).late, 100_800);
     }
 
     #[test]
@@ -323,11 +377,12 @@ mod tests {
         let mut track = AudioTrack::new(START);
         push(&mut track, 0, 10, |block| START + block * BLOCK_NS);
         let mut out = Vec::new();
-        assert_eq!(track.finish(48_000, &mut out), 0);
-        assert_eq!(track.written(), 48_000);
-        check(&track);
+        track.finish(48_000, &mut out);
+        assert_eq!((track.written(), out.len()), (48_000, 48_000 - 10 * BLOCK));
         let mut long = AudioTrack::new(START);
         push(&mut long, 0, 10, |block| START + block * BLOCK_NS);
-        assert_eq!(long.finish(1600, &mut Vec::new()), 800);
+        long.finish(1600, &mut Vec::new());
+        assert_eq!(long.written(), 2400, "what was given out stays");
+        assert_eq!(long.ledger().counts(1600).captured, 1600);
     }
 }

@@ -6,9 +6,8 @@ use hyperzoom_timing::Timecode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::audio_track::AudioCounts;
 use crate::encode::VideoFormat;
-use crate::report::VideoCounts;
+use crate::ledger::{AudioCounts, VideoCounts};
 
 /// Somebody in the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +70,7 @@ pub struct RecordingMetadata {
     pub audio_sample_rate: Option<u32>,
     /// The bitrate.
     pub audio_bitrate_kbps: Option<u32>,
-    /// The container while the take runs; it ends as a plain MP4.
+    /// `fMP4` while the take runs, and where that form was its last; `MP4` once it is plain.
     pub container: String,
     /// Pictures that the camera captured.
     pub total_frames_captured: u64,
@@ -81,6 +80,8 @@ pub struct RecordingMetadata {
     pub video: VideoCounts,
     /// What the sound consists of.
     pub audio: AudioCounts,
+    /// How much faster the microphone's clock ran than the session's, in parts per million; `null` where that is not known.
+    pub microphone_drift_ppm: Option<f64>,
     /// Which encoder made the pictures.
     pub video_encoder: Option<String>,
 }
@@ -102,6 +103,7 @@ impl RecordingMetadata {
             total_frames_dropped: 0,
             video: VideoCounts::default(),
             audio: AudioCounts::default(),
+            microphone_drift_ppm: None,
             video_encoder: video.map(|(_, _, name)| name),
         }
     }

@@ -12,19 +12,16 @@ use hyperzoom_timing::{SharedClock, Timecode, tick_at_or_after, tick_time_ns};
 use jiff::{Timestamp, Unit, Zoned};
 use ringbuf::HeapCons;
 
-use crate::encode::{AacEncoder, H264Encoder, VideoEncoder, VideoFormat};
+use crate::encode::{AacEncoder, AudioEncoder, H264Encoder, VideoEncoder, VideoFormat};
 use crate::error::RecordError;
 use crate::folder::{self, RECORDING};
 use crate::metadata::{Participant, RecordingMetadata, SessionMetadata};
-use crate::mux::{AudioConfig, FileStore, Movie, Muxer, VideoConfig};
+use crate::mux::{AudioConfig, FileStore, Movie, Muxer, Store, VideoConfig};
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 use crate::shared::{DiskQueue, Shared, lock};
-use crate::threads::disk::{Disk, write_texts};
+use crate::threads::disk::{Disk, Form, write_texts};
 use crate::threads::pictures::Pictures;
 use crate::threads::sound::Sound;
-
-/// Events that wait to be read before the next is lost and counted.
-const EVENTS: usize = 64;
 
 /// How far above its target the bitrate may go, where a picture needs it: 18 to 20 Mbit/s.
 const HEADROOM: (u32, u32) = (10, 9);
@@ -68,30 +65,22 @@ pub struct Inputs {
 /// A running take. Dropping it ends it now and waits until its file is closed.
 pub struct Recorder {
     shared: Arc<Shared>,
-    folder: PathBuf,
+    /// How long its drop waits for the file to be closed.
+    patience: Duration,
 }
 
 /// What a running take tells.
-pub struct RecorderEvents {
-    events: Receiver<RecorderEvent>,
-    shared: Arc<Shared>,
-}
+pub struct RecorderEvents(Receiver<RecorderEvent>);
 
 impl RecorderEvents {
     /// The next event, where there is one.
     pub fn poll(&mut self) -> Option<RecorderEvent> {
-        self.events.try_recv().ok()
+        self.0.try_recv().ok()
     }
 
     /// The next event, waiting up to `timeout` for it.
     pub fn wait(&mut self, timeout: Duration) -> Option<RecorderEvent> {
-        self.events.recv_timeout(timeout).ok()
-    }
-
-    /// Events lost since nobody read them.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.shared.events_lost.load(Ordering::Relaxed)
+        self.0.recv_timeout(timeout).ok()
     }
 }
 
@@ -112,17 +101,24 @@ pub fn start(config: RecorderConfig, inputs: Inputs) -> Result<(Recorder, Record
                 bitrate_kbps: config.video_bitrate_kbps,
                 max_bitrate_kbps: config.video_bitrate_kbps * times / of,
             };
-            let encoder = H264Encoder::new(format, 0)?;
+            let encoder: Box<dyn VideoEncoder> = Box::new(H264Encoder::new(format, 0)?);
             Some((format, frames, encoder))
         }
         None => None,
     };
-    let audio = inputs.mic.map(|tap| AacEncoder::new().map(|encoder| (tap, encoder))).transpose()?;
+    let audio = match inputs.mic {
+        Some(tap) => {
+            let encoder: Box<dyn AudioEncoder> = Box::new(AacEncoder::new()?);
+            Some((tap, encoder))
+        }
+        None => None,
+    };
 
-    let now = Zoned::now();
-    let take = folder::create(&config.folder, &now, config.session_name.as_deref())
+    let take = folder::create(&config.folder, &Zoned::now(), config.session_name.as_deref())
         .map_err(|error| RecordError::folder(&config.folder, error))?;
-    let started = start_in(&take, config, video, audio);
+    let started = FileStore::create(&take.join(RECORDING))
+        .map_err(|error| RecordError::folder(&take, error))
+        .and_then(|store| begin(&take, Box::new(store), config, video, audio));
     if started.is_err() {
         // A take that never began leaves nothing behind.
         drop(std::fs::remove_dir_all(&take));
@@ -130,11 +126,13 @@ pub fn start(config: RecorderConfig, inputs: Inputs) -> Result<(Recorder, Record
     started
 }
 
-type Video = (VideoFormat, HeapCons<FrameRef>, H264Encoder);
-type Audio = (MicTap, AacEncoder);
+type Video = (VideoFormat, HeapCons<FrameRef>, Box<dyn VideoEncoder>);
+type Audio = (MicTap, Box<dyn AudioEncoder>);
 
-fn start_in(
+/// Begins a take in its folder, whatever encodes it and wherever its file is.
+fn begin(
     take: &Path,
+    store: Box<dyn Store>,
     config: RecorderConfig,
     video: Option<Video>,
     audio: Option<Audio>,
@@ -152,13 +150,16 @@ fn start_in(
             .as_ref()
             .map(|(format, _, encoder)| VideoConfig::new(format.shape, encoder.parameter_sets()))
             .transpose()?,
-        audio: audio.as_ref().map(|(_, aac)| AudioConfig::new(aac.config(), aac.delay())).transpose()?,
+        audio: audio
+            .as_ref()
+            .map(|(_, encoder)| AudioConfig::new(encoder.config(), encoder.delay()))
+            .transpose()?,
     };
-    let store = FileStore::create(&take.join(RECORDING)).map_err(failed)?;
-    let muxer = Muxer::create(Box::new(store), movie).map_err(failed)?;
+    let muxer = Muxer::create(store, movie).map_err(failed)?;
     folder::sync_folder(take);
 
-    let about = video.as_ref().map(|(format, _, h264)| (*format, h264.parameter_sets().sps[3], h264.name()));
+    let about =
+        video.as_ref().map(|(format, _, encoder)| (*format, encoder.parameter_sets().sps[3], encoder.name()));
     let metadata = SessionMetadata {
         session_id: format!("{:016x}", config.session_id),
         started_at_utc: started_at,
@@ -173,36 +174,28 @@ fn start_in(
     };
     write_texts(take, &metadata).map_err(failed)?;
 
-    let (event_sender, events) = mpsc::sync_channel(EVENTS);
-    let shared = Arc::new(Shared::new(config.epoch, config.clock, start_tick, vec![config.me], event_sender));
+    let (event_sender, events) = mpsc::channel();
+    let (epoch, clock, folder) = (config.epoch, config.clock, take.to_owned());
+    let shared = Arc::new(Shared::new(epoch, clock, folder, start_tick, vec![config.me], event_sender));
+    // Where a thread does not start, the queue goes first and then this, which ends the threads that run.
+    let mut recorder = Recorder { shared: shared.clone(), patience: Duration::ZERO };
     let (sender, queue) = mpsc::channel();
-    let disk_queue = DiskQueue { sender, shared: shared.clone() };
-    let disk = Disk {
-        shared: shared.clone(),
-        queue,
-        muxer,
-        folder: take.to_owned(),
-        metadata,
-        encoders: usize::from(video.is_some()) + usize::from(audio.is_some()),
-    };
+    let disk_queue = || DiskQueue { sender: sender.clone(), shared: shared.clone() };
+    let disk = Disk { shared: shared.clone(), queue, muxer, metadata, file: Form::Growing };
     shared.say(RecorderEvent::Started { folder: take.to_owned(), start_tick });
     spawn("hz-rec-disk", move || disk.run())?;
+    recorder.patience = DROP_PATIENCE;
     if let Some((format, frames, encoder)) = video {
-        let pictures = Pictures {
-            shared: shared.clone(),
-            frames,
-            shape: format.shape,
-            encoder: Box::new(encoder),
-            disk: disk_queue.clone(),
-        };
+        let pictures =
+            Pictures { shared: shared.clone(), frames, shape: format.shape, encoder, disk: disk_queue() };
         spawn("hz-rec-video", move || pictures.run())?;
     }
     if let Some((tap, encoder)) = audio {
-        let sound = Sound { shared: shared.clone(), tap, encoder, disk: disk_queue };
+        let sound = Sound { shared: shared.clone(), tap, encoder, disk: disk_queue() };
         spawn("hz-rec-sound", move || sound.run())?;
     }
     tracing::info!(folder = %take.display(), start_tick, "recording");
-    Ok((Recorder { shared: shared.clone(), folder: take.to_owned() }, RecorderEvents { events, shared }))
+    Ok((recorder, RecorderEvents(events)))
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), RecordError> {
@@ -224,7 +217,7 @@ impl Recorder {
     /// The take's folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder
+        &self.shared.folder
     }
 
     /// The tick of the take's first picture.
@@ -257,37 +250,31 @@ impl Recorder {
     ///
     /// With an end that lies ahead, `timeout` has to reach beyond it.
     #[must_use]
-    pub fn finish(self, timeout: Duration) -> TakeReport {
+    pub fn finish(mut self, timeout: Duration) -> TakeReport {
         if self.shared.end_tick().is_none() {
             self.stop_at(None);
         }
-        self.shared.report(timeout).unwrap_or_else(|| self.unfinished())
-    }
-
-    fn unfinished(&self) -> TakeReport {
-        let progress = self.progress();
-        let late = "the disk did not take the end of the recording in time; the file may still be growing";
-        TakeReport {
-            folder: self.folder.clone(),
-            file: self.folder.join(RECORDING),
-            start_tick: self.shared.start_tick,
-            ticks: progress.video.written,
-            video: progress.video,
-            audio: progress.audio,
-            bytes: progress.bytes,
-            slowest_picture_ms: self.shared.slowest_picture_us.load(Ordering::Relaxed) as f64 / 1000.0,
-            picture_ring_peak_percent: self.shared.picture_ring.peak.load(Ordering::Relaxed),
-            complete: false,
-            error: Some(self.shared.error().unwrap_or_else(|| late.to_owned())),
-        }
+        // Whether the file is closed by then or not, it has been waited for.
+        self.patience = Duration::ZERO;
+        self.shared.report(timeout).unwrap_or_else(|| {
+            self.shared.describe_unclosed(
+                "the disk did not take the end of the recording in time; the file may still be growing",
+            )
+        })
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.stop_at(None);
-        if self.shared.report(DROP_PATIENCE).is_none() {
-            tracing::error!("the recording in {} was left before it was closed", self.folder.display());
+        if self.shared.report(self.patience).is_none() {
+            tracing::error!(
+                "the recording in {} was left before it was closed",
+                self.shared.folder.display()
+            );
         }
     }
 }
+
+#[cfg(test)]
+mod failures;

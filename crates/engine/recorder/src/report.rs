@@ -4,36 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::audio_track::AudioCounts;
-use crate::cfr::CfrCounts;
-
-/// What became of the camera's pictures: `captured + duplicated = written + decimated`, but for pictures that a failing disk lost
-/// and for those beyond an end that had passed when it was given.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VideoCounts {
-    /// Pictures that the camera captured during the take.
-    pub captured: u64,
-    /// Pictures in the file: one a tick.
-    pub written: u64,
-    /// Of these, repetitions, since the camera had no new one.
-    pub duplicated: u64,
-    /// Pictures left out since the camera is faster than 30 a second.
-    pub decimated: u64,
-    /// Pictures that we lost: in a full ring, or to a disk that failed. Must be 0.
-    pub dropped: u64,
-}
-
-impl VideoCounts {
-    pub(crate) fn of(counts: CfrCounts, dropped: u64) -> Self {
-        Self {
-            captured: counts.captured,
-            written: counts.written,
-            duplicated: counts.duplicated,
-            decimated: counts.decimated,
-            dropped,
-        }
-    }
-}
+use crate::ledger::{AudioCounts, VideoCounts};
 
 /// A running take, as of now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -71,6 +42,9 @@ pub struct TakeReport {
     pub video: VideoCounts,
     /// What the sound consists of.
     pub audio: AudioCounts,
+    /// How much faster the microphone's clock ran than the session's, in parts per million. By so much the sound moves against
+    /// the pictures (100 ppm are 6 ms a minute). `None` where it did not run long enough to tell.
+    pub microphone_drift_ppm: Option<f64>,
     /// The file's size in bytes.
     pub bytes: u64,
     /// The longest that one picture took to encode, in milliseconds.
@@ -103,7 +77,8 @@ pub enum RecorderEvent {
     },
     /// Something a person should know; the recording goes on.
     Warning(String),
-    /// The recording has ended before its time. What was written stays. It is said once.
+    /// The recording has ended before its time. What was written stays. It is said once, and [`Finished`](Self::Finished)
+    /// follows as soon as the file is closed.
     Failed(String),
     /// The take is over and its file closed.
     Finished(Box<TakeReport>),

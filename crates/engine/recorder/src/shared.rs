@@ -1,37 +1,42 @@
 //! What the threads of one take share. None of them is a real-time thread, so that a lock held for a copy is all right.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, SyncSender};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use hyperzoom_timing::{SharedClock, tick_time_ns};
+use hyperzoom_timing::{SAMPLES_PER_TICK, SharedClock, tick_time_ns};
 
-use crate::audio_track::AudioCounts;
-use crate::cfr::CfrCounts;
 use crate::encode::EncodedPicture;
+use crate::folder::RECORDING;
+use crate::ledger::{AudioCounts, PictureLedger, SoundLedger, VideoCounts};
 use crate::metadata::Participant;
-use crate::report::{RecorderEvent, TakeProgress, TakeReport, VideoCounts};
+use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 
 /// Encoded bytes that may wait for a disk that stalls: 25 s of the highest bitrate.
 const QUEUE_LIMIT: u64 = 64 << 20;
 
 /// Share of a ring or queue, in percent, from which on a warning is due.
-pub(crate) const ALARM_PERCENT: u64 = 80;
+const ALARM_PERCENT: u64 = 80;
+
+/// Share of a ring, in percent, below which it has recovered: it may warn again.
+const CALM_PERCENT: u64 = 40;
 
 /// State of one take.
 pub(crate) struct Shared {
     pub(crate) epoch: Instant,
     pub(crate) clock: SharedClock,
+    pub(crate) folder: PathBuf,
     pub(crate) start_tick: u64,
     /// The first tick that is not part of the take; `u64::MAX` while nobody has said.
     end_tick: AtomicU64,
-    pub(crate) video: Mutex<CfrCounts>,
-    pub(crate) audio: Mutex<AudioCounts>,
-    /// Pictures lost between the camera and the file.
-    pub(crate) dropped: AtomicU64,
+    pub(crate) pictures: Mutex<PictureLedger>,
+    pub(crate) sound: Mutex<SoundSoFar>,
     pub(crate) bytes: AtomicU64,
     pub(crate) fragments: AtomicU64,
+    /// Ticks of the take that are safe on the disk.
+    pub(crate) ticks_on_disk: AtomicU64,
     queued: AtomicU64,
     pub(crate) picture_ring: Gauge,
     pub(crate) sound_ring: Gauge,
@@ -40,30 +45,46 @@ pub(crate) struct Shared {
     failed: AtomicBool,
     pub(crate) participants: Mutex<Vec<Participant>>,
     pub(crate) participants_changed: AtomicBool,
-    events: SyncSender<RecorderEvent>,
-    pub(crate) events_lost: AtomicU64,
+    /// All but the warnings are said once, and a warning only where things have got better since the last: there are few.
+    events: Sender<RecorderEvent>,
     report: Mutex<Option<TakeReport>>,
     reported: Condvar,
+}
+
+/// The sound that is settled.
+#[derive(Default)]
+pub(crate) struct SoundSoFar {
+    pub(crate) ledger: SoundLedger,
+    pub(crate) drift_ppm: Option<f64>,
+}
+
+/// What became of pictures and sound, up to some end.
+pub(crate) struct Counts {
+    pub(crate) video: VideoCounts,
+    pub(crate) audio: AudioCounts,
+    pub(crate) drift_ppm: Option<f64>,
 }
 
 impl Shared {
     pub(crate) fn new(
         epoch: Instant,
         clock: SharedClock,
+        folder: PathBuf,
         start_tick: u64,
         participants: Vec<Participant>,
-        events: SyncSender<RecorderEvent>,
+        events: Sender<RecorderEvent>,
     ) -> Self {
         Self {
             epoch,
             clock,
+            folder,
             start_tick,
             end_tick: AtomicU64::new(u64::MAX),
-            video: Mutex::default(),
-            audio: Mutex::default(),
-            dropped: AtomicU64::new(0),
+            pictures: Mutex::default(),
+            sound: Mutex::default(),
             bytes: AtomicU64::new(0),
             fragments: AtomicU64::new(0),
+            ticks_on_disk: AtomicU64::new(0),
             queued: AtomicU64::new(0),
             picture_ring: Gauge::default(),
             sound_ring: Gauge::default(),
@@ -73,7 +94,6 @@ impl Shared {
             participants: Mutex::new(participants),
             participants_changed: AtomicBool::new(false),
             events,
-            events_lost: AtomicU64::new(0),
             report: Mutex::default(),
             reported: Condvar::new(),
         }
@@ -104,9 +124,8 @@ impl Shared {
     }
 
     pub(crate) fn say(&self, event: RecorderEvent) {
-        if self.events.try_send(event).is_err() {
-            self.events_lost.fetch_add(1, Ordering::Relaxed);
-        }
+        // Nobody has to listen.
+        drop(self.events.send(event));
     }
 
     pub(crate) fn warn(&self, text: String) {
@@ -114,11 +133,13 @@ impl Shared {
         self.say(RecorderEvent::Warning(text));
     }
 
-    /// Ends the recording with an error, said once.
+    /// Ends the recording with an error. The first is said, and the others follow from it.
     pub(crate) fn fail(&self, text: String) {
-        if !self.failed.swap(true, Ordering::AcqRel) {
+        let mut error = lock(&self.error);
+        if error.is_none() {
             tracing::debug!("{text}");
-            *lock(&self.error) = Some(text.clone());
+            *error = Some(text.clone());
+            self.failed.store(true, Ordering::Release);
             self.say(RecorderEvent::Failed(text));
         }
     }
@@ -131,14 +152,23 @@ impl Shared {
         lock(&self.error).clone()
     }
 
-    pub(crate) fn video_counts(&self) -> VideoCounts {
-        VideoCounts::of(*lock(&self.video), self.dropped.load(Ordering::Relaxed))
+    /// The counts of a take that ends after `asked` ticks, of which the first `on_disk` are in its file.
+    pub(crate) fn counts(&self, asked: u64, on_disk: u64) -> Counts {
+        let sound = lock(&self.sound);
+        Counts {
+            video: lock(&self.pictures).counts(asked, on_disk),
+            audio: sound.ledger.counts(asked.min(on_disk).saturating_mul(SAMPLES_PER_TICK)),
+            drift_ppm: sound.drift_ppm.map(|ppm| (ppm * 10.0).round() / 10.0),
+        }
     }
 
     pub(crate) fn progress(&self) -> TakeProgress {
+        // What has been settled will be written, but for a failure.
+        let on_disk = if self.has_failed() { self.ticks_on_disk.load(Ordering::Relaxed) } else { u64::MAX };
+        let counts = self.counts(u64::MAX, on_disk);
         TakeProgress {
-            video: self.video_counts(),
-            audio: *lock(&self.audio),
+            video: counts.video,
+            audio: counts.audio,
             bytes: self.bytes.load(Ordering::Relaxed),
             fragments: self.fragments.load(Ordering::Relaxed),
             queued_bytes: self.queued.load(Ordering::Relaxed),
@@ -148,10 +178,43 @@ impl Shared {
         }
     }
 
+    /// The report on a take whose file has the `ticks` of `counts`.
+    pub(crate) fn describe(
+        &self,
+        ticks: u64,
+        counts: &Counts,
+        complete: bool,
+        error: Option<String>,
+    ) -> TakeReport {
+        TakeReport {
+            file: self.folder.join(RECORDING),
+            folder: self.folder.clone(),
+            start_tick: self.start_tick,
+            ticks,
+            video: counts.video,
+            audio: counts.audio,
+            microphone_drift_ppm: counts.drift_ppm,
+            bytes: self.bytes.load(Ordering::Relaxed),
+            slowest_picture_ms: self.slowest_picture_us.load(Ordering::Relaxed) as f64 / 1000.0,
+            picture_ring_peak_percent: self.picture_ring.peak.load(Ordering::Relaxed),
+            complete,
+            error,
+        }
+    }
+
+    /// The report on a take whose file nobody has closed: what is safe on the disk by now.
+    pub(crate) fn describe_unclosed(&self, reason: &str) -> TakeReport {
+        let ticks = self.ticks_on_disk.load(Ordering::Relaxed);
+        let asked = self.end_tick().map_or(u64::MAX, |end| end - self.start_tick);
+        let error = self.error().unwrap_or_else(|| reason.to_owned());
+        self.describe(ticks, &self.counts(asked.max(ticks), ticks), false, Some(error))
+    }
+
     pub(crate) fn publish(&self, report: TakeReport) {
-        *lock(&self.report) = Some(report.clone());
+        // The event first: whoever has waited for the report finds it said.
+        self.say(RecorderEvent::Finished(Box::new(report.clone())));
+        *lock(&self.report) = Some(report);
         self.reported.notify_all();
-        self.say(RecorderEvent::Finished(Box::new(report)));
     }
 
     /// The report, once it is there, within `timeout`.
@@ -165,17 +228,22 @@ impl Shared {
 /// How full a ring is.
 #[derive(Default)]
 pub(crate) struct Gauge {
-    pub(crate) percent: AtomicU64,
-    pub(crate) peak: AtomicU64,
+    percent: AtomicU64,
+    peak: AtomicU64,
+    alarmed: AtomicBool,
 }
 
 impl Gauge {
-    /// Notes the fill; returns the percentage where it has just passed [`ALARM_PERCENT`].
+    /// Notes the fill; returns the percentage where that is news to warn of: from [`ALARM_PERCENT`] on, and only again after it
+    /// was below [`CALM_PERCENT`].
     pub(crate) fn set(&self, fill: usize, capacity: usize) -> Option<u64> {
         let percent = (fill * 100 / capacity.max(1)) as u64;
         self.peak.fetch_max(percent, Ordering::Relaxed);
-        let before = self.percent.swap(percent, Ordering::Relaxed);
-        (percent >= ALARM_PERCENT && before < ALARM_PERCENT).then_some(percent)
+        self.percent.store(percent, Ordering::Relaxed);
+        if percent < CALM_PERCENT {
+            self.alarmed.store(false, Ordering::Relaxed);
+        }
+        (percent >= ALARM_PERCENT && !self.alarmed.swap(true, Ordering::Relaxed)).then_some(percent)
     }
 }
 
@@ -188,55 +256,55 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) enum ToDisk {
     Picture(EncodedPicture),
     Unit(Vec<u8>),
-    /// An encoder has handed over all it will.
-    Done,
-    /// The queue is full: nothing is taken any more.
-    Overrun,
 }
 
-/// The encoders' end of the queue to the disk: it never makes them wait.
-#[derive(Clone)]
+/// One encoder's end of the queue to the disk: it never makes the encoder wait. The disk's thread ends with the last of them.
 pub(crate) struct DiskQueue {
     pub(crate) sender: Sender<ToDisk>,
-    pub(crate) shared: std::sync::Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl DiskQueue {
     pub(crate) fn picture(&self, picture: EncodedPicture) {
-        let size = picture.data.len();
-        if !self.send(size, ToDisk::Picture(picture)) {
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.send(picture.data.len(), ToDisk::Picture(picture));
     }
 
     pub(crate) fn unit(&self, unit: Vec<u8>) {
         self.send(unit.len(), ToDisk::Unit(unit));
     }
 
-    pub(crate) fn done(&self) {
-        self.send(0, ToDisk::Done);
-    }
-
-    fn send(&self, size: usize, message: ToDisk) -> bool {
-        if size > 0 && self.shared.has_failed() {
-            return false;
+    /// After a failure nothing is taken any more, so that the file ends where it failed.
+    fn send(&self, size: usize, message: ToDisk) {
+        if self.shared.has_failed() {
+            return;
         }
         let size = size as u64;
         let queued = self.shared.queued.fetch_add(size, Ordering::AcqRel) + size;
-        if queued > QUEUE_LIMIT {
+        if queued > 100 * QUEUE_LIMIT {
             self.shared.queued.fetch_sub(size, Ordering::AcqRel);
             self.shared.fail(format!(
-                "The disk has not kept up: {} MB of recording wait for it. What is on the disk stays playable.",
+                "The disk has not kept up: {} MB of recording wait for it. The recording has ended; what was written stays playable.",
                 QUEUE_LIMIT >> 20
             ));
-            drop(self.sender.send(ToDisk::Overrun));
-            return false;
+            return;
         }
         let alarm = QUEUE_LIMIT * ALARM_PERCENT / 100;
         if queued >= alarm && queued - size < alarm {
             self.shared.warn(format!("The disk is slow: {} MB of recording wait for it.", queued >> 20));
         }
-        self.sender.send(message).is_ok()
+        // Where the disk's thread has died it has said so.
+        drop(self.sender.send(message));
+    }
+}
+
+impl Drop for DiskQueue {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.fail(
+                "A thread of the recording died. The recording has ended; what was written stays playable."
+                    .to_owned(),
+            );
+        }
     }
 }
 
@@ -244,5 +312,19 @@ impl Shared {
     /// The disk's thread has taken `size` bytes out of the queue.
     pub(crate) fn taken(&self, size: usize) {
         self.queued.fetch_sub(size as u64, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_warns_once_until_it_has_recovered() {
+        let gauge = Gauge::default();
+        let warned: Vec<_> =
+            [10, 79, 80, 95, 70, 90, 39, 81].iter().filter_map(|fill| gauge.set(*fill, 100)).collect();
+        assert_eq!(warned, [80, 81]);
+        assert_eq!(gauge.peak.load(Ordering::Relaxed), 95);
     }
 }

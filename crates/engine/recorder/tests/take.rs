@@ -206,8 +206,42 @@ fn a_camera_that_stalls_and_races_still_gives_one_picture_a_tick() {
     assert_eq!((report.ticks, video.written, video.dropped), (90, 90, 0));
     assert!((14..=16).contains(&video.duplicated), "{video:?}");
     assert!((42..=46).contains(&video.decimated), "{video:?}");
-    assert_eq!(video.captured + video.duplicated, video.written + video.decimated);
+    assert_eq!(video.captured + video.duplicated, video.written + video.decimated + video.dropped);
     assert_eq!(probe(&report.file, "v", "avg_frame_rate,nb_read_packets"), "30/1,90");
+}
+
+#[test]
+fn an_end_that_has_passed_cuts_the_file_and_the_counts() {
+    for end in [1, 17, 40, 44, 74] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut devices, frames, tap) = devices(300, 5.0);
+        let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames)) };
+        let (recorder, _told) = start(config(dir.path()), inputs).unwrap();
+        let first = recorder.start_tick();
+        let start = tick_time_ns(first);
+        // 20 pictures a second, and 50 from the second second on; the microphone stalls for half a second at 1.2 s.
+        devices.film((0..20).map(|i| start + i * 50_000_000));
+        devices.film((0..100).map(|i| start + 1_000_000_000 + i * 20_000_000));
+        devices.talk(start, 120);
+        devices.talk(start + 1_700_000_000, 130);
+        while recorder.progress().video.written < 75 || recorder.progress().audio.written < 75 * 1600 {
+            std::thread::yield_now();
+        }
+        recorder.stop_at(Some(tick_time_ns(first + end)));
+        let report = recorder.finish(LONG);
+        assert!(report.complete && report.ticks == end, "{report:?}");
+        let (video, audio) = (report.video, report.audio);
+        assert_eq!((video.written, video.dropped), (end, 0));
+        assert_eq!(video.captured + video.duplicated, video.written + video.decimated);
+        let camera = if end <= 30 { end * 20 / 30 } else { 20 + (end - 30) * 50 / 30 };
+        assert!(video.captured.abs_diff(camera) <= 1, "{camera} pictures until tick {end}: {video:?}");
+        assert_eq!((audio.written, audio.dropped, audio.late), (end * 1600, 0, 0));
+        assert_eq!(audio.silence, (end * 1600).saturating_sub(57_600).min(24_000));
+        assert_eq!(audio.captured + audio.silence, audio.written);
+        assert_eq!(probe(&report.file, "v", "nb_read_packets"), end.to_string());
+        let recording = metadata(&report.folder).recording;
+        assert_eq!((recording.video, recording.audio), (video, audio));
+    }
 }
 
 #[test]

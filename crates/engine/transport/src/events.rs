@@ -7,8 +7,15 @@ use std::time::Duration;
 
 use hyperzoom_media::{AudioPacket, EncodedFrame};
 use hyperzoom_session::LeaveReason;
-use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
+
+/// Events that the ring holds.
+const EVENTS: usize = 256;
+
+/// As many of them are kept for joins, leaves and the like, of which each is told once: an app that is frozen for a minute
+/// or two still learns of all of them.
+const RESERVED: usize = 192;
 
 /// A peer's media as it arrives, for the threads that decode it.
 pub struct PeerInbox {
@@ -135,15 +142,37 @@ pub(crate) struct EventSink {
 
 impl EventSink {
     pub(crate) fn push(&mut self, event: TransportEvent) {
-        if self.ring.try_push(event).is_err() {
+        // What comes again anyway leaves room for what does not.
+        let comes_again =
+            matches!(event, TransportEvent::Stats(_) | TransportEvent::KeyframeRequested { .. });
+        let no_room = comes_again && self.ring.vacant_len() <= RESERVED;
+        if no_room || self.ring.try_push(event).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 pub(crate) fn channel() -> (EventSink, TransportEvents) {
-    // Four seconds of statistics of three peers, and every join and leave that four seconds can hold.
-    let (ring_in, ring) = HeapRb::new(256).split();
+    let (ring_in, ring) = HeapRb::new(EVENTS).split();
     let dropped = Arc::new(AtomicU64::new(0));
     (EventSink { ring: ring_in, dropped: dropped.clone() }, TransportEvents { ring, dropped })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_that_was_frozen_for_long_learns_who_left_meanwhile() {
+        let (mut sink, mut events) = channel();
+        for _ in 0..1000 {
+            sink.push(TransportEvent::Stats(LinkStats::default()));
+            sink.push(TransportEvent::KeyframeRequested { by: 1 });
+        }
+        sink.push(TransportEvent::PeerLeft { id: 1, reason: LeaveReason::TimedOut });
+        sink.push(TransportEvent::Ended);
+        assert!(events.dropped() > 0);
+        let all: Vec<_> = std::iter::from_fn(|| events.poll()).collect();
+        assert!(matches!(all[..], [.., TransportEvent::PeerLeft { id: 1, .. }, TransportEvent::Ended]));
+    }
 }

@@ -8,11 +8,11 @@ use std::time::Instant;
 use hyperzoom_protocol::Stream;
 use hyperzoom_session::{Config, Session};
 use hyperzoom_timing::SharedClock;
-use ringbuf::traits::{Producer, Split};
-use ringbuf::{HeapProd, HeapRb};
 
 use crate::links::Senders;
-use crate::receive::{ReceiveThread, TransportCommand};
+use crate::orders::Orders;
+use crate::receive::ReceiveThread;
+use crate::socket::SocketWire;
 use crate::{StreamSender, TransportError, TransportEvents, Turn, events, socket};
 
 /// Which side of the handshake this process is on.
@@ -33,7 +33,7 @@ pub struct Bound {
 
 /// The control plane's hold on the receive thread. Dropping it ends the thread without a goodbye.
 pub struct Transport {
-    commands: HeapProd<TransportCommand>,
+    orders: Arc<Orders>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -71,43 +71,37 @@ impl Bound {
         clock: SharedClock,
     ) -> Result<(Transport, TransportEvents), TransportError> {
         let (events_in, events) = events::channel();
-        let (commands, commands_out) = HeapRb::new(32).split();
+        let orders = Arc::new(Orders::default());
         let now = epoch.elapsed();
         let session = match role {
             Role::Host => Session::host(session, now),
             Role::Guest(host) => Session::guest(session, host, now),
         };
-        let thread =
-            ReceiveThread::new(self.socket, session, epoch, clock, events_in, commands_out, self.senders);
+        let wire = SocketWire { socket: self.socket, epoch };
+        let thread = ReceiveThread::new(wire, session, clock, events_in, orders.clone(), self.senders);
         let thread = std::thread::Builder::new()
             .name("hz-net".into())
             .spawn(move || thread.run())
             .map_err(TransportError::Thread)?;
-        Ok((Transport { commands, thread: Some(thread) }, events))
+        Ok((Transport { orders, thread: Some(thread) }, events))
     }
 }
 
 impl Transport {
     /// Says goodbye to everybody; [`TransportEvent::Ended`](crate::TransportEvent::Ended) follows.
     pub fn leave(&mut self) {
-        self.command(TransportCommand::Leave);
+        self.orders.leave();
     }
 
     /// Asks `peer` for a video keyframe. The session asks no more often than is useful.
     pub fn request_keyframe(&mut self, peer: u8) {
-        self.command(TransportCommand::RequestKeyframe(peer));
-    }
-
-    fn command(&mut self, command: TransportCommand) {
-        if self.commands.try_push(command).is_err() {
-            tracing::warn!(?command, "the network thread does not take its commands");
-        }
+        self.orders.request_keyframe(peer);
     }
 }
 
 impl Drop for Transport {
     fn drop(&mut self) {
-        self.command(TransportCommand::Stop);
+        self.orders.stop();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {

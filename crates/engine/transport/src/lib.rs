@@ -14,6 +14,7 @@ mod events;
 mod handle;
 mod inbound;
 mod links;
+mod orders;
 mod receive;
 mod sender;
 mod socket;

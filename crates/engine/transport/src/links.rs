@@ -8,7 +8,7 @@ use ringbuf::HeapProd;
 use ringbuf::traits::{Observer, Producer};
 
 use crate::events::LinkStats;
-use crate::sender::{LinkCommand, SentCounters};
+use crate::sender::{LinkCommand, MAX_PEERS, SentCounters};
 
 /// One sender's commands, kept here while its ring is full.
 pub(crate) struct SenderLink {
@@ -20,6 +20,12 @@ pub(crate) struct SenderLink {
 impl SenderLink {
     pub(crate) fn new(ring: HeapProd<LinkCommand>, counters: Arc<SentCounters>) -> Self {
         Self { ring, waiting: VecDeque::new(), counters }
+    }
+
+    fn tell(&mut self, command: LinkCommand) {
+        // What waits is at most what a sender must know of each peer, however long it sends nothing.
+        self.waiting.retain(|earlier| !command.supersedes(earlier));
+        self.waiting.push_back(command);
     }
 
     fn flush(&mut self) {
@@ -49,15 +55,26 @@ impl Senders {
 
     /// Tells both; what their rings have no room for waits for the next [`flush`](Self::flush).
     pub(crate) fn tell(&mut self, command: LinkCommand) {
-        for link in [&mut self.audio, &mut self.video] {
-            link.waiting.push_back(command);
-        }
+        self.audio.tell(command);
+        self.video.tell(command);
         self.flush();
+    }
+
+    /// Nothing is sent to anybody from now on.
+    pub(crate) fn silence(&mut self) {
+        for id in 0..=MAX_PEERS as u8 {
+            self.tell(LinkCommand::Remove { id });
+        }
     }
 
     pub(crate) fn flush(&mut self) {
         self.audio.flush();
         self.video.flush();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.audio.waiting.len().max(self.video.waiting.len())
     }
 
     /// Adds what was sent to participant `id` to its statistics.

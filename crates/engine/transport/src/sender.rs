@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyperzoom_media::{MediaKind, PacketSink};
 use hyperzoom_protocol::{MAX_DATAGRAM, MAX_PAYLOAD, PacketType, SecretKey, Stream, StreamSealer, fragments};
-use ringbuf::traits::{Consumer, Split};
+use ringbuf::traits::{Consumer, Observer, Split};
 use ringbuf::{HeapCons, HeapRb};
 
 use crate::Turn;
@@ -24,6 +24,23 @@ pub(crate) enum LinkCommand {
     Move { id: u8, addr: SocketAddr },
     /// The peer has left.
     Remove { id: u8 },
+}
+
+impl LinkCommand {
+    /// Whether a sender that is told this one need not be told `earlier` before it.
+    pub(crate) fn supersedes(&self, earlier: &Self) -> bool {
+        match (self, earlier) {
+            (Self::Move { id, .. }, Self::Move { id: earlier, .. }) => id == earlier,
+            (Self::Move { .. }, _) => false,
+            (Self::Add { id, .. } | Self::Remove { id }, _) => *id == earlier.id(),
+        }
+    }
+
+    fn id(&self) -> u8 {
+        match self {
+            Self::Add { id, .. } | Self::Move { id, .. } | Self::Remove { id } => *id,
+        }
+    }
 }
 
 /// What was sent to each participant, by id; written by a sender, read by the receive thread.
@@ -95,6 +112,10 @@ impl StreamSender {
                     }
                 }
             }
+        }
+        if !self.commands.write_is_held() {
+            // The receive thread has ended: nobody would say who leaves.
+            self.links = [const { None }; MAX_PEERS];
         }
     }
 }
@@ -236,6 +257,42 @@ mod tests {
         links.tell(LinkCommand::Remove { id: 1 });
         sender.send(MediaKind::Audio, 0, b"late");
         assert_eq!(sent(&links), (0, 0));
+    }
+
+    #[test]
+    fn nothing_is_sent_once_the_receive_thread_has_gone() {
+        let ear = socket();
+        let (mut sender, _video, links) = senders(&Turn::default(), &ear);
+        sender.send(MediaKind::Audio, 0, b"one");
+        drop(links);
+        sender.send(MediaKind::Audio, 0, b"two");
+        sender.skip();
+        assert_eq!(sender.counters.datagrams[1].load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_sender_that_sends_nothing_is_told_no_more_than_it_must_know() {
+        let ear = socket();
+        let (mut sender, _video, mut links) = senders(&Turn::default(), &ear);
+        let elsewhere = "127.0.0.1:9".parse().unwrap();
+        for _ in 0..1000 {
+            for id in 1..=3 {
+                links.tell(LinkCommand::Remove { id });
+                links.tell(LinkCommand::Add { id, addr: elsewhere, key: KEY.into(), me: 0 });
+                links.tell(LinkCommand::Move { id, addr: elsewhere });
+            }
+        }
+        assert!(links.waiting() <= 12, "{} commands wait", links.waiting());
+        // What it is told last holds.
+        links.tell(LinkCommand::Remove { id: 2 });
+        links.tell(LinkCommand::Move { id: 1, addr: ear.local_addr().unwrap() });
+        for _ in 0..2 {
+            sender.skip();
+            links.flush();
+        }
+        sender.send(MediaKind::Audio, 0, b"here");
+        assert_eq!(next_header(&ear).kind, PacketType::Audio);
+        assert_eq!(sender.links.iter().flatten().map(|link| link.id).collect::<Vec<_>>(), [1, 3]);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The UDP socket: how it is bound, and the address that others reach it at.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::TransportError;
+use crate::receive::Wire;
 
-/// How long a read waits at most: the receive thread's commands and timers are looked at this often.
+/// How long a read waits at most: the receive thread's orders and timers are looked at this often.
 const READ_TIMEOUT: Duration = Duration::from_millis(5);
 
 /// A write to a full socket buffer gives up after this; the datagram counts as lost on the way.
@@ -26,6 +29,30 @@ pub(crate) fn bind(addr: SocketAddr) -> Result<UdpSocket, TransportError> {
     socket.set_read_timeout(Some(READ_TIMEOUT)).map_err(refused)?;
     socket.set_write_timeout(Some(WRITE_TIMEOUT)).map_err(refused)?;
     Ok(socket.into())
+}
+
+/// The socket and the machine's clock.
+pub(crate) struct SocketWire {
+    pub(crate) socket: Arc<UdpSocket>,
+    pub(crate) epoch: Instant,
+}
+
+impl Wire for SocketWire {
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    fn receive(&mut self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from(into)
+    }
+
+    fn send(&mut self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.socket.send_to(datagram, to).map(|_| ())
+    }
+
+    fn pause(&mut self) {
+        std::thread::park_timeout(READ_TIMEOUT);
+    }
 }
 
 /// Which of this machine's addresses to tell others.

@@ -118,15 +118,31 @@ impl Call {
         &mut self,
         seconds: f64,
         decoder: &mut dyn FrameDecoder,
+        heard: impl FnMut(Duration, &[f32]),
+    ) {
+        self.run_in_bursts(1, seconds, decoder, heard);
+    }
+
+    /// The same, with a sound server that asks for so many periods one after the other, and then for none until they
+    /// were played.
+    pub(crate) fn run_in_bursts(
+        &mut self,
+        periods: u64,
+        seconds: f64,
+        decoder: &mut dyn FrameDecoder,
         mut heard: impl FnMut(Duration, &[f32]),
     ) {
         let until = self.now() + Duration::from_secs_f64(seconds);
         while self.now() < until {
             let now = self.now();
             self.exchange(now);
-            self.playout.pull(now, &mut self.out, decoder);
-            heard(now, &self.out);
-            self.pulled += 1;
+            for n in 0..periods {
+                // A callback takes its time.
+                let now = now + Duration::from_micros(20 * n);
+                self.playout.pull(now, &mut self.out, decoder);
+                heard(now, &self.out);
+            }
+            self.pulled += periods;
         }
     }
 
@@ -136,6 +152,24 @@ impl Call {
         while self.now() < until {
             self.exchange(self.now());
             self.pulled += 1;
+        }
+    }
+
+    /// The same, and afterwards the callback runs for all the periods that it missed, at once.
+    pub(crate) fn stall_and_catch_up(
+        &mut self,
+        seconds: f64,
+        decoder: &mut dyn FrameDecoder,
+        mut heard: impl FnMut(Duration, &[f32]),
+    ) {
+        let before = self.pulled;
+        self.stall(seconds);
+        let now = self.now();
+        self.exchange(now);
+        for n in before..self.pulled {
+            let now = now + Duration::from_micros(20 * (n - before));
+            self.playout.pull(now, &mut self.out, decoder);
+            heard(now, &self.out);
         }
     }
 

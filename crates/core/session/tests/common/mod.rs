@@ -81,6 +81,11 @@ impl Party {
         while let Some(event) = self.session.poll_event() {
             match &event {
                 Event::PeerConnected { id, addr, send_key, .. } => {
+                    // Sealers of one key and stream would use the same nonces.
+                    let is_new = !self.events.iter().any(|(_, earlier)| {
+                        matches!(earlier, Event::PeerConnected { send_key: earlier, .. } if earlier == send_key)
+                    });
+                    assert!(is_new, "a key is handed out twice");
                     let sealer = StreamSealer::new(*send_key, Stream::Audio, self.session.me().unwrap());
                     self.routes.insert(*id, (*addr, sealer));
                 }

@@ -3,6 +3,7 @@
 use fdk_aac::enc::{AudioObjectType, BitRate, ChannelMode, Encoder, EncoderError, EncoderParams, Transport};
 use hyperzoom_media::SAMPLE_RATE;
 
+use super::AudioEncoder;
 use crate::error::EncodeError;
 
 /// Samples an access unit covers (ISO/IEC 14496-3: AAC-LC's frame).
@@ -16,11 +17,11 @@ pub(crate) const MAX_UNIT: usize = 768;
 
 /// Turns samples into access units of 1024 samples.
 ///
-/// What is decoded lags by [`delay`](Self::delay) samples, which the file's edit list skips.
+/// What is decoded lags by [`delay`](AudioEncoder::delay) samples, which the file's edit list skips.
 ///
 /// fdk-aac's own delay is two frames. Its first unit is left out: it holds no sample that was given, and the second needs it only
 /// for samples that are skipped as well.
-pub struct AacEncoder {
+pub(crate) struct AacEncoder {
     raw: Encoder,
     delay: u32,
     lead_in: usize,
@@ -38,10 +39,7 @@ fn failed(step: &'static str) -> impl FnOnce(EncoderError) -> EncodeError {
 
 impl AacEncoder {
     /// Starts an encoder.
-    ///
-    /// # Errors
-    /// [`EncodeError`] when fdk-aac does not start.
-    pub fn new() -> Result<Self, EncodeError> {
+    pub(crate) fn new() -> Result<Self, EncodeError> {
         let params = EncoderParams {
             bit_rate: BitRate::Cbr(BITRATE),
             sample_rate: SAMPLE_RATE,
@@ -64,50 +62,7 @@ impl AacEncoder {
         Ok(Self { raw, delay, lead_in, config, waiting: Vec::with_capacity(2 * FRAME) })
     }
 
-    /// Samples by which what is decoded lags what was encoded.
-    #[must_use]
-    pub fn delay(&self) -> u32 {
-        self.delay
-    }
-
-    /// The stream's AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1).
-    #[must_use]
-    pub fn config(&self) -> &[u8] {
-        &self.config
-    }
-
-    /// Encodes `samples`, calling `unit` with each access unit that gets full.
-    ///
-    /// # Errors
-    /// [`EncodeError`] when fdk-aac refuses a frame.
-    pub fn encode(&mut self, samples: &[f32], mut unit: impl FnMut(Vec<u8>)) -> Result<(), EncodeError> {
-        for &sample in samples {
-            // NaN becomes 0: a cast saturates.
-            self.waiting.push((sample * 32768.0).round() as i16);
-            if self.waiting.len() == FRAME {
-                self.frame(&mut unit)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Encodes the rest and enough silence that every sample given so far comes out of a decoder.
-    ///
-    /// # Errors
-    /// [`EncodeError`] when fdk-aac refuses a frame.
-    pub fn finish(&mut self, mut unit: impl FnMut(Vec<u8>)) -> Result<(), EncodeError> {
-        let silence = self.delay as usize + FRAME;
-        let total = (self.waiting.len() + silence).next_multiple_of(FRAME);
-        for _ in 0..total - self.waiting.len() {
-            self.waiting.push(0);
-            if self.waiting.len() == FRAME {
-                self.frame(&mut unit)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn frame(&mut self, unit: &mut impl FnMut(Vec<u8>)) -> Result<(), EncodeError> {
+    fn frame(&mut self, unit: &mut dyn FnMut(Vec<u8>)) -> Result<(), EncodeError> {
         let mut buffer = [0; MAX_UNIT * 2];
         let encoded = self.raw.encode(&self.waiting, &mut buffer).map_err(failed("encoding"))?;
         if encoded.input_consumed != FRAME || encoded.output_size == 0 {
@@ -123,6 +78,39 @@ impl AacEncoder {
             return Ok(());
         }
         unit(buffer[..encoded.output_size].to_vec());
+        Ok(())
+    }
+}
+
+impl AudioEncoder for AacEncoder {
+    fn delay(&self) -> u32 {
+        self.delay
+    }
+
+    fn config(&self) -> &[u8] {
+        &self.config
+    }
+
+    fn encode(&mut self, samples: &[f32], unit: &mut dyn FnMut(Vec<u8>)) -> Result<(), EncodeError> {
+        for &sample in samples {
+            // NaN becomes 0: a cast saturates.
+            self.waiting.push((sample * 32768.0).round() as i16);
+            if self.waiting.len() == FRAME {
+                self.frame(unit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, unit: &mut dyn FnMut(Vec<u8>)) -> Result<(), EncodeError> {
+        let silence = self.delay as usize + FRAME;
+        let total = (self.waiting.len() + silence).next_multiple_of(FRAME);
+        for _ in 0..total - self.waiting.len() {
+            self.waiting.push(0);
+            if self.waiting.len() == FRAME {
+                self.frame(unit)?;
+            }
+        }
         Ok(())
     }
 }
@@ -149,10 +137,10 @@ mod tests {
         let second: Vec<f32> =
             (0..48_000).map(|i| (i as f32 * 0.05).sin() * 0.4 + (i as f32 * 0.731).sin() * 0.2).collect();
         for _ in 0..10 {
-            encoder.encode(&second, |unit| units.push(unit.len())).unwrap();
+            encoder.encode(&second, &mut |unit| units.push(unit.len())).unwrap();
         }
         assert_eq!(units.len(), 480_000 / FRAME - 1, "the first unit is left out");
-        encoder.finish(|unit| units.push(unit.len())).unwrap();
+        encoder.finish(&mut |unit| units.push(unit.len())).unwrap();
         assert!(units.len() * FRAME >= 480_000 + encoder.delay() as usize);
         let kbps = units.iter().sum::<usize>() as f64 * 8.0 / (units.len() * FRAME) as f64 * 48.0;
         assert!((185.0..=195.0).contains(&kbps), "{kbps} kbit/s");
@@ -162,7 +150,7 @@ mod tests {
     fn samples_beyond_full_scale_clip_and_nan_is_silence() {
         let mut encoder = AacEncoder::new().unwrap();
         let mut count = 0;
-        encoder.encode(&[f32::NAN, 5.0, -5.0, f32::INFINITY].repeat(512), |_| count += 1).unwrap();
+        encoder.encode(&[f32::NAN, 5.0, -5.0, f32::INFINITY].repeat(512), &mut |_| count += 1).unwrap();
         assert_eq!(count, 1);
     }
 }

@@ -29,6 +29,7 @@ pub struct H264Encoder {
     parameter_sets: ParameterSets,
     ready: VecDeque<EncodedPicture>,
     threads: u16,
+    /// Pictures that outgrew openh264's buffers and were encoded again.
     rebuilt: u32,
 }
 
@@ -51,12 +52,6 @@ impl H264Encoder {
         Ok(Self { raw, format, parameter_sets, ready: VecDeque::new(), threads, rebuilt: 0 })
     }
 
-    /// How often a picture outgrew openh264's buffers and was encoded again, as a keyframe, by a fresh and coarser encoder.
-    #[must_use]
-    pub fn rebuilt(&self) -> u32 {
-        self.rebuilt
-    }
-
     /// Encodes `picture` on a fresh encoder with a quantiser of at least `min_qp`: one that fails has torn itself down.
     fn rebuild(
         &mut self,
@@ -72,6 +67,7 @@ impl H264Encoder {
         }
         self.raw = raw;
         self.rebuilt += 1;
+        tracing::debug!(position, times = self.rebuilt, "a fresh encoder");
         self.raw.encode(&self.format, position, picture)
     }
 }
@@ -108,24 +104,6 @@ impl VideoEncoder for H264Encoder {
 
     fn name(&self) -> String {
         format!("openh264 (High, CABAC, {SLICES} slices on {} threads)", self.threads)
-    }
-}
-
-/// Whether openh264's assembly is part of the program. Without nasm at build it silently is not, and this does not link then.
-#[must_use]
-pub fn simd_is_linked() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        unsafe extern "C" {
-            fn WelsSampleSad16x16_sse2();
-        }
-        let address = WelsSampleSad16x16_sse2 as *const ();
-        !address.is_null()
-    }
-    // On ARM the compiler assembles it, no tool can be missing.
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        cfg!(target_arch = "aarch64")
     }
 }
 
@@ -382,6 +360,23 @@ mod tests {
             .collect()
     }
 
+    /// Whether openh264's assembly is part of the program. Without nasm at build it silently is not, and this does not link then.
+    fn simd_is_linked() -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            unsafe extern "C" {
+                fn WelsSampleSad16x16_sse2();
+            }
+            let address = WelsSampleSad16x16_sse2 as *const ();
+            !address.is_null()
+        }
+        // On ARM the compiler assembles it, no tool can be missing.
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            cfg!(target_arch = "aarch64")
+        }
+    }
+
     #[test]
     fn the_assembly_is_linked() {
         assert!(simd_is_linked());
@@ -427,7 +422,7 @@ mod tests {
             let picture = encoder.poll().unwrap().expect("openh264 is synchronous");
             assert!(picture.keyframe || position % u64::from(GOP) != 0, "picture {position} is off the grid");
         }
-        assert!(encoder.rebuilt() > 0, "noise that is encoded at once tests nothing here");
+        assert!(encoder.rebuilt > 0, "noise that is encoded at once tests nothing here");
     }
 
     #[test]

@@ -3,9 +3,8 @@
 mod aac;
 mod h264;
 
-pub use aac::AacEncoder;
-pub(crate) use aac::{BITRATE as AAC_BITRATE, FRAME as AAC_FRAME, MAX_UNIT as AAC_MAX_UNIT};
-pub use h264::{H264Encoder, simd_is_linked};
+pub(crate) use aac::{AacEncoder, BITRATE as AAC_BITRATE, FRAME as AAC_FRAME, MAX_UNIT as AAC_MAX_UNIT};
+pub use h264::H264Encoder;
 
 use hyperzoom_media::I420;
 
@@ -42,7 +41,7 @@ pub struct EncodedPicture {
     pub data: Vec<u8>,
 }
 
-/// Encodes pictures in the order of their position, one a tick, every [`GOP`]-th a keyframe and no B-pictures.
+/// Encodes pictures in the order of their position, one a tick, every thirtieth a keyframe and no B-pictures.
 ///
 /// [`submit`](Self::submit) may return before the picture is encoded, as a hardware encoder does; what is ready is fetched
 /// with [`poll`](Self::poll), in order.
@@ -72,5 +71,20 @@ pub trait VideoEncoder: Send {
     fn name(&self) -> String;
 }
 
+/// Encodes sound into AAC-LC access units.
+pub(crate) trait AudioEncoder: Send {
+    /// Samples by which what is decoded lags what was encoded.
+    fn delay(&self) -> u32;
+
+    /// The stream's AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1).
+    fn config(&self) -> &[u8];
+
+    /// Encodes `samples`, calling `unit` with each access unit that gets full.
+    fn encode(&mut self, samples: &[f32], unit: &mut dyn FnMut(Vec<u8>)) -> Result<(), EncodeError>;
+
+    /// Encodes the rest and enough silence that every sample given so far comes out of a decoder.
+    fn finish(&mut self, unit: &mut dyn FnMut(Vec<u8>)) -> Result<(), EncodeError>;
+}
+
 /// Pictures from one keyframe to the next: one second (spec §4.3.1).
-pub const GOP: u32 = 30;
+pub(crate) const GOP: u32 = 30;

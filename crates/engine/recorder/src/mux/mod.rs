@@ -104,15 +104,10 @@ impl Muxer {
         self.write_due()
     }
 
-    /// Pictures that are not on the disk yet.
-    pub(crate) fn waiting_pictures(&self) -> u64 {
-        self.pictures.len() as u64
-    }
-
     /// Ticks that the file can have from what was handed over, on the disk or not.
     pub(crate) fn ticks(&self) -> u64 {
         if self.movie.video.is_some() {
-            return self.pictures_on_disk() + self.waiting_pictures();
+            return self.pictures_on_disk() + self.pictures.len() as u64;
         }
         self.samples_on_disk().saturating_add((self.units.len() * AAC_FRAME) as u64) / SAMPLES_PER_TICK
     }
@@ -127,13 +122,22 @@ impl Muxer {
         self.fragments
     }
 
+    /// Ticks in the fragments on the disk.
+    pub(crate) fn ticks_on_disk(&self) -> u64 {
+        if self.movie.video.is_some() {
+            self.pictures_on_disk()
+        } else {
+            self.samples_on_disk() / SAMPLES_PER_TICK
+        }
+    }
+
     /// Pictures in the fragments on the disk.
-    pub(crate) fn pictures_on_disk(&self) -> u64 {
+    fn pictures_on_disk(&self) -> u64 {
         self.video.sizes.len() as u64
     }
 
     /// Samples of sound (after the encoder's delay) in the fragments on the disk.
-    pub(crate) fn samples_on_disk(&self) -> u64 {
+    fn samples_on_disk(&self) -> u64 {
         let delay = self.movie.audio.as_ref().map_or(0, |audio| u64::from(audio.delay));
         (self.audio.sizes.len() as u64 * AAC_FRAME as u64).saturating_sub(delay)
     }

@@ -8,7 +8,7 @@ use hyperzoom_media::I420;
 
 use super::tracks::TICK_DURATION;
 use super::*;
-use crate::encode::{AacEncoder, H264Encoder, VideoEncoder, VideoFormat};
+use crate::encode::{AacEncoder, AudioEncoder, H264Encoder, VideoEncoder, VideoFormat};
 
 const SHAPE: I420 = I420 { width: 320, height: 180 };
 
@@ -116,14 +116,14 @@ fn take(store: impl Store + 'static, ticks: u64, video: bool, audio: bool) -> (M
                 let samples: Vec<f32> = (tick * 1600..(tick + 1) * 1600)
                     .map(|i| (i as f32 * 440.0 / 48_000.0 * std::f32::consts::TAU).sin() * 0.5)
                     .collect();
-                aac.encode(&samples, |unit| units.push(unit)).unwrap();
+                aac.encode(&samples, &mut |unit| units.push(unit)).unwrap();
                 for unit in units.drain(..) {
                     muxer.unit(unit)?;
                 }
             }
         }
         if audio {
-            aac.finish(|unit| units.push(unit)).unwrap();
+            aac.finish(&mut |unit| units.push(unit)).unwrap();
             for unit in units.drain(..) {
                 muxer.unit(unit)?;
             }
@@ -328,8 +328,8 @@ fn pictures_and_sound_are_in_time() {
     let samples: Vec<f32> =
         (0..96_000).map(|i| if i < 64_000 { 0.0 } else { (i as f32 * 0.4).sin() * 0.7 }).collect();
     let mut units = Vec::new();
-    aac.encode(&samples, |unit| units.push(unit)).unwrap();
-    aac.finish(|unit| units.push(unit)).unwrap();
+    aac.encode(&samples, &mut |unit| units.push(unit)).unwrap();
+    aac.finish(&mut |unit| units.push(unit)).unwrap();
     for unit in units {
         muxer.unit(unit).unwrap();
     }

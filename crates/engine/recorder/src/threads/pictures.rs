@@ -24,45 +24,48 @@ pub(crate) struct Pictures {
 }
 
 impl Pictures {
-    /// Runs until the take's last tick is encoded.
+    /// Runs until the take's last tick is encoded, or the recording has failed.
     pub(crate) fn run(mut self) {
         let mut rate = ConstantRate::new(self.shared.start_tick);
+        let mut intake = Intake::default();
         let black = black(self.shape);
-        let mut expected = None;
-        let mut reshaped = false;
-        while self.shared.end_tick().is_none_or(|end| rate.next_tick() < end) {
+        while !self.shared.has_failed() && self.shared.end_tick().is_none_or(|end| rate.next_tick() < end) {
             self.watch_ring();
-            // No more than the tick needs: the backlog stays in the ring, whose fill is what tells of trouble.
-            while !rate.is_settled() {
-                let Some(frame) = self.frames.try_pop() else { break };
-                // The source counts its pictures: what is missing did not fit into the ring.
-                let missing = expected.map_or(0, |expected| frame.index.saturating_sub(expected));
-                self.shared.dropped.fetch_add(missing, Ordering::Relaxed);
-                expected = Some(frame.index + 1);
-                if frame.shape == self.shape {
-                    rate.push(self.shared.session_ns(frame.captured_at), frame);
-                } else if !std::mem::replace(&mut reshaped, true) {
-                    self.shared.warn(format!(
-                        "The camera changed its picture to {}x{} while recording {}x{}: the last picture stands still.",
-                        frame.shape.width, frame.shape.height, self.shape.width, self.shape.height
-                    ));
-                }
-            }
+            self.take_in(&mut intake, &mut rate);
             let Some(tick) = rate.poll(self.shared.now_ns()) else {
                 thread::sleep(NAP);
                 continue;
             };
-            *lock(&self.shared.video) = rate.counts();
+            lock(&self.shared.pictures).push(tick.entry);
             if let Err(error) = self.encode(&tick, &black) {
                 self.shared
                     .fail(format!("{error}. The recording has ended; what was written stays playable."));
-                break;
             }
         }
-        if let Err(error) = self.encoder.finish().and_then(|()| self.forward()) {
+        if !self.shared.has_failed()
+            && let Err(error) = self.encoder.finish().and_then(|()| self.forward())
+        {
             self.shared.fail(format!("{error}. The last pictures are lost."));
         }
-        self.disk.done();
+    }
+
+    /// Moves pictures from the ring to `rate`.
+    fn take_in(&mut self, intake: &mut Intake, rate: &mut ConstantRate<FrameRef>) {
+        // No more than the tick needs: the backlog stays in the ring, whose fill is what tells of trouble.
+        while !rate.is_settled() {
+            let Some(frame) = self.frames.try_pop() else { break };
+            // The source counts its pictures: what is missing did not fit into the ring.
+            let lost = intake.expected.map_or(0, |expected| frame.index.saturating_sub(expected));
+            intake.expected = Some(frame.index + 1);
+            if frame.shape == self.shape {
+                rate.push(self.shared.session_ns(frame.captured_at), lost, frame);
+            } else if !std::mem::replace(&mut intake.reshaped, true) {
+                self.shared.warn(format!(
+                    "The camera changed its picture to {}x{} while recording {}x{}: the last picture stands still.",
+                    frame.shape.width, frame.shape.height, self.shape.width, self.shape.height
+                ));
+            }
+        }
     }
 
     fn encode(&mut self, tick: &Tick<FrameRef>, black: &[u8]) -> Result<(), EncodeError> {
@@ -90,6 +93,15 @@ impl Pictures {
             ));
         }
     }
+}
+
+/// What is known of the camera's pictures.
+#[derive(Default)]
+struct Intake {
+    /// The next picture's number.
+    expected: Option<u64>,
+    /// Whether the camera has delivered pictures of another shape.
+    reshaped: bool,
 }
 
 /// A black picture in BT.709's limited range.

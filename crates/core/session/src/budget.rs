@@ -1,0 +1,51 @@
+//! How much work the handshakes of others may make.
+
+use std::time::Duration;
+
+/// Lets so many things happen in a second, and a few of them at once.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    each: Duration,
+    burst: Duration,
+    /// When the budget is whole again, less the burst.
+    next: Duration,
+}
+
+impl Budget {
+    const fn new(each: Duration, burst: u32) -> Self {
+        Self { each, burst: each.saturating_mul(burst), next: Duration::ZERO }
+    }
+
+    pub(crate) fn pass(&mut self, now: Duration) -> bool {
+        let at = self.next.max(now.saturating_sub(self.burst));
+        let pass = at <= now;
+        if pass {
+            self.next = at + self.each;
+        }
+        pass
+    }
+}
+
+/// The budgets of a session. Each is below a tenth of a core.
+#[derive(Debug)]
+pub(crate) struct Budgets {
+    /// First messages of handshakes: telling that one is a stranger's takes some 12 µs.
+    pub(crate) inits: Budget,
+    /// First messages from those who have the key: answering takes some 200 µs.
+    pub(crate) answers: Budget,
+    /// Second messages from the address that we greeted: telling that one is a stranger's takes some 120 µs.
+    pub(crate) expected: Budget,
+    /// Second messages from elsewhere, which one who has several addresses may send.
+    pub(crate) unexpected: Budget,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            inits: Budget::new(Duration::from_micros(200), 100),
+            answers: Budget::new(Duration::from_millis(10), 16),
+            expected: Budget::new(Duration::from_millis(5), 20),
+            unexpected: Budget::new(Duration::from_millis(5), 20),
+        }
+    }
+}

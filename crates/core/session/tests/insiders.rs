@@ -1,0 +1,164 @@
+//! Who has the key is trusted to be who it says it is, and with nothing else: whatever it sends, nobody panics or grows.
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
+
+mod common;
+
+use common::{KEY, World, addr, ms};
+use hyperzoom_protocol::{
+    Capabilities, Control, Greet, Hello, Initiator, MAX_DATAGRAM, Name, PacketType, PeerEntry, SecretKey,
+    Stream, StreamSealer,
+};
+use hyperzoom_session::{Event, Session};
+use proptest::prelude::*;
+
+fn key_of(world: &World, party: usize, peer: u8) -> SecretKey {
+    let mut keys = world.parties[party].events.iter().filter_map(|(_, event)| match event {
+        Event::PeerConnected { id, send_key, .. } if *id == peer => Some(*send_key),
+        _ => None,
+    });
+    keys.next_back().unwrap()
+}
+
+/// One thing that an insider may do to another participant.
+#[derive(Debug, Clone)]
+enum Move {
+    /// A sealed control datagram of any bytes, of a control type or a goodbye's.
+    Control(bool, Vec<u8>),
+    /// Any message that can be said.
+    Say(Control),
+    /// Media of any shape.
+    Media(PacketType, u32, u8, u8, Vec<u8>),
+    /// The first message of a handshake with any words.
+    Init(u8, Control),
+    /// Skipped sequence numbers.
+    Skip(u16),
+    /// Time.
+    Wait(u64),
+}
+
+fn entry() -> impl Strategy<Value = PeerEntry> {
+    (any::<u8>(), 0u128..4, any::<String>(), any::<std::net::SocketAddr>()).prop_map(
+        |(participant, instance, name, addr)| PeerEntry {
+            participant: participant % 6,
+            instance: 1000 + instance,
+            name: Name::clean(&name),
+            addr,
+        },
+    )
+}
+
+fn message() -> impl Strategy<Value = Control> {
+    prop_oneof![
+        (any::<u16>(), 0u128..6, any::<u32>(), any::<Option<u64>>()).prop_map(
+            |(version, n, bits, session_id)| {
+                Control::Hello(Hello {
+                    version: version % 3,
+                    instance: 1000 + n,
+                    name: Name::clean("x"),
+                    capabilities: Capabilities(bits),
+                    session_id,
+                })
+            }
+        ),
+        (any::<u8>(), 0u128..6, any::<u8>()).prop_map(|(participant, n, to)| Control::Greet(Greet {
+            session_id: common::SESSION,
+            participant: participant % 6,
+            instance: 1000 + n,
+            to: to % 6,
+        })),
+        entry().prop_map(Control::PeerJoined),
+        Just(Control::Heartbeat),
+        Just(Control::Gone),
+        Just(Control::Bye),
+        Just(Control::Nack(hyperzoom_protocol::Nack::Keyframe)),
+        any::<u32>().prop_map(|token| Control::TimePing { token }),
+        (0u32..20, any::<i64>(), any::<i64>()).prop_map(|(token, received_ns, sent_ns)| Control::TimePong {
+            token,
+            received_ns,
+            sent_ns
+        }),
+    ]
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    let kinds = vec![PacketType::Audio, PacketType::VideoKeyframe, PacketType::VideoDelta];
+    prop_oneof![
+        (any::<bool>(), 0u8..14, prop::collection::vec(any::<u8>(), 0..300))
+            .prop_map(|(bye, tag, bytes)| { Move::Control(bye, [&[tag][..], &bytes].concat()) }),
+        message().prop_map(Move::Say),
+        (
+            prop::sample::select(kinds),
+            any::<u32>(),
+            any::<(u8, u8)>(),
+            prop::collection::vec(any::<u8>(), 0..1172)
+        )
+            .prop_map(|(kind, at, (fragment, fragments), payload)| Move::Media(
+                kind, at, fragment, fragments, payload
+            )),
+        (any::<u8>(), message()).prop_map(|(sender, message)| Move::Init(sender, message)),
+        any::<u16>().prop_map(Move::Skip),
+        (0u64..2000).prop_map(Move::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_insider_makes_a_participant_panic_or_grow(
+        attacker in 0usize..3, moves in prop::collection::vec(any_move(), 1..60),
+    ) {
+        let mut world = World::pair();
+        world.join();
+        world.run(ms(1000));
+        let victim = (attacker + 1) % 3;
+        let (me, other) = (attacker as u8, victim as u8);
+        let key = key_of(&world, attacker, other);
+        let mut control = StreamSealer::new(key, Stream::Control, me);
+        for _ in 0..500 {
+            control.skip();
+        }
+        let mut audio = StreamSealer::new(key, Stream::Audio, me);
+        let mut video = StreamSealer::new(key, Stream::Video, me);
+        for it in moves {
+            let mut out = [0; MAX_DATAGRAM];
+            let len = match it {
+                Move::Control(bye, bytes) => {
+                    let kind = if bye { PacketType::Bye } else { PacketType::Control };
+                    control.seal(kind, u32::MAX, 0, 0, &bytes, &mut out)
+                }
+                Move::Say(message) => {
+                    let mut buffer = [0; hyperzoom_protocol::MAX_CONTROL];
+                    let payload = message.encode(&mut buffer);
+                    control.seal(PacketType::Control, 0, 0, 0, payload, &mut out)
+                }
+                Move::Media(kind, at, fragment, fragments, payload) => {
+                    let sealer = if kind == PacketType::Audio { &mut audio } else { &mut video };
+                    sealer.seal(kind, at, fragment, fragments, &payload, &mut out)
+                }
+                Move::Init(sender, message) => {
+                    let init = Initiator::start(Some(&KEY), sender, 0, &message).unwrap().1;
+                    out[..init.len()].copy_from_slice(&init);
+                    init.len()
+                }
+                Move::Skip(numbers) => {
+                    for _ in 0..numbers {
+                        audio.skip();
+                    }
+                    continue;
+                }
+                Move::Wait(span) => {
+                    world.run(ms(span));
+                    continue;
+                }
+            };
+            let sent = world.tape.len();
+            world.inject(victim, addr(attacker), &out[..len]);
+            world.pump();
+            let answers = world.tape[sent..].iter().filter(|sent| sent.from == addr(victim));
+            prop_assert!(answers.count() <= 6, "more answers than there are participants to tell");
+            let known = Session::peers(&world.parties[victim].session).count();
+            prop_assert!(known <= 3);
+        }
+        world.run(ms(10_000));
+    }
+}

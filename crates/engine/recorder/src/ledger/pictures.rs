@@ -1,0 +1,105 @@
+//! The pictures' ledger: one entry a tick.
+
+use serde::{Deserialize, Serialize};
+
+/// What became of the camera's pictures: `captured + duplicated = written + decimated + dropped`, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoCounts {
+    /// Pictures that the camera captured for this take.
+    pub captured: u64,
+    /// Pictures in the file: one a tick.
+    pub written: u64,
+    /// Ticks that repeat the picture before (or the first one, ahead of its time), since the camera had no new one.
+    pub duplicated: u64,
+    /// Pictures left out since a newer one had arrived by the same tick.
+    pub decimated: u64,
+    /// Pictures that we lost: in a full ring, or on their way to a disk or out of an encoder that failed. Must be 0.
+    pub dropped: u64,
+}
+
+/// What became of the pictures that belong to one tick.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TickEntry {
+    /// Whether its picture is shown for the first time.
+    pub(crate) fresh: bool,
+    /// Pictures passed over for that one.
+    pub(crate) decimated: u64,
+    /// Pictures that did not fit into the camera's ring.
+    pub(crate) dropped: u64,
+}
+
+/// The entries of all ticks settled so far. Equal ones in a row are kept as one, so that hours of them take little room.
+#[derive(Debug, Default)]
+pub(crate) struct PictureLedger {
+    runs: Vec<(TickEntry, u64)>,
+    ticks: u64,
+}
+
+impl PictureLedger {
+    /// Enters the next tick.
+    pub(crate) fn push(&mut self, entry: TickEntry) {
+        self.ticks += 1;
+        match self.runs.last_mut() {
+            Some((last, count)) if *last == entry => *count += 1,
+            _ => self.runs.push((entry, 1)),
+        }
+    }
+
+    /// The counts of a take that ends after `asked` ticks, of which the first `on_disk` are in its file.
+    pub(crate) fn counts(&self, asked: u64, on_disk: u64) -> VideoCounts {
+        let settled = asked.min(self.ticks);
+        let written = on_disk.min(settled);
+        let mut counts = VideoCounts { written, dropped: settled - written, ..VideoCounts::default() };
+        let mut left = settled;
+        for (entry, count) in &self.runs {
+            let count = left.min(*count);
+            left -= count;
+            let fresh = if entry.fresh { count } else { 0 };
+            counts.duplicated += count - fresh;
+            counts.decimated += count * entry.decimated;
+            counts.dropped += count * entry.dropped;
+            counts.captured += fresh + count * (entry.decimated + entry.dropped);
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_end_leaves_out_what_came_after_it() {
+        let mut ledger = PictureLedger::default();
+        for tick in 0..10 {
+            ledger.push(TickEntry { fresh: tick != 3, decimated: u64::from(tick > 6), dropped: 0 });
+        }
+        let counts = |asked, on_disk| {
+            let it = ledger.counts(asked, on_disk);
+            (it.captured, it.written, it.duplicated, it.decimated, it.dropped)
+        };
+        assert_eq!(counts(3, 10), (3, 3, 0, 0, 0));
+        assert_eq!(counts(8, 10), (8, 8, 1, 1, 0));
+        assert_eq!(counts(u64::MAX, u64::MAX), (12, 10, 1, 3, 0));
+        assert_eq!(counts(8, 5), (8, 5, 1, 1, 3), "three never reached the disk");
+    }
+
+    proptest! {
+        #[test]
+        fn the_counts_add_up_for_every_end(
+            entries in prop::collection::vec((any::<bool>(), 0u64..3, 0u64..2), 0..60),
+            asked in 0u64..70,
+            on_disk in 0u64..70,
+        ) {
+            let mut ledger = PictureLedger::default();
+            for (fresh, decimated, dropped) in entries {
+                ledger.push(TickEntry { fresh, decimated, dropped });
+            }
+            let it = ledger.counts(asked, on_disk);
+            prop_assert_eq!(it.captured + it.duplicated, it.written + it.decimated + it.dropped);
+            prop_assert!(it.written <= asked.min(on_disk));
+        }
+    }
+}

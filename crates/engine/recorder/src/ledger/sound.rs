@@ -1,0 +1,166 @@
+//! The sound's ledger: where the file holds samples, where the device was silent, and where samples are missing.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// What the sound of a take consists of, in samples: `captured + silence = written + late`, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioCounts {
+    /// Samples that the device captured for this take.
+    pub captured: u64,
+    /// Samples in the file.
+    pub written: u64,
+    /// Samples of silence where the device gave none.
+    pub silence: u64,
+    /// Places with such silence.
+    pub gaps: u64,
+    /// Samples among the captured that a full ring lost; the file is silent there. Ours, and must be 0.
+    pub dropped: u64,
+    /// Samples among the captured that came after their place had been filled with silence.
+    pub late: u64,
+}
+
+/// What a stretch of the file is filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filling {
+    /// Samples from the device.
+    Captured,
+    /// Silence, since the device gave nothing.
+    Gap,
+    /// Silence, since a full ring lost what the device gave.
+    Dropped,
+}
+
+/// What fills the file from its first sample to the last one settled.
+#[derive(Debug, Default)]
+pub(crate) struct SoundLedger {
+    /// Stretches, one after the other, each with its end; no two neighbours are alike.
+    stretches: Vec<(u64, Filling)>,
+    /// Places filled otherwise when their samples came, in order.
+    late: Vec<Range<u64>>,
+}
+
+impl Clone for SoundLedger {
+    fn clone(&self) -> Self {
+        Self { stretches: self.stretches.clone(), late: self.late.clone() }
+    }
+
+    fn clone_from(&mut self, from: &Self) {
+        self.stretches.clone_from(&from.stretches);
+        self.late.clone_from(&from.late);
+    }
+}
+
+impl SoundLedger {
+    /// Samples settled so far.
+    pub(crate) fn len(&self) -> u64 {
+        self.stretches.last().map_or(0, |(end, _)| *end)
+    }
+
+    /// Fills the file up to `end`.
+    pub(crate) fn fill_to(&mut self, end: u64, filling: Filling) {
+        if end <= self.len() {
+            return;
+        }
+        match self.stretches.last_mut() {
+            Some((last, of)) if *of == filling => *last = end,
+            _ => self.stretches.push((end, filling)),
+        }
+    }
+
+    /// Gaps in `places` turn out to be samples that a full ring lost.
+    pub(crate) fn gap_was_dropped(&mut self, places: &Range<u64>) {
+        let untouched = self.stretches.partition_point(|(end, _)| *end <= places.start);
+        for (end, filling) in self.stretches.split_off(untouched) {
+            let inside = if filling == Filling::Gap { Filling::Dropped } else { filling };
+            self.fill_to(end.min(places.start), filling);
+            self.fill_to(end.min(places.end), inside);
+            self.fill_to(end, filling);
+        }
+    }
+
+    /// Samples came for `places`, which had been filled before.
+    pub(crate) fn note_late(&mut self, places: Range<u64>) {
+        match self.late.last_mut() {
+            Some(last) if last.end == places.start => last.end = places.end,
+            _ => self.late.push(places),
+        }
+    }
+
+    /// The counts of a take that ends after `total` samples.
+    pub(crate) fn counts(&self, total: u64) -> AudioCounts {
+        let mut counts = AudioCounts::default();
+        for (end, filling) in &self.stretches {
+            let len = (*end).min(total) - counts.written;
+            if len == 0 {
+                break;
+            }
+            counts.written += len;
+            match filling {
+                Filling::Captured => counts.captured += len,
+                Filling::Gap => {
+                    counts.silence += len;
+                    counts.gaps += 1;
+                }
+                Filling::Dropped => {
+                    counts.captured += len;
+                    counts.dropped += len;
+                }
+            }
+        }
+        for places in &self.late {
+            counts.late += places.end.min(total).saturating_sub(places.start);
+        }
+        counts.captured += counts.late;
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger() -> SoundLedger {
+        let mut ledger = SoundLedger::default();
+        for (end, filling) in [
+            (100, Filling::Captured),
+            (250, Filling::Gap),
+            (250, Filling::Captured),
+            (300, Filling::Captured),
+        ] {
+            ledger.fill_to(end, filling);
+        }
+        ledger
+    }
+
+    #[test]
+    fn every_end_is_counted_as_if_nothing_had_come_after_it() {
+        let mut ledger = ledger();
+        ledger.note_late(100..130);
+        ledger.note_late(130..140);
+        for total in 0..320 {
+            let it = ledger.counts(total);
+            assert_eq!(it.written, total.min(300));
+            assert_eq!(it.captured + it.silence, it.written + it.late, "{it:?}");
+            assert_eq!(it.gaps, u64::from(total > 100));
+        }
+        let all = ledger.counts(u64::MAX);
+        assert_eq!((all.captured, all.silence, all.late, all.dropped), (190, 150, 40, 0));
+    }
+
+    #[test]
+    fn a_gap_that_turns_out_to_be_a_loss_changes_sides() {
+        let mut ledger = ledger();
+        ledger.gap_was_dropped(&(200..250));
+        let it = ledger.counts(u64::MAX);
+        assert_eq!((it.silence, it.gaps, it.dropped, it.captured), (100, 1, 50, 200));
+        ledger.gap_was_dropped(&(120..150));
+        let it = ledger.counts(u64::MAX);
+        assert_eq!((it.silence, it.gaps, it.dropped), (70, 2, 80), "it is two gaps now");
+        ledger.gap_was_dropped(&(50..280));
+        let it = ledger.counts(u64::MAX);
+        assert_eq!((it.silence, it.gaps, it.dropped, it.captured), (0, 0, 150, 300));
+        assert_eq!(ledger.stretches.len(), 3);
+    }
+}

@@ -1,0 +1,83 @@
+//! Two apps in one process call each other over loopback, with a tone and a test pattern: each hears and sees the other.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bevy_app::App;
+use hyperzoom_audio::{AudioConfig, FrameSize, SoundSpec};
+use hyperzoom_capture_plugin::{CapturePlugin, Picture, Pictures, Sound, Voice};
+use hyperzoom_net_plugin::{Net, NetPlugin, Peer, Presence};
+use hyperzoom_protocol::InviteKey;
+use hyperzoom_session::Config;
+use hyperzoom_timing::SharedClock;
+use hyperzoom_transport::{Role, bind};
+use hyperzoom_video::{CameraConfig, LiveConfig};
+
+/// How long something that must come may take before the test fails; nothing takes this long when all is well.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn person(name: &str, role: Role, instance: u128) -> (App, SocketAddr) {
+    let (epoch, clock) = (Instant::now(), SharedClock::new());
+    let (bound, audio, video) = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = bound.local_addr();
+    let config = AudioConfig {
+        epoch,
+        mic: SoundSpec::Tone(440.0),
+        speaker: SoundSpec::None,
+        frame: FrameSize::Ms5,
+        bitrate: 32_000,
+        clock: clock.clone(),
+    };
+    let sound = hyperzoom_audio::start(config, Box::new(audio)).unwrap();
+    let spec = "pattern:640x360@30".parse().unwrap();
+    let (camera, camera_events) = hyperzoom_video::start_camera(CameraConfig { epoch, spec }).unwrap();
+    let live = LiveConfig::new(epoch, clock.clone());
+    let live = hyperzoom_video::start_live(live, camera.live_tap(), Box::new(video)).unwrap();
+    let session =
+        Config { name: name.into(), key: Some(InviteKey([5; 32])), session_id: 77, instance, capacity: 4 };
+    let (transport, events) = bound.start(role, session, epoch, clock).unwrap();
+    let mut app = App::new();
+    app.add_plugins((NetPlugin, CapturePlugin))
+        .insert_resource(Net::new(transport, events))
+        .insert_resource(Sound::new(sound.0, sound.1))
+        .insert_resource(Pictures::new(camera, camera_events, live));
+    app.finish();
+    app.cleanup();
+    (app, addr)
+}
+
+fn hears_and_sees(app: &mut App) -> bool {
+    let world = app.world_mut();
+    let mut query = world.query::<(&Peer, &Voice, &Picture)>();
+    query.iter(world).any(|(_, voice, picture)| voice.0.received > 50 && picture.stats.decoded > 5)
+}
+
+#[test]
+fn a_peer_is_heard_and_seen_until_it_leaves() {
+    let (mut host, addr) = person("Ada", Role::Host, 1);
+    let (mut guest, _) = person("Bob", Role::Guest(addr), 2);
+    let deadline = Instant::now() + PATIENCE;
+    while !(hears_and_sees(&mut host) && hears_and_sees(&mut guest)) {
+        host.update();
+        guest.update();
+        std::thread::yield_now();
+        assert!(Instant::now() < deadline, "they do not hear and see each other");
+    }
+
+    guest.world_mut().resource_mut::<Net>().transport().leave();
+    let gone = |app: &mut App| {
+        let world = app.world_mut();
+        let mut query = world.query::<(&Presence, &mut Picture)>();
+        query.iter_mut(world).all(|(presence, mut picture)| {
+            matches!(presence, Presence::Gone(_)) && picture.decoder().is_none()
+        })
+    };
+    while !gone(&mut host) {
+        host.update();
+        guest.update();
+        std::thread::yield_now();
+        assert!(Instant::now() < deadline, "the host did not notice");
+    }
+    // What it was is still there to be reported.
+    assert!(hears_and_sees(&mut host));
+}

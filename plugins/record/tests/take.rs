@@ -1,0 +1,80 @@
+//! A take as the app sees it: begun, running, ended at its time, whole.
+
+use std::time::{Duration, Instant};
+
+use bevy_app::App;
+use bevy_ecs::message::Messages;
+use hyperzoom_media::{SAMPLE_RATE, mic_tap};
+use hyperzoom_record_plugin::{RecordMessage, RecordPlugin, Take, TakeState};
+use hyperzoom_recorder::{Inputs, Participant, RecorderConfig};
+use hyperzoom_timing::{SessionClock, SharedClock, tick_time_ns};
+
+/// How long something that must come may take before the test fails; nothing takes this long when all is well.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn app() -> App {
+    let mut app = App::new();
+    app.add_plugins(RecordPlugin);
+    app.finish();
+    app.cleanup();
+    app
+}
+
+fn config(folder: &std::path::Path, epoch: Instant) -> RecorderConfig {
+    RecorderConfig {
+        epoch,
+        clock: SharedClock::of(SessionClock::IDENTITY),
+        folder: folder.to_owned(),
+        session_name: None,
+        me: Participant::new(0, "Ada"),
+        session_id: 77,
+        video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
+    }
+}
+
+#[test]
+fn a_take_ends_at_the_time_that_was_planned_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut app = app();
+    let epoch = Instant::now();
+    let (mut feed, tap) = mic_tap(10.0);
+    let inputs = Inputs { mic: Some(tap), video: None };
+    app.world_mut().resource_mut::<Take>().start(config(folder.path(), epoch), inputs).unwrap();
+    assert!(!app.world().resource::<Take>().is_over());
+
+    let deadline = Instant::now() + PATIENCE;
+    let block = [0.25; 480];
+    let mut fed = 0;
+    let mut said = Vec::new();
+    while !app.world().resource::<Take>().is_over() {
+        // The microphone delivers a block whenever one is due.
+        while u128::from(fed) * 1000 / u128::from(SAMPLE_RATE) < epoch.elapsed().as_millis() {
+            feed.push(&block, Duration::from_secs_f64(fed as f64 / f64::from(SAMPLE_RATE)));
+            fed += block.len() as u64;
+        }
+        app.update();
+        said.extend(app.world_mut().resource_mut::<Messages<RecordMessage>>().drain());
+        if let Some(RecordMessage::Started { start_tick, .. }) = said.last() {
+            app.world_mut().resource_mut::<Take>().plan_end(tick_time_ns(start_tick + 15));
+        }
+        std::thread::yield_now();
+        assert!(Instant::now() < deadline, "the take never ended: {said:?}");
+    }
+    let take = app.world().resource::<Take>();
+    let TakeState::Done(report) = take.state() else { panic!("{:?}", take.state()) };
+    assert_eq!((report.ticks, report.complete), (15, true));
+    assert!(matches!(said.first(), Some(RecordMessage::Started { .. })), "{said:?}");
+    assert!(matches!(said.last(), Some(RecordMessage::Finished { .. })), "{said:?}");
+}
+
+#[test]
+fn a_folder_that_is_a_file_is_an_error_and_leaves_nothing_running() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut app = app();
+    let (_feed, tap) = mic_tap(1.0);
+    let inputs = Inputs { mic: Some(tap), video: None };
+    let mut take = app.world_mut().resource_mut::<Take>();
+    let error = take.start(config(file.path(), Instant::now()), inputs).unwrap_err();
+    assert!(error.to_string().contains("--folder"), "{error}");
+    assert!(take.is_over());
+}
