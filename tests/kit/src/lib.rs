@@ -3,10 +3,12 @@
 //! Everything here panics with a reason where something that a test needs does not work; a program that is not installed
 //! is asked for with [`have`] first.
 
+mod heap;
 pub mod media;
 mod pulse;
 pub mod signal;
 
+pub use heap::{CountingHeap, heap_calls};
 pub use pulse::{Pulse, Recording};
 
 use std::io::Write;

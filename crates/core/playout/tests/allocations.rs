@@ -2,53 +2,18 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
 
 use common::{Tone, packet};
 use hyperzoom_playout::{Playout, PlayoutConfig};
-
-struct Counting;
-
-thread_local! {
-    // Only the thread of the test counts, since the harness's own allocate as they please.
-    static COUNT: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
-fn count() {
-    // A thread that is being torn down has no counter any more, and none is needed.
-    let _ = COUNT.try_with(|count| count.set(count.get().map(|n| n + 1)));
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting touches a const-initialised thread-local,
-// which allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: the caller keeps `dealloc`'s contract, and `pointer` came from `System`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use hyperzoom_testkit::{CountingHeap, heap_calls};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn counted(run: impl FnOnce()) -> u64 {
-    COUNT.set(Some(0));
-    run();
-    COUNT.take().expect("it was set above")
-}
+static HEAP: CountingHeap = CountingHeap;
 
 #[test]
 fn the_counter_counts() {
-    assert_eq!(counted(|| drop(std::hint::black_box(vec![0u8; 100]))), 2);
+    assert_eq!(heap_calls(|| drop(std::hint::black_box(vec![0u8; 100]))), 2);
 }
 
 #[test]
@@ -58,7 +23,7 @@ fn nothing_allocates_or_frees_in_a_call_with_everything_that_can_happen() {
         let mut tone = Tone::default();
         let mut out = [0.0f32; 2000];
         let span = Duration::from_secs_f64(frame as f64 / 48e3);
-        let happened = counted(|| {
+        let happened = heap_calls(|| {
             for n in 0..4_000u64 {
                 let now = span * n as u32;
                 let lost = n % 17 == 0 || (1_000..1_100).contains(&n);
@@ -100,7 +65,7 @@ fn nothing_allocates_or_frees_where_sound_is_skipped() {
         let mut tone = Tone::default();
         let mut out = [0.0f32; 480];
         let span = Duration::from_secs_f64(frame as f64 / 48e3);
-        let happened = counted(|| {
+        let happened = heap_calls(|| {
             for n in 0..2_000u64 {
                 let now = span * n as u32;
                 playout.insert(&packet(n, now));

@@ -3,37 +3,18 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use common::{World, addr};
 use hyperzoom_protocol::{MAX_DATAGRAM, PacketType, Stream, StreamSealer};
 use hyperzoom_session::Event;
-
-struct Counting;
-
-thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches a `const`-initialised
-// thread-local without a destructor, which neither allocates nor unwinds.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: the caller keeps `alloc`'s contract, which is the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: `at` came from `System.alloc` with this layout.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+use hyperzoom_testkit::{CountingHeap, heap_calls};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static HEAP: CountingHeap = CountingHeap;
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(heap_calls(|| drop(std::hint::black_box(Box::new(1)))), 2);
+}
 
 #[test]
 fn sealing_and_opening_media_allocates_nothing() {
@@ -47,20 +28,21 @@ fn sealing_and_opening_media_allocates_nothing() {
     let session = &mut world.parties[0].session;
     let mut out = [0; MAX_DATAGRAM];
     let mut seen = 0;
-    let before = CALLS.get();
-    for round in 0..10_000_u32 {
-        let len = audio.seal(PacketType::Audio, round, 0, 0, &[1; 40], &mut out);
-        let kept = out;
-        seen += u32::from(session.handle_datagram(world.now, addr(1), &mut out[..len]).is_some());
-        // Again, which is a replay, and forged.
-        out = kept;
-        seen += u32::from(session.handle_datagram(world.now, addr(1), &mut out[..len]).is_some());
-        out[len - 1] ^= 1;
-        out[3] ^= 1;
-        seen += u32::from(session.handle_datagram(world.now, addr(1), &mut out[..len]).is_some());
-        let len = video.seal(PacketType::VideoDelta, round, 0, 0, &[1; 1000], &mut out);
-        seen += u32::from(session.handle_datagram(world.now, addr(1), &mut out[..len]).is_some());
-    }
-    assert_eq!(CALLS.get() - before, 0, "calls of the allocator");
+    let calls = heap_calls(|| {
+        for round in 0..10_000_u32 {
+            let len = audio.seal(PacketType::Audio, round, 0, 0, &[1; 40], &mut out);
+            let kept = out;
+            seen += u32::from(session.handle_datagram(world.now, addr(1), &mut out[..len]).is_some());
+            // Again, which is a replay, and forged.
+            out = kept;
+            seen += u32::from(session.handle_datagram(world.now, addr(1), &mut out[..len]).is_some());
+            out[len - 1] ^= 1;
+            out[3] ^= 1;
+            seen += u32::from(session.handle_datagram(world.now, addr(1), &mut out[..len]).is_some());
+            let len = video.seal(PacketType::VideoDelta, round, 0, 0, &[1; 1000], &mut out);
+            seen += u32::from(session.handle_datagram(world.now, addr(1), &mut out[..len]).is_some());
+        }
+    });
+    assert_eq!(calls, 0, "calls of the allocator");
     assert_eq!(seen, 20_000);
 }

@@ -280,7 +280,7 @@ impl DiskQueue {
         }
         let size = size as u64;
         let queued = self.shared.queued.fetch_add(size, Ordering::AcqRel) + size;
-        if queued > 100 * QUEUE_LIMIT {
+        if queued > QUEUE_LIMIT {
             self.shared.queued.fetch_sub(size, Ordering::AcqRel);
             self.shared.fail(format!(
                 "The disk has not kept up: {} MB of recording wait for it. The recording has ended; what was written stays playable.",

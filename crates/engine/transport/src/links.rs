@@ -1,14 +1,70 @@
 //! The receive thread's hold on the two media senders: who they send to, and what they counted.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hyperzoom_protocol::SecretKey;
 use ringbuf::HeapProd;
 use ringbuf::traits::{Observer, Producer};
 
 use crate::events::LinkStats;
-use crate::sender::{LinkCommand, MAX_PEERS, SentCounters};
+
+/// How many members a call has beside this one.
+pub(crate) const MAX_PEERS: usize = 3;
+
+/// What the receive thread tells a sender of its peers. Small and `Copy`, so that nothing is freed where audio is sent.
+#[derive(Clone, Copy)]
+pub(crate) enum LinkCommand {
+    /// Send to this peer from now on, under this key; a peer of the same id is replaced.
+    Add { id: u8, addr: SocketAddr, key: SecretKey, me: u8 },
+    /// The peer has another address now.
+    Move { id: u8, addr: SocketAddr },
+    /// The peer has left.
+    Remove { id: u8 },
+}
+
+impl LinkCommand {
+    /// Whether a sender that is told this one need not be told `earlier` before it.
+    pub(crate) fn supersedes(&self, earlier: &Self) -> bool {
+        match (self, earlier) {
+            (Self::Move { id, .. }, Self::Move { id: earlier, .. }) => id == earlier,
+            (Self::Move { .. }, _) => false,
+            (Self::Add { id, .. } | Self::Remove { id }, _) => *id == earlier.id(),
+        }
+    }
+
+    fn id(&self) -> u8 {
+        match self {
+            Self::Add { id, .. } | Self::Move { id, .. } | Self::Remove { id } => *id,
+        }
+    }
+}
+
+/// What was sent to each participant, by id; written by a sender, read by the receive thread.
+#[derive(Debug, Default)]
+pub(crate) struct SentCounters {
+    pub(crate) datagrams: [AtomicU64; MAX_PEERS + 1],
+    pub(crate) bytes: [AtomicU64; MAX_PEERS + 1],
+    /// Datagrams that the system did not take.
+    pub(crate) refused: [AtomicU64; MAX_PEERS + 1],
+}
+
+impl SentCounters {
+    pub(crate) fn count(&self, id: u8, len: usize, taken: bool) {
+        let id = usize::from(id);
+        if id > MAX_PEERS {
+            return;
+        }
+        if taken {
+            self.datagrams[id].fetch_add(1, Ordering::Relaxed);
+            self.bytes[id].fetch_add(len as u64, Ordering::Relaxed);
+        } else {
+            self.refused[id].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 /// One sender's commands, kept here while its ring is full.
 pub(crate) struct SenderLink {

@@ -1,0 +1,284 @@
+//! The receive thread on a network in virtual time.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::net::UdpSocket;
+use std::rc::Rc;
+
+use hyperzoom_media::{MediaKind, PacketSink};
+use hyperzoom_protocol::{InviteKey, MAX_DATAGRAM, Stream, StreamSealer};
+use hyperzoom_session::{Config, LeaveReason};
+use ringbuf::traits::{Consumer, Observer};
+
+use super::*;
+use crate::events::{PeerInbox, TransportEvents, channel};
+use crate::{StreamSender, Turn};
+
+const HOST: u8 = 0;
+const GUEST: u8 = 1;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A network in virtual time.
+#[derive(Default)]
+struct Net {
+    now: Cell<Duration>,
+    /// What waits to be read.
+    arrived: RefCell<VecDeque<Vec<u8>>>,
+    sent: RefCell<Vec<(Duration, Vec<u8>)>>,
+    /// A stranger's datagram comes this long after the one before, without end.
+    garbage_every: Cell<Option<Duration>>,
+    /// Reads fail so often before one does not.
+    failures: Cell<u32>,
+}
+
+#[derive(Clone)]
+struct NetWire {
+    net: Rc<Net>,
+    peer: SocketAddr,
+}
+
+impl NetWire {
+    fn pass(&self, span: Duration) {
+        self.net.now.set(self.net.now.get() + span);
+    }
+
+    /// Hands the datagrams sent so far to whoever asks.
+    fn take_sent(&self) -> Vec<Vec<u8>> {
+        self.net.sent.borrow_mut().drain(..).map(|(_, datagram)| datagram).collect()
+    }
+}
+
+impl Wire for NetWire {
+    fn now(&self) -> Duration {
+        self.net.now.get()
+    }
+
+    fn receive(&mut self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        if self.net.failures.get() > 0 {
+            self.net.failures.set(self.net.failures.get() - 1);
+            return Err(io::Error::other("too long"));
+        }
+        if let Some(datagram) = self.net.arrived.borrow_mut().pop_front() {
+            into[..datagram.len()].copy_from_slice(&datagram);
+            return Ok((datagram.len(), self.peer));
+        }
+        match self.net.garbage_every.get() {
+            Some(span) => {
+                self.pass(span);
+                into[..40].fill(0x5A);
+                Ok((40, SocketAddr::from(([192, 0, 2, 66], 6666))))
+            }
+            None => {
+                self.pass(ms(5));
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        }
+    }
+
+    fn send(&mut self, datagram: &[u8], _to: SocketAddr) -> io::Result<()> {
+        self.net.sent.borrow_mut().push((self.now(), datagram.to_vec()));
+        Ok(())
+    }
+
+    fn pause(&mut self) {
+        self.pass(ms(5));
+    }
+}
+
+fn config(instance: u128) -> Config {
+    Config { name: "P".into(), key: Some(InviteKey([5; 32])), session_id: 7, instance, capacity: 4 }
+}
+
+/// A receive thread on a network in virtual time, and all that it talks to.
+struct Bench {
+    thread: ReceiveThread<NetWire>,
+    wire: NetWire,
+    orders: Arc<Orders>,
+    events: TransportEvents,
+    audio: StreamSender,
+    /// What the peer's address is: media that is sent arrives here.
+    ear: UdpSocket,
+    buffer: Vec<u8>,
+}
+
+impl Bench {
+    fn new(session: impl FnOnce(SocketAddr) -> Session) -> Self {
+        let socket = || Arc::new(UdpSocket::bind(("127.0.0.1", 0)).unwrap());
+        let ear = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        let wire = NetWire { net: Rc::default(), peer: ear.local_addr().unwrap() };
+        let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, Turn::default());
+        let (_, video_link) = StreamSender::new(socket(), Stream::Video, Turn::default());
+        let orders = Arc::new(Orders::default());
+        let (events_in, events) = channel();
+        let thread = ReceiveThread::new(
+            wire.clone(),
+            session(wire.peer),
+            SharedClock::new(),
+            events_in,
+            orders.clone(),
+            Senders::new(audio_link, video_link),
+        );
+        Self { thread, wire, orders, events, audio, ear, buffer: vec![0; LONGEST] }
+    }
+
+    fn turn(&mut self) {
+        self.thread.turn(&mut self.buffer);
+    }
+
+    fn events(&mut self) -> Vec<TransportEvent> {
+        std::iter::from_fn(|| self.events.poll()).collect()
+    }
+
+    /// A host with a guest, who is driven by hand, and the guest's key for its media.
+    fn with_guest() -> (Self, Session, hyperzoom_protocol::SecretKey, PeerInbox) {
+        let mut host = Self::new(|_| Session::host(config(1), Duration::ZERO));
+        let mut guest = Session::guest(config(2), SocketAddr::from(([10, 0, 0, 1], 1)), Duration::ZERO);
+        for _ in 0..4 {
+            exchange(&mut host, &mut guest);
+        }
+        let key = std::iter::from_fn(|| guest.poll_event()).find_map(|event| match event {
+            Event::PeerConnected { id: HOST, send_key, .. } => Some(send_key),
+            _ => None,
+        });
+        let inbox = host.events().into_iter().find_map(|event| match event {
+            TransportEvent::PeerConnected { id: GUEST, inbox, .. } => Some(inbox),
+            _ => None,
+        });
+        (host, guest, key.unwrap(), inbox.unwrap())
+    }
+}
+
+fn exchange(host: &mut Bench, guest: &mut Session) {
+    let now = host.wire.now();
+    guest.handle_timeout(now);
+    while let Some(transmit) = guest.poll_transmit() {
+        host.wire.net.arrived.borrow_mut().push_back(transmit.datagram);
+    }
+    host.turn();
+    for mut datagram in host.wire.take_sent() {
+        guest.handle_datagram(host.wire.now(), host.wire.peer, &mut datagram);
+    }
+}
+
+#[test]
+fn no_flood_and_no_trickle_of_garbage_delays_a_timer() {
+    // 50 000 a second, and one just before each read would give up, as a peer's audio comes.
+    for every in [Duration::from_micros(20), Duration::from_micros(4_900)] {
+        let mut bench = Bench::new(|host| Session::guest(config(1), host, Duration::ZERO));
+        bench.wire.net.garbage_every.set(Some(every));
+        while bench.wire.now() < ms(3_000) {
+            bench.turn();
+        }
+        let hellos: Vec<_> = bench.wire.net.sent.borrow().iter().map(|(at, _)| *at).collect();
+        let waits: Vec<_> = hellos.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(waits.len(), 4);
+        for (wait, due) in waits.into_iter().zip([250, 500, 1000, 1000].map(ms)) {
+            assert!(wait.abs_diff(due) <= ms(12), "{wait:?} for {due:?}, one every {every:?}");
+        }
+    }
+}
+
+#[test]
+fn an_order_is_obeyed_at_once_whatever_arrives() {
+    for every in [Duration::from_micros(20), Duration::from_micros(4_900)] {
+        let mut bench = Bench::new(|host| Session::guest(config(1), host, Duration::ZERO));
+        bench.wire.net.garbage_every.set(Some(every));
+        bench.turn();
+        let ordered = bench.wire.now();
+        bench.orders.leave();
+        bench.turn();
+        assert!(matches!(bench.events()[..], [TransportEvent::Ended]));
+        assert!(bench.wire.now() - ordered <= ms(12), "a turn of {:?}", bench.wire.now() - ordered);
+    }
+}
+
+#[test]
+fn a_datagram_that_cannot_be_read_does_not_hold_up_the_next() {
+    let (mut host, _guest, key, mut inbox) = Bench::with_guest();
+    let mut sealer = StreamSealer::new(key, Stream::Audio, GUEST);
+    let before = host.wire.now();
+    for word in 0..10 {
+        let mut out = [0; MAX_DATAGRAM];
+        let len = sealer.seal(PacketType::Audio, 0, 0, 0, &[word], &mut out);
+        host.wire.net.arrived.borrow_mut().push_back(out[..len].to_vec());
+    }
+    host.wire.net.failures.set(10);
+    host.turn();
+    let heard: Vec<_> = std::iter::from_fn(|| inbox.audio.try_pop()).collect();
+    assert_eq!(heard.len(), 10);
+    assert!(heard.iter().all(|packet| packet.arrived == before), "none waited");
+}
+
+#[test]
+fn a_socket_that_is_down_is_not_asked_without_a_pause() {
+    let mut bench = Bench::new(|_| Session::host(config(1), Duration::ZERO));
+    bench.wire.net.failures.set(10_000);
+    while bench.wire.net.failures.get() > 0 {
+        bench.turn();
+    }
+    assert!(bench.wire.now() >= ms(500), "only {:?}", bench.wire.now());
+}
+
+#[test]
+fn goodbyes_are_50_ms_apart_while_the_others_talk_on() {
+    let (mut host, _guest, _key, _inbox) = Bench::with_guest();
+    host.wire.net.garbage_every.set(Some(Duration::from_micros(4_900)));
+    host.orders.leave();
+    let start = host.wire.now();
+    while !host.events().iter().any(|event| matches!(event, TransportEvent::Ended)) {
+        host.turn();
+    }
+    let at: Vec<_> = host.wire.net.sent.borrow().iter().map(|(at, _)| *at).collect();
+    assert_eq!((at.len(), at[0]), (3, start));
+    for pair in at.windows(2) {
+        let wait = pair[1] - pair[0];
+        assert!(wait >= ms(50) && wait <= ms(62), "{wait:?} between two goodbyes");
+    }
+}
+
+#[test]
+fn who_has_left_is_not_heard_any_more_and_has_nothing_more_to_say() {
+    let (mut host, _guest, _key, inbox) = Bench::with_guest();
+    let mut datagram = [0; MAX_DATAGRAM];
+    host.audio.send(MediaKind::Audio, 0, b"goodbye");
+    assert!(host.ear.recv_from(&mut datagram).is_ok());
+    host.orders.leave();
+    host.turn();
+    // Not even if all goodbyes are lost.
+    host.ear.set_nonblocking(true).unwrap();
+    host.audio.send(MediaKind::Audio, 0, b"is this thing still on?");
+    assert!(host.ear.recv_from(&mut datagram).is_err());
+    while host.wire.now() < ms(10_000) {
+        host.turn();
+    }
+    let events = host.events();
+    assert!(matches!(events.last(), Some(TransportEvent::Ended)), "something came after the end");
+    let last = events.iter().rev().find_map(|event| match event {
+        TransportEvent::Stats(stats) => Some(*stats),
+        _ => None,
+    });
+    assert_eq!(last.map(|stats| (stats.id, stats.audio_sent)), Some((GUEST, 1)));
+    assert!(!inbox.audio.write_is_held(), "its rings are closed");
+}
+
+#[test]
+fn a_peer_that_says_goodbye_is_gone_before_its_next_datagram() {
+    let (mut host, mut guest, key, inbox) = Bench::with_guest();
+    let mut sealer = StreamSealer::new(key, Stream::Audio, GUEST);
+    guest.leave(host.wire.now());
+    while let Some(transmit) = guest.poll_transmit() {
+        host.wire.net.arrived.borrow_mut().push_back(transmit.datagram);
+    }
+    let mut out = [0; MAX_DATAGRAM];
+    let len = sealer.seal(PacketType::Audio, 0, 0, 0, b"late", &mut out);
+    host.wire.net.arrived.borrow_mut().push_back(out[..len].to_vec());
+    host.turn();
+    assert!(inbox.audio.is_empty());
+    let left = |event: &TransportEvent| {
+        matches!(event, TransportEvent::PeerLeft { id: GUEST, reason: LeaveReason::Bye })
+    };
+    assert_eq!(host.events().iter().filter(|event| left(event)).count(), 1);
+}
