@@ -174,6 +174,8 @@ pub struct RecordingReport {
     pub samples_silent: u64,
     /// How many such gaps there were.
     pub gaps: u64,
+    /// How much faster than the session clock the microphone ran, in parts per million; none for a short take.
+    pub microphone_drift_ppm: Option<f64>,
 }
 
 impl CallReport {
@@ -336,6 +338,7 @@ impl From<&TakeReport> for RecordingReport {
             samples_dropped: take.audio.dropped,
             samples_silent: take.audio.silence,
             gaps: take.audio.gaps,
+            microphone_drift_ppm: take.microphone_drift_ppm.map(round),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Two apps in one process call each other over loopback, with a tone and a test pattern: each hears and sees the other.
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

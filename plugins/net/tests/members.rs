@@ -1,4 +1,5 @@
 //! Two apps in one process meet over loopback; their members are entities.
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -12,7 +12,7 @@ const SPEECH: std::ops::RangeInclusive<f32> = 300.0..=3400.0;
 /// that a playout which follows another clock by a few hundred ppm moves by less than a sample or two in between.
 const PIECE: f32 = 0.2;
 
-/// How well `heard` is `spoken`, from 0 to 1: the normalised correlation in the speech band of each [`PIECE`] of speech, each
+/// How well `heard` is `spoken`, from 0 to 1: the normalised correlation in the speech band of each fifth of a second of speech, each
 /// at its own best delay within 50 ms of the whole's, weighted by its energy.
 #[must_use]
 pub fn speech_correlation(spoken: &[f32], heard: &[f32]) -> f64 {
