@@ -111,15 +111,21 @@ fn announce_net(
             NetMessage::PeerBack { id } => format!("{}: heard again", name_of(id)),
             NetMessage::PeerLeft { id, reason: LeaveReason::Bye } => format!("{} has left", name_of(id)),
             NetMessage::PeerLeft { id, reason: LeaveReason::TimedOut } => {
-                format!("{}: disconnected (nothing heard for 5 s); the recording goes on", name_of(id))
+                let goes_on = if call.options.folder.is_some() { "; the recording goes on" } else { "" };
+                format!("{}: disconnected (nothing heard for 5 s){goes_on}", name_of(id))
             }
             NetMessage::Failed(failure) => {
-                call.error = Some(CommandError::Connection(match failure {
+                let why = match failure {
                     JoinFailure::Refused(reason) => format!("the host does not let you in: {reason}"),
                     JoinFailure::Unreachable => unreachable_host(&call.options),
-                }));
-                call.phase = Phase::Over;
-                continue;
+                };
+                if call.phase == Phase::Waiting {
+                    call.error = Some(CommandError::Connection(why));
+                    call.phase = Phase::Over;
+                    continue;
+                }
+                // Coming back failed. The one who records goes on recording, and ends the call when it is time.
+                why
             }
             NetMessage::Joined
             | NetMessage::ClockReady
@@ -167,6 +173,14 @@ fn begin(
     if call.phase != Phase::Waiting || !membership.clock_ready || !somebody {
         return;
     }
+    let mic = match (&call.options.folder, &call.options.mic) {
+        (None, _) | (_, SoundSpec::None) => None,
+        // Where the sound threads cannot take another command right now, the call begins a frame later.
+        _ => match sound.engine().record_tap(MIC_RING_SECONDS) {
+            Ok(tap) => Some(tap),
+            Err(_) => return,
+        },
+    };
     let now = call.now();
     call.phase = Phase::Talking { since: now };
     call.began = Some(now);
@@ -179,10 +193,6 @@ fn begin(
         me: Participant::new(me, call.options.name.clone()),
         session_id,
         video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
-    };
-    let mic = match call.options.mic {
-        SoundSpec::None => None,
-        _ => sound.engine().record_tap(MIC_RING_SECONDS).ok(),
     };
     let inputs = Inputs {
         mic,
@@ -276,5 +286,62 @@ fn show(call: Res<'_, Call>, mut take: ResMut<'_, Take>, peers: Query<'_, '_, &P
             call.console.status(format!("{time}  {recording}  {here} people (Ctrl-C ends the call)"));
         }
         Phase::Ending { .. } | Phase::Over => call.console.status("finishing the recording"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bevy_app::{App, Update};
+    use bevy_ecs::message::Messages;
+    use hyperzoom_audio::FrameSize;
+    use hyperzoom_protocol::Invite;
+    use hyperzoom_video::CameraSpec;
+
+    use super::*;
+    use crate::call::Side;
+
+    /// A guest's call in `phase`, that has just heard `message`.
+    fn heard(phase: Phase, message: NetMessage) -> App {
+        let invite = Invite { addr: ([127, 0, 0, 1], 5000).into(), key: None };
+        let options = CallOptions {
+            side: Side::Guest(invite),
+            name: "Bob".into(),
+            bind: None,
+            length: None,
+            mic: SoundSpec::None,
+            speaker: SoundSpec::None,
+            camera: CameraSpec::None,
+            frame: FrameSize::Ms5,
+            folder: None,
+        };
+        let mut call =
+            Call::new(options, Instant::now(), SharedClock::new(), Console::new(), Stop::default());
+        call.phase = phase;
+        let mut app = App::new();
+        app.insert_resource(call).add_message::<NetMessage>().add_systems(Update, announce_net);
+        app.world_mut().resource_mut::<Messages<NetMessage>>().write(message);
+        app.update();
+        app
+    }
+
+    fn refused() -> NetMessage {
+        NetMessage::Failed(JoinFailure::Refused("the session is full".into()))
+    }
+
+    #[test]
+    fn a_refused_guest_is_done() {
+        let app = heard(Phase::Waiting, refused());
+        let call = app.world().resource::<Call>();
+        assert_eq!(call.phase, Phase::Over);
+        assert!(call.error.as_ref().is_some_and(|e| e.code() == 3));
+    }
+
+    #[test]
+    fn a_guest_that_is_refused_when_it_wants_to_come_back_goes_on_recording() {
+        let talking = Phase::Talking { since: Duration::ZERO };
+        let app = heard(talking, refused());
+        let call = app.world().resource::<Call>();
+        assert_eq!(call.phase, talking);
+        assert!(call.error.is_none());
     }
 }

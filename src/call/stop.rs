@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::CommandError;
 
 /// Set by Ctrl-C (SIGINT), SIGTERM and SIGHUP; on Windows by Ctrl-C, Ctrl-Break and the closing of the console.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Listens for the signals. A second one ends the process at once: the recording's fragments are on the disk by then.
     pub(super) fn on_signals() -> Result<Self, CommandError> {
-        let stop = Self(Arc::default());
+        let stop = Self::default();
         let seen = stop.0.clone();
         ctrlc::set_handler(move || {
             if seen.swap(true, Ordering::Relaxed) {

@@ -45,9 +45,9 @@ pub fn number(value: &serde_json::Value) -> f64 {
 #[must_use]
 pub fn decode_errors(file: &Path) -> String {
     let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-xerror", "-i"])
+        .args(["-v", "error", "-xerror", "-err_detect", "explode", "-i"])
         .arg(file)
-        .args(["-f", "null", "-"])
+        .args(["-map", "0", "-f", "null", "-"])
         .output()
         .expect("ffmpeg");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
