@@ -1,6 +1,6 @@
 //! What a call says to the person at the terminal, on standard error.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -32,7 +32,8 @@ impl Console {
         if self.moving {
             self.bar.println(line);
         } else {
-            eprintln!("{}", line.as_ref());
+            // Whoever listened may have gone; the call goes on.
+            let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
         }
     }
 

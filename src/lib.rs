@@ -9,4 +9,5 @@ pub mod commands;
 pub mod console;
 pub mod error;
 pub mod logging;
+mod stop;
 pub mod verdict;

@@ -10,6 +10,8 @@ pub fn start() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        // A closed terminal must not take a recording's thread with it.
+        .log_internal_errors(false)
         .compact()
         .init();
 }

@@ -1,5 +1,6 @@
 //! The `hyperzoom` program.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,7 +11,7 @@ fn main() -> ExitCode {
     match hyperzoom::commands::run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("hyperzoom: {error}");
+            let _ = writeln!(std::io::stderr(), "hyperzoom: {error}");
             (&error).into()
         }
     }

@@ -11,7 +11,7 @@ pub fn json(verdict: &Verdict) -> Value {
         .iter()
         .map(|check| json!({ "name": check.name, "ok": check.ok, "detail": check.detail }))
         .collect();
-    json!({ "folder": verdict.folder, "ok": verdict.ok(), "checks": checks })
+    json!({ "folder": verdict.folder.to_string_lossy(), "ok": verdict.ok(), "checks": checks })
 }
 
 /// The findings that are not well, a line each.

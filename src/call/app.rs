@@ -10,9 +10,9 @@ use hyperzoom_record_plugin::RecordPlugin;
 use super::flow::{self, Call, Phase};
 use super::report::{self, CallReport};
 use super::setup::{Engines, PictureEngines};
-use super::stop::Stop;
 use crate::console::Console;
 use crate::error::CommandError;
+use crate::stop::Stop;
 
 /// How often the app turns. Nothing that is heard, seen or recorded waits for it.
 const FRAME: Duration = Duration::from_millis(10);

@@ -20,9 +20,9 @@ use hyperzoom_session::LeaveReason;
 use hyperzoom_timing::{SharedClock, tick_time_ns};
 
 use super::setup::CallOptions;
-use super::stop::Stop;
 use crate::console::{Console, clock};
 use crate::error::CommandError;
+use crate::stop::Stop;
 
 /// Ending takes no longer than this; what a recording has on disk by then is safe.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -57,8 +57,10 @@ pub(super) struct Call {
     pub(super) phase: Phase,
     pub(super) began: Option<Duration>,
     pub(super) ended: Option<Duration>,
-    /// Why nothing is recorded, where a recording was asked for.
+    /// Why nothing is recorded, or the recording was not finished, where one was asked for.
     pub(super) recording_error: Option<String>,
+    /// Why the camera has stopped, where it has.
+    pub(super) camera_error: Option<String>,
     pub(super) error: Option<CommandError>,
 }
 
@@ -80,6 +82,7 @@ impl Call {
             began: None,
             ended: None,
             recording_error: None,
+            camera_error: None,
             error: None,
         }
     }
@@ -98,11 +101,15 @@ pub(super) fn systems() -> ScheduleConfigs<ScheduleSystem> {
 fn announce_net(
     mut call: ResMut<'_, Call>,
     mut messages: MessageReader<'_, '_, NetMessage>,
-    peers: Query<'_, '_, &Peer>,
+    peers: Query<'_, '_, (&Peer, &Presence)>,
+    take: Res<'_, Take>,
 ) {
     for message in messages.read() {
         let name_of = |id: &u8| {
-            peers.iter().find(|p| p.id == *id).map_or_else(|| format!("participant {id}"), |p| p.name.clone())
+            // A number is given anew after its first owner has left: the one who is here is meant, or who left last.
+            let named = peers.iter().filter(|(p, _)| p.id == *id);
+            let found = named.max_by_key(|(_, presence)| !matches!(presence, Presence::Gone(_)));
+            found.map_or_else(|| format!("participant {id}"), |(p, _)| p.name.clone())
         };
         let line = match message {
             NetMessage::PeerConnected { name, rejoined: false, .. } => format!("{name} is here"),
@@ -111,7 +118,8 @@ fn announce_net(
             NetMessage::PeerBack { id } => format!("{}: heard again", name_of(id)),
             NetMessage::PeerLeft { id, reason: LeaveReason::Bye } => format!("{} has left", name_of(id)),
             NetMessage::PeerLeft { id, reason: LeaveReason::TimedOut } => {
-                let goes_on = if call.options.folder.is_some() { "; the recording goes on" } else { "" };
+                let recording = matches!(take.state(), TakeState::Starting | TakeState::Recording { .. });
+                let goes_on = if recording { "; the recording goes on" } else { "" };
                 format!("{}: disconnected (nothing heard for 5 s){goes_on}", name_of(id))
             }
             NetMessage::Failed(failure) => {
@@ -147,8 +155,11 @@ fn unreachable_host(options: &CallOptions) -> String {
     )
 }
 
-fn announce_devices(call: Res<'_, Call>, mut messages: MessageReader<'_, '_, CaptureMessage>) {
+fn announce_devices(mut call: ResMut<'_, Call>, mut messages: MessageReader<'_, '_, CaptureMessage>) {
     for message in messages.read() {
+        if let CaptureMessage::CameraFailed(why) = message {
+            call.camera_error = Some(why.clone());
+        }
         call.console.say(message.to_string());
     }
 }
@@ -240,7 +251,8 @@ fn end(mut call: ResMut<'_, Call>, mut net: ResMut<'_, Net>, mut take: ResMut<'_
         Phase::Talking { since } => {
             let time_is_up = call.options.length.is_some_and(|length| match take.state() {
                 // A recording ends by its own clock, and the call with it.
-                TakeState::Starting | TakeState::Recording { .. } => false,
+                // A disk that hangs must not keep the call from ending.
+                TakeState::Starting | TakeState::Recording { .. } => now >= since + length + END_LIMIT,
                 TakeState::Idle | TakeState::Ending | TakeState::Done(_) => now >= since + length,
             });
             call.stop.is_asked() || time_is_up
@@ -262,10 +274,10 @@ fn leave(mut call: ResMut<'_, Call>, membership: Res<'_, Membership>, take: Res<
         call.phase = Phase::Over;
     } else if call.now() >= since + END_LIMIT {
         if !take.is_over() {
-            call.error = Some(CommandError::Failed(format!(
+            call.recording_error = Some(format!(
                 "the recording could not be finished within {} s; what is on the disk plays",
                 END_LIMIT.as_secs()
-            )));
+            ));
         }
         call.phase = Phase::Over;
     }
@@ -278,6 +290,8 @@ fn show(call: Res<'_, Call>, mut take: ResMut<'_, Take>, peers: Query<'_, '_, &P
         Phase::Talking { since } => {
             let here = 1 + peers.iter().filter(|p| !matches!(p, Presence::Gone(_))).count();
             let recording = match take.progress() {
+                Some(p) if p.failed => "NOT RECORDING".into(),
+                Some(p) if p.audio.dropped > 0 => format!("REC, {} samples DROPPED", p.audio.dropped),
                 Some(p) if p.video.dropped > 0 => format!("REC, {} frames DROPPED", p.video.dropped),
                 Some(p) => format!("REC {:.1} MB", p.bytes as f64 / 1e6),
                 None => "not recording".into(),
@@ -285,7 +299,7 @@ fn show(call: Res<'_, Call>, mut take: ResMut<'_, Take>, peers: Query<'_, '_, &P
             let time = clock(call.now().saturating_sub(since));
             call.console.status(format!("{time}  {recording}  {here} people (Ctrl-C ends the call)"));
         }
-        Phase::Ending { .. } | Phase::Over => call.console.status("finishing the recording"),
+        Phase::Ending { .. } | Phase::Over => call.console.status("ending"),
     }
 }
 
@@ -318,7 +332,10 @@ mod tests {
             Call::new(options, Instant::now(), SharedClock::new(), Console::new(), Stop::default());
         call.phase = phase;
         let mut app = App::new();
-        app.insert_resource(call).add_message::<NetMessage>().add_systems(Update, announce_net);
+        app.insert_resource(call)
+            .init_resource::<Take>()
+            .add_message::<NetMessage>()
+            .add_systems(Update, announce_net);
         app.world_mut().resource_mut::<Messages<NetMessage>>().write(message);
         app.update();
         app

@@ -7,13 +7,13 @@ mod app;
 mod flow;
 mod report;
 mod setup;
-mod stop;
 
 pub use report::{CallReport, PeerReport, RecordingReport, SoundReport};
 pub use setup::{CallOptions, DEFAULT_PORT, Side, recordings_folder};
 
 use crate::console::Console;
 use crate::error::CommandError;
+use crate::stop::Stop;
 
 /// Runs a call to its end.
 ///
@@ -27,7 +27,7 @@ pub fn run(
     console: &Console,
     invite: impl FnOnce(&str),
 ) -> Result<CallReport, CommandError> {
-    let stop = stop::Stop::on_signals()?;
+    let stop = Stop::on_signals()?;
     let engines = setup::start(options, console)?;
     if let Some(text) = &engines.invite {
         invite(text);

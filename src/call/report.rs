@@ -13,6 +13,7 @@ use hyperzoom_session::LeaveReason;
 use serde::Serialize;
 
 use super::flow::Call;
+use crate::error::CommandError;
 
 /// The report of one participant's call.
 #[derive(Debug, Clone, Serialize)]
@@ -31,8 +32,10 @@ pub struct CallReport {
     pub peers: Vec<PeerReport>,
     /// The recording, where there was one.
     pub recording: Option<RecordingReport>,
-    /// Why there was none, where one was asked for.
+    /// Why there was none, or why it was not finished, where one was asked for.
     pub recording_error: Option<String>,
+    /// Why the camera stopped before the end, where it did.
+    pub camera_error: Option<String>,
 }
 
 /// A call's devices.
@@ -179,23 +182,28 @@ pub struct RecordingReport {
 }
 
 impl CallReport {
-    /// What the recording lost, where it lost anything: that is never all well.
+    /// What was not as it was asked for, where anything was not: a device or the disk failed, or the recording lost something.
     #[must_use]
-    pub fn loss(&self) -> Option<String> {
+    pub fn failure(&self) -> Option<CommandError> {
         if let Some(error) = &self.recording_error {
-            return Some(format!("nothing was recorded: {error}"));
+            return Some(CommandError::Device(format!("not recorded as asked for: {error}")));
+        }
+        if let Some(error) = &self.camera_error {
+            return Some(CommandError::Device(error.clone()));
         }
         let recording = self.recording.as_ref()?;
         if let Some(error) = &recording.error {
-            return Some(format!("the recording ended before its time: {error}"));
+            return Some(CommandError::Device(format!("the recording ended before its time: {error}")));
         }
         if recording.frames_dropped > 0 || recording.samples_dropped > 0 {
-            return Some(format!(
+            return Some(CommandError::Failed(format!(
                 "the recording lost {} frames and {} samples: close other programs, or record on a faster disk",
                 recording.frames_dropped, recording.samples_dropped
-            ));
+            )));
         }
-        (!recording.complete).then(|| "the recording was not finished; what is on the disk plays".into())
+        let unfinished =
+            || CommandError::Failed("the recording was not finished; what is on the disk plays".into());
+        (!recording.complete).then(unfinished)
     }
 }
 
@@ -275,6 +283,7 @@ pub(super) fn collect(world: &mut World) -> CallReport {
         peers,
         recording,
         recording_error: call.recording_error.clone(),
+        camera_error: call.camera_error.clone(),
     }
 }
 

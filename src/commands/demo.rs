@@ -6,11 +6,13 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use hyperzoom_timing::tick_at_or_after;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli::DemoArgs;
 use crate::error::CommandError;
+use crate::stop::Stop;
 use crate::verdict;
 
 /// Who talks, and the pitch of the tone that each one's microphone hears, in Hz: far enough apart to be told from one
@@ -66,7 +68,7 @@ impl Outcome {
             .iter()
             .map(|p| json!({ "name": p.name, "report": p.report, "verify": p.verdict }))
             .collect();
-        json!({ "ok": self.problems.is_empty(), "folder": self.folder, "problems": self.problems, "people": people })
+        json!({ "ok": self.problems.is_empty(), "folder": self.folder.to_string_lossy(), "problems": self.problems, "people": people })
     }
 
     fn print(&self) {
@@ -108,13 +110,14 @@ fn call(args: &DemoArgs, folder: &Path) -> Result<Outcome, CommandError> {
     for person in &PEOPLE[1..count] {
         people.push(Person::start(*person, args, folder, &["join", &invite])?);
     }
-    wait(&mut people, Duration::from_secs_f64(args.seconds))?;
+    wait(&mut people, Duration::from_secs_f64(args.seconds), folder)?;
 
     let mut outcome = Outcome { folder: folder.to_owned(), people: Vec::new(), problems: Vec::new() };
     for person in people {
         let name = person.name;
         match person.finish() {
-            Ok(report) => {
+            Ok((report, complaint)) => {
+                outcome.problems.extend(complaint);
                 check_report(name, &report, count - 1, args.seconds, &mut outcome.problems);
                 let verdict = check_take(name, &report, &mut outcome.problems);
                 outcome.people.push(Outgoing { name, report, verdict });
@@ -148,7 +151,7 @@ fn check_report(name: &str, report: &Value, others: usize, seconds: f64, problem
         recording["samples_dropped"] == 0,
         format!("{name}'s recording dropped {} samples", recording["samples_dropped"]),
     );
-    let frames = (seconds * f64::from(hyperzoom_media::MASTER_FPS)).ceil() as u64;
+    let frames = tick_at_or_after(Duration::from_secs_f64(seconds).as_nanos() as i64);
     must(
         recording["frames_written"].as_u64() == Some(frames),
         format!("{name}'s recording has {} frames instead of {frames}", recording["frames_written"]),
@@ -173,7 +176,8 @@ fn check_take(name: &str, report: &Value, problems: &mut Vec<String>) -> Value {
 }
 
 /// Waits for everybody, with a bar on a terminal.
-fn wait(people: &mut [Person], length: Duration) -> Result<(), CommandError> {
+fn wait(people: &mut [Person], length: Duration, folder: &Path) -> Result<(), CommandError> {
+    let stop = Stop::on_signals()?;
     let bar = ProgressBar::new(length.as_millis() as u64);
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {percent} %") {
         bar.set_style(style);
@@ -193,8 +197,15 @@ fn wait(people: &mut [Person], length: Duration) -> Result<(), CommandError> {
         }
         if since.elapsed() > length + PATIENCE {
             break Err(CommandError::Failed(format!(
-                "{running} people did not end {} s after the call should have; their takes so far are kept",
-                PATIENCE.as_secs()
+                "{running} people did not end {} s after the call should have; their takes so far are in {}",
+                PATIENCE.as_secs(),
+                folder.display()
+            )));
+        }
+        if stop.is_asked() {
+            break Err(CommandError::Failed(format!(
+                "stopped; the takes so far are in {}",
+                folder.display()
             )));
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -256,18 +267,23 @@ impl Person {
         }
     }
 
-    /// The report at the end of the output.
-    fn finish(mut self) -> Result<Value, String> {
+    /// The report at the end of the output, and what the process complained about where it ended badly.
+    fn finish(mut self) -> Result<(Value, Option<String>), String> {
         let mut text = String::new();
         let read = self.stdout.read_to_string(&mut text);
         let status = self.child.wait();
         let complaint = self.complaint();
         let name = self.name;
-        if !status.is_ok_and(|status| status.success()) {
-            return Err(format!("{name}'s process failed: {complaint}"));
+        let complaint =
+            (!status.is_ok_and(|s| s.success())).then(|| format!("{name}'s process failed: {complaint}"));
+        let report = read
+            .map_err(|e| e.to_string())
+            .and_then(|_| serde_json::from_str(&text).map_err(|e| e.to_string()));
+        match (report, complaint) {
+            (Ok(report), complaint) => Ok((report, complaint)),
+            (Err(_), Some(complaint)) => Err(complaint),
+            (Err(error), None) => Err(format!("{name}'s report cannot be read: {error}")),
         }
-        read.map_err(|e| format!("{name}'s report cannot be read: {e}"))?;
-        serde_json::from_str(&text).map_err(|e| format!("{name}'s report is not JSON: {e}"))
     }
 
     fn complaint(&mut self) -> String {

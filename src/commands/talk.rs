@@ -15,22 +15,22 @@ pub(super) fn run(side: Side, args: CallArgs) -> Result<(), CommandError> {
     let options = options(side, args)?;
     let console = Console::new();
     let outcome = call::run(options, &console, |invite| {
-        // Scripts wait for this line: it must not stay in a buffer.
-        println!("{invite}");
-        let _ = std::io::stdout().flush();
+        // Scripts wait for this line, so it must not stay in a buffer; and they may read no further: a closed
+        // pipe is no reason to end the call.
+        let mut out = std::io::stdout();
+        let _ = writeln!(out, "{invite}").and_then(|()| out.flush());
         console.say("waiting for others: read the invite out to them, or send it");
     });
     console.clear();
     let report = outcome?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+    let text = if json {
+        let text = serde_json::to_string_pretty(&report);
+        text.map_err(|e| CommandError::Failed(format!("the report has no JSON form: {e}")))? + "\n"
     } else {
-        print!("{report}");
-    }
-    match report.loss() {
-        None => Ok(()),
-        Some(what) => Err(CommandError::Failed(what)),
-    }
+        report.to_string()
+    };
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    report.failure().map_or(Ok(()), Err)
 }
 
 fn options(side: Side, args: CallArgs) -> Result<CallOptions, CommandError> {

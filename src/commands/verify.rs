@@ -23,7 +23,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), CommandError> {
                 if !args.json {
                     println!("{}\n  FAIL  {error}", folder.display());
                 }
-                found.push(json!({ "folder": folder, "ok": false, "error": error.to_string() }));
+                found.push(json!({ "folder": folder.to_string_lossy(), "ok": false, "checks": [], "error": error.to_string() }));
             }
         }
     }

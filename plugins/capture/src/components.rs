@@ -98,6 +98,8 @@ pub enum CaptureMessage {
     Sound(String),
     /// About the camera.
     Camera(String),
+    /// No more pictures come from the camera.
+    CameraFailed(String),
     /// A peer's stream could not be taken on.
     Stream(String),
 }
@@ -105,7 +107,9 @@ pub enum CaptureMessage {
 impl fmt::Display for CaptureMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sound(text) | Self::Camera(text) | Self::Stream(text) => f.write_str(text),
+            Self::Sound(text) | Self::Camera(text) | Self::CameraFailed(text) | Self::Stream(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

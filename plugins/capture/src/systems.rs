@@ -52,11 +52,14 @@ pub(crate) fn disconnect(
 
 pub(crate) fn mirror_voices(
     sound: Option<ResMut<'_, Sound>>,
-    mut voices: Query<'_, '_, (&Peer, &mut Voice)>,
+    mut voices: Query<'_, '_, (&Peer, &Presence, &mut Voice)>,
 ) {
     let Some(mut sound) = sound else { return };
-    for (peer, mut voice) in &mut voices {
-        if let Some(stats) = sound.engine().stats(peer.id) {
+    for (peer, presence, mut voice) in &mut voices {
+        // The number of one who has left may be another's by now.
+        if !matches!(presence, Presence::Gone(_))
+            && let Some(stats) = sound.engine().stats(peer.id)
+        {
             voice.0 = stats;
         }
     }
@@ -113,12 +116,15 @@ pub(crate) fn devices(
     }
     if let Some(mut pictures) = pictures {
         while let Some(event) = pictures.events().try_next() {
-            messages.write(CaptureMessage::Camera(match event {
-                CameraEvent::CutShort { path } => {
-                    format!("{} ends within a picture; it plays up to there, again and again", path.display())
+            messages.write(match event {
+                CameraEvent::CutShort { path } => CaptureMessage::Camera(format!(
+                    "{} ends within a picture; it plays up to there, again and again",
+                    path.display()
+                )),
+                CameraEvent::Failed(error) => {
+                    CaptureMessage::CameraFailed(format!("the camera has stopped: {error}"))
                 }
-                CameraEvent::Failed(error) => format!("the camera has stopped: {error}"),
-            }));
+            });
         }
     }
 }

@@ -29,7 +29,12 @@ pub(crate) fn drain(
             }
             TransportEvent::PeerConnected { id, name, addr, rejoined, inbox } => {
                 let peer = Peer { id, name: name.clone(), addr };
-                let entity = peers.iter().find(|(_, p, ..)| p.id == id).map(|(entity, ..)| entity);
+                // The number of one who has left may be given to a newcomer; who left stays as it was, for the report.
+                let entity = peers
+                    .iter()
+                    .filter(|(_, p, presence, _)| p.id == id && (rejoined || !is_gone(presence)))
+                    .map(|(entity, ..)| entity)
+                    .last();
                 let mut entity = match entity {
                     Some(entity) => commands.entity(entity),
                     None => commands.spawn_empty(),
@@ -51,7 +56,9 @@ pub(crate) fn drain(
                 messages.write(NetMessage::PeerLeft { id, reason });
             }
             TransportEvent::Stats(stats) => {
-                if let Some((.., mut link)) = peers.iter_mut().find(|(_, p, ..)| p.id == stats.id) {
+                if let Some((.., mut link)) =
+                    peers.iter_mut().find(|(_, p, presence, _)| p.id == stats.id && !is_gone(presence))
+                {
                     link.0 = stats;
                 }
             }
@@ -71,9 +78,14 @@ pub(crate) fn drain(
 }
 
 fn set_presence(peers: &mut Query<'_, '_, (Entity, &Peer, &mut Presence, &mut Link)>, id: u8, to: Presence) {
-    if let Some((_, _, mut presence, _)) = peers.iter_mut().find(|(_, p, ..)| p.id == id) {
+    let of = |p: &Peer, presence: &Presence| p.id == id && !is_gone(presence);
+    if let Some((_, _, mut presence, _)) = peers.iter_mut().find(|(_, p, presence, _)| of(p, presence)) {
         *presence = to;
     }
+}
+
+fn is_gone(presence: &Presence) -> bool {
+    matches!(presence, Presence::Gone(_))
 }
 
 fn fail(failure: JoinFailure, membership: &mut Membership, messages: &mut MessageWriter<'_, NetMessage>) {

@@ -1,4 +1,4 @@
-//! Ending a call when the system asks for it.
+//! Ending when the system asks for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +7,11 @@ use crate::error::CommandError;
 
 /// Set by Ctrl-C (SIGINT), SIGTERM and SIGHUP; on Windows by Ctrl-C, Ctrl-Break and the closing of the console.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stop(Arc<AtomicBool>);
+pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Listens for the signals. A second one ends the process at once: the recording's fragments are on the disk by then.
-    pub(super) fn on_signals() -> Result<Self, CommandError> {
+    pub(crate) fn on_signals() -> Result<Self, CommandError> {
         let stop = Self::default();
         let seen = stop.0.clone();
         ctrlc::set_handler(move || {
@@ -23,7 +23,7 @@ impl Stop {
         Ok(stop)
     }
 
-    pub(super) fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
