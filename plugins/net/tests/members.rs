@@ -85,3 +85,18 @@ fn a_full_session_refuses_with_a_reason() {
     assert!(matches!(&failure, Some(JoinFailure::Refused(reason)) if !reason.is_empty()), "{failure:?}");
     assert!(cleo.world().resource::<Messages<NetMessage>>().iter_current_update_messages().count() > 0);
 }
+
+#[test]
+fn a_newcomer_with_the_number_of_one_who_left_is_another_member() {
+    let (mut host, addr) = person("Ada", Role::Host, 1, 2);
+    let (mut bob, _) = person("Bob", Role::Guest(addr), 2, 2);
+    turn_until(&mut [&mut host, &mut bob], |host| peers(host).len() == 1);
+    bob.world_mut().resource_mut::<Net>().transport().leave();
+    let gone = (1, "Bob".to_owned(), Presence::Gone(LeaveReason::Bye));
+    turn_until(&mut [&mut host, &mut bob], |host| peers(host) == [gone.clone()]);
+    let (mut cleo, _) = person("Cleo", Role::Guest(addr), 3, 2);
+    turn_until(&mut [&mut host, &mut bob, &mut cleo], |host| {
+        let peers = peers(host);
+        peers.len() == 2 && peers.contains(&gone) && peers.contains(&(1, "Cleo".into(), Presence::Here))
+    });
+}

@@ -21,14 +21,6 @@ pub struct CaptureMark {
     pub at: Duration,
 }
 
-impl CaptureMark {
-    /// The index of the first sample after the block. Where the next mark is further on, what is in between was lost.
-    #[must_use]
-    pub fn end_index(&self) -> u64 {
-        self.sample_index + u64::from(self.len)
-    }
-}
-
 /// The capture callback's end of a tap: never blocks, never allocates.
 pub struct MicFeed {
     samples: HeapProd<f32>,
@@ -99,9 +91,7 @@ impl MicTap {
         self.marks.try_pop()
     }
 
-    /// The next block's mark without taking it.
-    #[must_use]
-    pub fn peek_mark(&self) -> Option<CaptureMark> {
+    fn peek_mark(&self) -> Option<CaptureMark> {
         self.marks.try_peek().copied()
     }
 
@@ -176,7 +166,7 @@ mod tests {
             let mark = tap.next_block(&mut block).unwrap();
             assert_eq!((mark.sample_index - end, mark.len as usize), (lost, block.len()));
             assert!(block.iter().all(|sample| *sample == i as f32), "block {i}");
-            end = mark.end_index();
+            end = mark.sample_index + u64::from(mark.len);
         }
         assert_eq!((tap.next_block(&mut block), end), (None, 780));
     }
