@@ -22,7 +22,7 @@ mod shared;
 mod threads;
 mod verify;
 
-pub use encode::{EncodedPicture, H264Encoder, ParameterSets, VideoEncoder, VideoFormat};
+pub use encode::{Effort, EncodedPicture, H264Encoder, ParameterSets, VideoEncoder, VideoFormat};
 pub use error::{EncodeError, RecordError};
 pub use folder::{METADATA, RECORDING, TIMECODES};
 pub use ledger::{AudioCounts, VideoCounts};

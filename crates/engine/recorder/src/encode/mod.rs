@@ -41,6 +41,16 @@ pub struct EncodedPicture {
     pub data: Vec<u8>,
 }
 
+/// How hard a video encoder tries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// The best that real time allows.
+    #[default]
+    Full,
+    /// Less quality or more bits for less time, while the recording is behind.
+    Hurry,
+}
+
 /// Encodes pictures in the order of their position, one a tick, every thirtieth a keyframe and no B-pictures.
 ///
 /// [`submit`](Self::submit) may return before the picture is encoded, as a hardware encoder does; what is ready is fetched
@@ -66,6 +76,12 @@ pub trait VideoEncoder: Send {
     /// # Errors
     /// [`EncodeError`] when a picture that was handed over could not be encoded.
     fn finish(&mut self) -> Result<(), EncodeError>;
+
+    /// How hard to try from the next picture on; returns whether this encoder can do that. It must not change the parameter sets.
+    fn set_effort(&mut self, effort: Effort) -> bool {
+        let _ = effort;
+        false
+    }
 
     /// What it is, for reports.
     fn name(&self) -> String;
