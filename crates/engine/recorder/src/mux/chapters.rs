@@ -38,9 +38,14 @@ pub(crate) fn fitting(chapters: &[Chapter], length: u64) -> Vec<Chapter> {
     let mut fitting: Vec<_> = chapters.iter().filter(|chapter| chapter.at < length).cloned().collect();
     fitting.sort_by_key(|chapter| chapter.at);
     for chapter in &mut fitting {
-        chapter.title.truncate(chapter.title.floor_char_boundary(TITLE_BYTES));
+        chapter.title.truncate(title(&chapter.title).len());
     }
     fitting
+}
+
+/// As much of a name as a chapter's title has room for.
+pub(crate) fn title(name: &str) -> &str {
+    &name[..name.floor_char_boundary(TITLE_BYTES)]
 }
 
 /// The titles as the track's samples.
@@ -62,7 +67,9 @@ pub(super) fn chapter_track(
     length: u64,
 ) -> TrakBox {
     let first = chapters.first().map_or(0, |chapter| chapter.at);
-    let ends = chapters.iter().skip(1).map(|chapter| chapter.at).chain([length]);
+    // FFmpeg takes the media's duration for the end of the last chapter and does not add the empty edit. So the last sample lasts
+    // that much longer, and the edit list cuts it at the movie's end.
+    let ends = chapters.iter().skip(1).map(|chapter| chapter.at).chain([length + first]);
     let times = chapters.iter().zip(ends).map(|(chapter, end)| SttsEntry {
         sample_count: 1,
         sample_delta: u32::try_from(end - chapter.at).unwrap_or(u32::MAX),
@@ -94,7 +101,7 @@ pub(super) fn chapter_track(
         elst_box: Some(ElstBox { entries: vec![edit(first, -1), edit(length - first, 0)] }),
         unknown_boxes: vec![],
     });
-    let duration = Length { shown: length, stored: length - first };
+    let duration = Length { shown: length, stored: length };
     tracks::track(movie, look, &SampleEntry::Unknown(entry()), edits, duration, samples)
 }
 

@@ -20,9 +20,10 @@ mod timecode;
 mod tracks;
 
 pub(crate) use about::About;
-pub(crate) use chapters::Chapter;
+pub(crate) use chapters::{Chapter, title};
 pub(crate) use movie::{AudioConfig, Movie, VideoConfig};
 pub(crate) use store::{FileStore, Store};
+pub(crate) use timecode::frame_number;
 
 use std::collections::VecDeque;
 use std::io;
