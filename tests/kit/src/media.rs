@@ -38,6 +38,58 @@ pub fn number(value: &serde_json::Value) -> f64 {
     value.as_str().and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("not a number: {value}"))
 }
 
+/// A chapter as ffprobe tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chapter {
+    /// Where it begins, in units of the time base.
+    pub start: u64,
+    /// Where it ends.
+    pub end: u64,
+    /// The time base, as a fraction of a second.
+    pub base: (u64, u64),
+    /// What it is called; empty where it has no title.
+    pub title: String,
+}
+
+impl Chapter {
+    /// A moment of the chapter's time base in samples at 48 kHz.
+    ///
+    /// # Panics
+    /// Where it lies between two samples.
+    #[must_use]
+    pub fn samples(&self, moment: u64) -> u64 {
+        let (numerator, denominator) = (moment * self.base.0 * 48_000, self.base.1);
+        assert!(numerator.is_multiple_of(denominator), "{moment} of {self:?} is between two samples");
+        numerator / denominator
+    }
+}
+
+/// The chapters that ffprobe finds in a file.
+///
+/// # Panics
+/// Where ffprobe fails, or complains.
+#[must_use]
+pub fn chapters(file: &Path) -> Vec<Chapter> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-show_chapters", "-of", "json"])
+        .arg(file)
+        .output()
+        .expect("ffprobe");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "ffprobe {}: {errors}", file.display());
+    let probe: serde_json::Value = serde_json::from_slice(&output.stdout).expect("ffprobe prints JSON");
+    let chapter = |it: &serde_json::Value| {
+        let base = it["time_base"].as_str().and_then(|base| base.split_once('/')).expect("a fraction");
+        Chapter {
+            start: it["start"].as_u64().expect("a number"),
+            end: it["end"].as_u64().expect("a number"),
+            base: (base.0.parse().expect("a number"), base.1.parse().expect("a number")),
+            title: it["tags"]["title"].as_str().unwrap_or("").to_owned(),
+        }
+    };
+    probe["chapters"].as_array().expect("a list").iter().map(chapter).collect()
+}
+
 /// Lets ffmpeg decode the whole file, and returns what it complained about.
 ///
 /// # Panics

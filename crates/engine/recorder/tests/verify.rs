@@ -98,6 +98,9 @@ fn metadata_that_claims_something_else_is_found_out() {
         ("\"written\": 75", "\"written\": 74", "metadata agrees"),
         ("\"total_frames_dropped\": 0", "\"total_frames_dropped\": 2", "nothing dropped"),
         ("\"error\": null", "\"error\": \"the disk is full\"", "ended well"),
+        ("\"start_tick\": ", "\"start_tick\": 1", "same take"),
+        ("\"session_id\": \"0000000000000007\"", "\"session_id\": \"0000000000000008\"", "same take"),
+        ("\"start_timecode\": \"00:", "\"start_timecode\": \"01:", "same take"),
     ] {
         assert!(original.contains(from), "{from} is not in {original}");
         std::fs::write(&path, original.replace(from, to)).unwrap();
@@ -113,11 +116,51 @@ fn pictures_that_are_overwritten_are_found_out() {
     let folder = take(dir.path());
     let path = folder.join(RECORDING);
     let mut bytes = std::fs::read(&path).unwrap();
-    // The first fragment's data begins behind its `mdat`; the file's first is the one that spans everything.
-    let at = bytes.windows(4).enumerate().filter(|(_, it)| it == b"mdat").nth(1).unwrap().0;
-    bytes[at + 4..at + 40].fill(0);
+    // The file's first `mdat` is the one that spans everything, the second has the timecode. The third is the first fragment's: it
+    // ends with its pictures, which are small ones.
+    let at = bytes.windows(4).enumerate().filter(|(_, it)| it == b"mdat").nth(2).unwrap().0 - 4;
+    let end = at + u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    bytes[end - 200..end - 8].fill(0);
     std::fs::write(&path, bytes).unwrap();
     assert_eq!(failed(&verify(&folder).unwrap()), ["picture data"]);
+}
+
+/// Where the timecode's sample lies: behind the second `mdat`.
+fn timecode_at(bytes: &[u8]) -> usize {
+    bytes.windows(4).enumerate().filter(|(_, it)| it == b"mdat").nth(1).unwrap().0 + 4
+}
+
+#[test]
+fn a_timecode_that_was_changed_is_found_out_in_both_forms() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = take(dir.path());
+    let path = folder.join(RECORDING);
+    let mut plain = std::fs::read(&path).unwrap();
+    let at = timecode_at(&plain);
+    plain[at + 3] ^= 1;
+    std::fs::write(&path, plain).unwrap();
+    assert_eq!(failed(&verify(&folder).unwrap()), ["timecode"]);
+    cut_off(&folder);
+    assert_eq!(failed(&verify(&folder).unwrap()), ["finished", "timecode"]);
+}
+
+#[test]
+fn a_marker_that_is_no_chapter_is_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = take(dir.path());
+    let path = folder.join(METADATA);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let start = metadata["start_tick"].as_u64().unwrap();
+    for (tick, wrong) in [(30, vec!["chapters"]), (74, vec![]), (75, vec![]), (500, vec![])] {
+        // The last tick's and what lies behind the end may be no chapters.
+        metadata["markers"] = serde_json::json!([{ "name": "Here", "tick": start + tick, "session_ns": 0 }]);
+        std::fs::write(&path, metadata.to_string()).unwrap();
+        assert_eq!(failed(&verify(&folder).unwrap()), wrong, "{tick}");
+    }
+    metadata["markers"] = serde_json::json!("none");
+    std::fs::write(&path, metadata.to_string()).unwrap();
+    assert_eq!(failed(&verify(&folder).unwrap()), ["metadata"]);
 }
 
 #[test]

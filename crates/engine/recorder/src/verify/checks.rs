@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use hyperzoom_media::{MASTER_FPS, SAMPLE_RATE};
+use hyperzoom_timing::{SAMPLES_PER_TICK, Timecode};
+use serde::Deserialize;
 use shiguredo_mp4::bitstream::aac::parse_audio_specific_config;
 use shiguredo_mp4::bitstream::h264::parse_sps;
 use shiguredo_mp4::boxes::SampleEntry;
@@ -11,6 +13,7 @@ use super::reader::{Recording, Track};
 use super::{Check, Verdict};
 use crate::encode::GOP;
 use crate::metadata::SessionMetadata;
+use crate::mux::{Chapter, frame_number, title};
 
 /// One frame, in seconds: what durations may differ by.
 const FRAME: f64 = 1.0 / MASTER_FPS as f64;
@@ -25,11 +28,33 @@ impl Checks {
     }
 }
 
-pub(super) fn judge(
-    folder: &Path,
-    recording: &Recording,
-    metadata: Result<SessionMetadata, String>,
-) -> Verdict {
+/// What stands beside the recording.
+pub(super) struct Beside {
+    metadata: SessionMetadata,
+    markers: Vec<Named>,
+}
+
+/// A marker, as far as a chapter shows it.
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+    tick: u64,
+}
+
+impl Beside {
+    /// Reads `session_metadata.json`.
+    pub(super) fn read(json: &[u8]) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Markers {
+            #[serde(default)]
+            markers: Vec<Named>,
+        }
+        let Markers { markers } = serde_json::from_slice(json)?;
+        Ok(Self { metadata: serde_json::from_slice(json)?, markers })
+    }
+}
+
+pub(super) fn judge(folder: &Path, recording: &Recording, metadata: Result<Beside, String>) -> Verdict {
     let mut checks = Checks(Vec::new());
     let of = |handler: &[u8; 4]| recording.tracks.iter().find(|track| &track.handler == handler);
     let (video, audio) = (of(b"vide"), of(b"soun"));
@@ -59,9 +84,12 @@ pub(super) fn judge(
     }
     let seconds = video.or(audio).map_or(0.0, length);
     let pictures = video.map_or(0, |track| track.samples.len() as u64);
+    let says = own_timecode(&mut checks, recording);
     let metadata = match metadata {
-        Ok(metadata) => {
+        Ok(Beside { metadata, markers }) => {
             against_metadata(&mut checks, &metadata, recording, seconds, video.map(|_| pictures));
+            against_head(&mut checks, &metadata, recording, says);
+            against_markers(&mut checks, &metadata, &markers, recording, seconds);
             Some(metadata)
         }
         Err(reason) => {
@@ -167,6 +195,86 @@ fn sound(checks: &mut Checks, track: &Track) {
     let starts = track.samples.first().is_none_or(|it| it.time == 0);
     let detail = odd.map_or("without a hole".to_owned(), |unit| format!("a hole after access unit {unit}"));
     checks.add("audio times", odd.is_none() && starts, detail);
+}
+
+/// Whether the timecode track and the head's own words agree; returns the words' tick.
+fn own_timecode(checks: &mut Checks, recording: &Recording) -> Option<u64> {
+    let movie = match &recording.movie {
+        Ok(movie) => movie,
+        Err(reason) => {
+            checks.add("timecode", false, reason.clone());
+            return None;
+        }
+    };
+    let said = Timecode::from_tick(movie.start_tick);
+    let (ok, detail) = match recording.timecode {
+        Some(number) if number == frame_number(movie.start_tick) => {
+            (true, format!("the first frame is at {said}"))
+        }
+        Some(number) => (false, format!("the track begins at frame {number}, the head says {said}")),
+        None => (false, "there is no timecode track, or it is empty".to_owned()),
+    };
+    checks.add("timecode", ok, detail);
+    Some(movie.start_tick)
+}
+
+/// Whether the file and the metadata are of the same take.
+fn against_head(
+    checks: &mut Checks,
+    metadata: &SessionMetadata,
+    recording: &Recording,
+    start_tick: Option<u64>,
+) {
+    let (Some(start_tick), Ok(movie)) = (start_tick, &recording.movie) else { return };
+    let written = metadata.start_timecode.parse::<Timecode>().map(Timecode::tick);
+    let same_start = start_tick == metadata.start_tick && written == Ok(start_tick);
+    let same_session = movie.about.session_id == metadata.session_id;
+    let detail = match (same_session, same_start) {
+        (true, true) => format!("session {} from {} on", metadata.session_id, metadata.start_timecode),
+        (false, _) => format!(
+            "the file is of session {}, the metadata of {}",
+            movie.about.session_id, metadata.session_id
+        ),
+        (true, false) => format!(
+            "the file begins at {}, the metadata says {} and tick {}",
+            Timecode::from_tick(start_tick),
+            metadata.start_timecode,
+            metadata.start_tick
+        ),
+    };
+    checks.add("same take", same_session && same_start, detail);
+}
+
+/// Whether the chapters are the markers. A file that was cut off has none yet.
+fn against_markers(
+    checks: &mut Checks,
+    metadata: &SessionMetadata,
+    markers: &[Named],
+    recording: &Recording,
+    seconds: f64,
+) {
+    if recording.fragmented {
+        return;
+    }
+    let ticks = (seconds * f64::from(MASTER_FPS)).round() as u64;
+    // A marker lies at a moment, its tick is the nearest of the grid: the two may be one tick apart.
+    let same = |chapter: &Chapter, marker: &Named| {
+        let tick = metadata.start_tick.saturating_add(chapter.at / SAMPLES_PER_TICK);
+        tick.abs_diff(marker.tick) <= 1 && chapter.title == title(&marker.name)
+    };
+    let chapters = &recording.chapters;
+    let lost = markers.iter().find(|marker| {
+        let inside = marker.tick.checked_sub(metadata.start_tick).is_some_and(|tick| tick + 1 < ticks);
+        inside && !chapters.iter().any(|chapter| same(chapter, marker))
+    });
+    let extra = chapters.iter().find(|chapter| !markers.iter().any(|marker| same(chapter, marker)));
+    let detail = match (lost, extra) {
+        (Some(marker), _) => format!("the marker \"{}\" is no chapter of the file", marker.name),
+        (None, Some(chapter)) => format!("the chapter \"{}\" is no marker of the metadata", chapter.title),
+        (None, None) if chapters.is_empty() => "none".to_owned(),
+        (None, None) => format!("{}, each where its marker is", chapters.len()),
+    };
+    checks.add("chapters", lost.is_none() && extra.is_none(), detail);
 }
 
 fn against_metadata(

@@ -4,7 +4,7 @@
 //! NAL units, and the metadata is held against them. Any bytes give a verdict or an error, never a panic.
 
 mod checks;
-mod reader;
+pub(crate) mod reader;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,6 @@ pub fn verify(folder: &Path) -> Result<Verdict, VerifyError> {
     })?;
     let metadata = std::fs::read(folder.join(METADATA))
         .map_err(|error| error.to_string())
-        .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
+        .and_then(|bytes| checks::Beside::read(&bytes).map_err(|error| error.to_string()));
     Ok(checks::judge(folder, &recording, metadata))
 }

@@ -2,9 +2,12 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use hyperzoom_media::SAMPLE_RATE;
 use shiguredo_mp4::aux::SampleTableAccessor;
 use shiguredo_mp4::boxes::{MoofBox, MoovBox, SampleEntry, TrakBox};
 use shiguredo_mp4::{BoxHeader, Decode};
+
+use crate::mux::{Chapter, Movie};
 
 /// The largest box that is read into memory: the `moov` of a day's recording is a tenth of it.
 const BOX_LIMIT: u64 = 256 << 20;
@@ -12,7 +15,9 @@ const BOX_LIMIT: u64 = 256 << 20;
 /// The largest sample: an uncompressed 4K picture is 12 MB.
 const SAMPLE_LIMIT: u64 = 32 << 20;
 
-pub(super) enum Problem {
+/// Why there is nothing to judge.
+#[derive(Debug)]
+pub(crate) enum Problem {
     Io(io::Error),
     Damaged(String),
 }
@@ -30,34 +35,43 @@ fn damaged(reason: impl Into<String>) -> Problem {
     Problem::Damaged(reason.into())
 }
 
-pub(super) struct Recording {
-    pub(super) tracks: Vec<Track>,
+/// A file as it was found.
+pub(crate) struct Recording {
+    /// What its head says of the take, or why that is not what a recording of ours says.
+    pub(crate) movie: Result<Movie, String>,
+    /// The timecode track's frame number of the first picture.
+    pub(crate) timecode: Option<u32>,
+    /// The chapters, as the text track has them.
+    pub(crate) chapters: Vec<Chapter>,
+    pub(crate) tracks: Vec<Track>,
     /// Whether it is in the growing form.
-    pub(super) fragmented: bool,
+    pub(crate) fragmented: bool,
     /// Boxes after which nothing could be read: where a write was cut off, in bytes from the start.
-    pub(super) torn_at: Option<u64>,
+    pub(crate) torn_at: Option<u64>,
 }
 
-pub(super) struct Track {
-    pub(super) handler: [u8; 4],
-    pub(super) entry: SampleEntry,
-    pub(super) timescale: u32,
-    pub(super) samples: Vec<Sample>,
+pub(crate) struct Track {
+    pub(crate) handler: [u8; 4],
+    pub(crate) entry: SampleEntry,
+    pub(crate) timescale: u32,
+    pub(crate) samples: Vec<Sample>,
+    /// Seconds of the take before anything of the track is shown.
+    pub(crate) delay: f64,
     /// Units of the track's timescale before what is shown.
-    pub(super) skipped: i64,
+    pub(crate) skipped: i64,
     /// The length of what is shown, in seconds, as the file claims it.
-    pub(super) shown: Option<f64>,
+    pub(crate) shown: Option<f64>,
     /// Whether every video sample's NAL units add up to its size, and whether it has an IDR slice exactly where it claims.
-    pub(super) nal: Result<(), String>,
+    pub(crate) nal: Result<(), String>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sample {
-    pub(super) at: u64,
-    pub(super) size: u32,
-    pub(super) time: u64,
-    pub(super) duration: u32,
-    pub(super) keyframe: bool,
+pub(crate) struct Sample {
+    pub(crate) at: u64,
+    pub(crate) size: u32,
+    pub(crate) time: u64,
+    pub(crate) duration: u32,
+    pub(crate) keyframe: bool,
 }
 
 /// A top-level box.
@@ -67,7 +81,7 @@ struct Top {
     size: u64,
 }
 
-pub(super) fn read<R: Read + Seek>(file: &mut R) -> Result<Recording, Problem> {
+pub(crate) fn read<R: Read + Seek>(file: &mut R) -> Result<Recording, Problem> {
     let len = file.seek(SeekFrom::End(0))?;
     let (boxes, torn_at) = top_level(file, len)?;
     if boxes.first().is_none_or(|first| &first.kind != b"ftyp") {
@@ -76,13 +90,14 @@ pub(super) fn read<R: Read + Seek>(file: &mut R) -> Result<Recording, Problem> {
     let head =
         boxes.iter().find(|it| &it.kind == b"moov").ok_or_else(|| damaged("it has no list of tracks"))?;
     let moov: MoovBox = decode(file, head)?;
+    let movie = Movie::read(&moov).map_err(|error| error.to_string());
     let fragmented = moov.mvex_box.is_some();
     let movie_timescale = moov.mvhd_box.timescale.get();
     let mut tracks = Vec::new();
     let mut ids = Vec::new();
     for trak in moov.trak_boxes {
         ids.push(trak.tkhd_box.track_id);
-        tracks.push(track(trak, movie_timescale, fragmented)?);
+        tracks.push(track(trak, movie_timescale, fragmented, len)?);
     }
     if fragmented {
         for part in boxes.iter().filter(|it| &it.kind == b"moof") {
@@ -101,7 +116,10 @@ pub(super) fn read<R: Read + Seek>(file: &mut R) -> Result<Recording, Problem> {
             track.nal = check_nal(file, &track.samples)?;
         }
     }
-    Ok(Recording { tracks, fragmented, torn_at })
+    let of = |handler: &[u8; 4]| tracks.iter().find(|track| &track.handler == handler);
+    let timecode = of(b"tmcd").map(|track| timecode(file, track)).transpose()?.flatten();
+    let chapters = of(b"text").map(|track| chapters(file, track)).transpose()?.unwrap_or_default();
+    Ok(Recording { movie, timecode, chapters, tracks, fragmented, torn_at })
 }
 
 /// The file's boxes up to the first that is torn, and where that one begins.
@@ -124,6 +142,10 @@ fn top_level<R: Read + Seek>(file: &mut R, len: u64) -> Result<(Vec<Top>, Option
             return Ok((boxes, Some(at)));
         }
         let kind = header.box_type.as_bytes();
+        // What the power took from the end reads as zeros.
+        if kind == [0; 4] {
+            return Ok((boxes, Some(at)));
+        }
         boxes.push(Top { at, kind: [kind[0], kind[1], kind[2], kind[3]], size });
         at += size;
     }
@@ -143,37 +165,71 @@ fn decode<R: Read + Seek, B: Decode>(file: &mut R, part: &Top) -> Result<B, Prob
     Ok(decoded)
 }
 
-fn track(trak: TrakBox, movie_timescale: u32, fragmented: bool) -> Result<Track, Problem> {
-    let edit = trak.edts_box.and_then(|it| it.elst_box).and_then(|it| it.entries.first().cloned());
+fn track(trak: TrakBox, movie_timescale: u32, fragmented: bool, len: u64) -> Result<Track, Problem> {
+    let edits = trak.edts_box.and_then(|it| it.elst_box).map(|it| it.entries).unwrap_or_default();
+    // An edit without media, before the one that shows some.
+    let empty = edits.iter().take_while(|edit| edit.media_time < 0).count();
+    let delay: u64 = edits[..empty].iter().fold(0, |sum, edit| sum.saturating_add(edit.edit_duration));
+    let edit = edits.get(empty);
     let media = trak.mdia_box;
     let table = media.minf_box.stbl_box;
     let entry = table.stsd_box.entries.first().cloned().ok_or_else(|| damaged("a track has no codec"))?;
-    let samples = if fragmented {
-        Vec::new()
-    } else {
-        let table = SampleTableAccessor::new(&table)
-            .map_err(|error| damaged(format!("a track's table is wrong: {error}")))?;
-        table
-            .samples()
-            .map(|it| Sample {
-                at: it.data_offset(),
-                size: it.data_size(),
-                time: it.timestamp(),
-                duration: it.duration(),
-                keyframe: it.is_sync_sample(),
-            })
-            .collect()
-    };
-    let shown = edit.as_ref().map_or(trak.tkhd_box.duration, |edit| edit.edit_duration);
+    let table = SampleTableAccessor::new(&table)
+        .map_err(|error| damaged(format!("a track's table is wrong: {error}")))?;
+    if u64::from(table.sample_count()) > len {
+        return Err(damaged(format!("a track claims {} samples", table.sample_count())));
+    }
+    let samples = table
+        .samples()
+        .map(|it| Sample {
+            at: it.data_offset(),
+            size: it.data_size(),
+            time: it.timestamp(),
+            duration: it.duration(),
+            keyframe: it.is_sync_sample(),
+        })
+        .collect();
+    let shown = edit.map_or(trak.tkhd_box.duration, |edit| edit.edit_duration);
+    let seconds = |units: u64| units as f64 / f64::from(movie_timescale);
     Ok(Track {
         handler: media.hdlr_box.handler_type,
         entry,
         timescale: media.mdhd_box.timescale.get(),
         samples,
+        delay: seconds(delay),
         skipped: edit.map_or(0, |edit| edit.media_time),
-        shown: (!fragmented).then(|| shown as f64 / f64::from(movie_timescale)),
+        shown: (!fragmented).then(|| seconds(shown)),
         nal: Ok(()),
     })
+}
+
+fn sample_bytes<R: Read + Seek>(file: &mut R, sample: &Sample, limit: u32) -> Result<Vec<u8>, Problem> {
+    let mut bytes = vec![0; sample.size.min(limit) as usize];
+    file.seek(SeekFrom::Start(sample.at))?;
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn timecode<R: Read + Seek>(file: &mut R, track: &Track) -> Result<Option<u32>, Problem> {
+    let Some(sample) = track.samples.first() else { return Ok(None) };
+    let bytes = sample_bytes(file, sample, 4)?;
+    Ok(bytes.first_chunk().map(|number| u32::from_be_bytes(*number)))
+}
+
+fn chapters<R: Read + Seek>(file: &mut R, track: &Track) -> Result<Vec<Chapter>, Problem> {
+    let mut chapters = Vec::new();
+    for sample in &track.samples {
+        // A length in 16 bits, and the title.
+        let bytes = sample_bytes(file, sample, 2 + u32::from(u16::MAX))?;
+        let title = bytes.split_first_chunk::<2>().and_then(|(len, text)| {
+            text.get(..usize::from(u16::from_be_bytes(*len))).map(String::from_utf8_lossy)
+        });
+        let title = title.ok_or_else(|| damaged("a chapter's title is longer than its sample"))?;
+        let seconds = track.delay + sample.time as f64 / f64::from(track.timescale);
+        let at = (seconds * f64::from(SAMPLE_RATE)).round() as u64;
+        chapters.push(Chapter { at, title: title.into_owned() });
+    }
+    Ok(chapters)
 }
 
 fn add_fragment(moof: &MoofBox, moof_at: u64, ids: &[u32], tracks: &mut [Track]) -> Result<(), Problem> {
