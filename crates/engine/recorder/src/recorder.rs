@@ -18,7 +18,7 @@ use crate::folder::{self, RECORDING};
 use crate::journal::Journal;
 use crate::marker::{self, Marker};
 use crate::metadata::{Participant, RecordingMetadata, SessionMetadata};
-use crate::mux::{AudioConfig, FileStore, Movie, Muxer, Store, VideoConfig};
+use crate::mux::{About, AudioConfig, FileStore, Movie, Muxer, Store, VideoConfig};
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 use crate::shared::{DiskQueue, Shared, ToDisk, lock};
 use crate::threads::disk::{Disk, Form, write_texts};
@@ -150,8 +150,16 @@ fn begin(
     let started_at = Timestamp::now().checked_add(until_start).unwrap_or(Timestamp::UNIX_EPOCH);
     let started_at = started_at.round(Unit::Millisecond).unwrap_or(started_at);
 
+    let session_id = format!("{:016x}", config.session_id);
     let movie = Movie {
         created: Duration::from_secs(started_at.as_second().max(0) as u64),
+        start_tick,
+        about: About {
+            session_id: session_id.clone(),
+            session_name: config.session_name.clone(),
+            name: config.me.name.clone(),
+            started_at: started_at.to_string(),
+        },
         video: video
             .as_ref()
             .map(|(format, _, encoder)| VideoConfig::new(format.shape, encoder.parameter_sets()))
@@ -167,7 +175,7 @@ fn begin(
     let about =
         video.as_ref().map(|(format, _, encoder)| (*format, encoder.parameter_sets().sps[3], encoder.name()));
     let metadata = SessionMetadata {
-        session_id: format!("{:016x}", config.session_id),
+        session_id,
         started_at_utc: started_at,
         duration_seconds: 0.0,
         participants: vec![config.me.clone()],

@@ -6,48 +6,105 @@ use hyperzoom_timing::SAMPLES_PER_TICK;
 use shiguredo_mp4::Encode;
 use shiguredo_mp4::boxes::{MoovBox, StscEntry, StssBox, SttsEntry};
 
-use super::tracks::{self, Length, Samples, TICK_DURATION, nonzero};
-use super::{Muxer, Table, invalid};
+use super::chapters::{self, Chapter};
+use super::timecode::timecode_track;
+use super::tracks::{self, CHAPTER_TRACK, Length, Samples, TICK_DURATION, TIMECODE_TRACK, nonzero};
+use super::{Muxer, Table, boxes, invalid};
 use crate::encode::AAC_FRAME;
 
 impl Muxer {
-    /// Appends the `moov` box of a take of at most `ticks` ticks, and turns the placeholder into the header of an `mdat` box.
-    pub(super) fn finalise(&mut self, ticks: u64) -> io::Result<()> {
-        let moov = self.moov(ticks).encode_to_vec().map_err(invalid)?;
-        self.store.write_at(self.end, &moov)?;
+    /// Appends the chapters' titles and the `moov` box of a take of at most `ticks` ticks, and turns the placeholder into the
+    /// header of an `mdat` box.
+    pub(super) fn finalise(&mut self, ticks: u64, chapters: &[Chapter]) -> io::Result<()> {
+        let length = self.length(ticks);
+        let chapters = chapters::fitting(chapters, length.samples());
+        let texts = chapters::texts(&chapters);
+        // A box that the growing form's readers pass over, until the `mdat` box spans it.
+        let mut tail = if texts.is_empty() { vec![] } else { boxes::raw(*b"free", &[&texts.concat()]) };
+        let moov_at = self.end + tail.len() as u64;
+        let titles = Titles { chapters, texts, at: self.end + boxes::HEADER as u64 };
+        tail.extend_from_slice(&self.moov(&length, &titles).encode_to_vec().map_err(invalid)?);
+        self.store.write_at(self.end, &tail)?;
+        // Every step from here on leaves one of the two forms, wherever a crash cuts it: first the size in 64 bits, in what is the
+        // inside of an empty box as yet; once that and the `moov` are on the disk, the type, which makes it an empty `mdat`;
+        // and last the one byte that says that the size is in those 64 bits (it is 1, ISO/IEC 14496-12 §4.2.2).
+        let size = (moov_at - self.placeholder_at).to_be_bytes();
+        self.store.write_at(self.placeholder_at + 8, &size)?;
         self.store.sync()?;
-        // A size of 1 says that the true one follows in 64 bits (ISO/IEC 14496-12 §4.2.2).
-        let mut header = [0, 0, 0, 1, b'm', b'd', b'a', b't', 0, 0, 0, 0, 0, 0, 0, 0];
-        header[8..].copy_from_slice(&(self.end - self.placeholder_at).to_be_bytes());
-        self.store.write_at(self.placeholder_at, &header)?;
+        self.store.write_at(self.placeholder_at + 4, b"mdat")?;
+        self.store.write_at(self.placeholder_at + 3, &[1])?;
         self.store.sync()?;
-        self.end += moov.len() as u64;
+        self.end += tail.len() as u64;
         Ok(())
     }
 
-    fn moov(&self, ticks: u64) -> MoovBox {
-        let pictures = (self.video.sizes.len() as u64).min(ticks);
-        let delay = self.movie.audio.as_ref().map_or(0, |audio| u64::from(audio.delay));
+    /// What of the take is shown where it has at most `ticks` ticks.
+    fn length(&self, ticks: u64) -> Shown {
         let sound = ticks.saturating_mul(SAMPLES_PER_TICK).min(self.samples_on_disk());
+        Shown {
+            pictures: (self.video.sizes.len() as u64).min(ticks),
+            sound: if self.movie.audio.is_some() { sound } else { 0 },
+        }
+    }
 
-        let mut boxes = Vec::new();
-        let mut duration = 0;
+    fn moov(&self, length: &Shown, titles: &Titles) -> MoovBox {
+        let delay = self.movie.audio.as_ref().map_or(0, |audio| u64::from(audio.delay));
+        let samples = length.samples();
+        let mut references = vec![(*b"tmcd", TIMECODE_TRACK)];
+        if !titles.chapters.is_empty() {
+            references.push((*b"chap", CHAPTER_TRACK));
+        }
+
+        let mut tracks = Vec::new();
         if let Some(video) = &self.movie.video {
-            let table = self.video.first(pictures as usize);
-            let length =
-                Length { shown: pictures * SAMPLES_PER_TICK, stored: pictures * u64::from(TICK_DURATION) };
-            boxes.push(tracks::video_track(&self.movie, video, length, table.samples(TICK_DURATION)));
-            duration = length.shown;
+            let table = self.video.first(length.pictures as usize);
+            let length = Length {
+                shown: length.pictures * SAMPLES_PER_TICK,
+                stored: length.pictures * u64::from(TICK_DURATION),
+            };
+            let table = table.samples(TICK_DURATION);
+            tracks.push(tracks::video_track(&self.movie, video, length, table, &references));
         }
         if let Some(audio) = &self.movie.audio {
-            let units = (sound + delay).div_ceil(AAC_FRAME as u64) as usize;
+            let units = (length.sound + delay).div_ceil(AAC_FRAME as u64) as usize;
             let table = self.audio.first(units);
-            let length = Length { shown: sound, stored: table.sizes.len() as u64 * AAC_FRAME as u64 };
-            boxes.push(tracks::audio_track(&self.movie, audio, length, table.samples(AAC_FRAME as u32)));
-            duration = duration.max(length.shown);
+            let length = Length { shown: length.sound, stored: table.sizes.len() as u64 * AAC_FRAME as u64 };
+            let table = table.samples(AAC_FRAME as u32);
+            // Where there are pictures, it is they that have a timecode.
+            let references = if self.movie.video.is_some() { &[] } else { references.as_slice() };
+            tracks.push(tracks::audio_track(&self.movie, audio, length, table, references));
         }
-        tracks::moov(&self.movie, duration, boxes, None)
+        let ticks = samples.div_ceil(SAMPLES_PER_TICK);
+        tracks.push(timecode_track(&self.movie, ticks, self.timecode_at));
+        let mut user_data = Vec::new();
+        if !titles.chapters.is_empty() {
+            let Titles { chapters, texts, at } = titles;
+            tracks.push(chapters::chapter_track(&self.movie, chapters, texts, *at, samples));
+            user_data.push(chapters::nero(chapters));
+        }
+        tracks::moov(&self.movie, samples, tracks, None, &user_data)
     }
+}
+
+/// How much of the take is shown.
+struct Shown {
+    pictures: u64,
+    /// In samples.
+    sound: u64,
+}
+
+impl Shown {
+    /// The movie's length in samples.
+    fn samples(&self) -> u64 {
+        (self.pictures * SAMPLES_PER_TICK).max(self.sound)
+    }
+}
+
+/// The chapters, and where their titles lie.
+struct Titles {
+    chapters: Vec<Chapter>,
+    texts: Vec<Vec<u8>>,
+    at: u64,
 }
 
 impl Table {

@@ -30,15 +30,16 @@ impl Muxer {
         let audio_bytes: usize = units.iter().map(Vec::len).sum();
 
         let mut tracks = Vec::new();
-        if !pictures.is_empty() {
-            let samples = pictures.iter().map(picture_sample).collect();
-            let start = self.video.sizes.len() as u64 * u64::from(TICK_DURATION);
-            tracks.push(track(VIDEO_TRACK, start, TICK_DURATION, samples));
-        }
+        // The sound is small and comes first: a fragment that is torn has it, and as many pictures as came.
         if !units.is_empty() {
             let samples = units.iter().map(|unit| unit_sample(unit)).collect();
             let start = self.audio.sizes.len() as u64 * AAC_FRAME as u64;
             tracks.push(track(AUDIO_TRACK, start, AAC_FRAME as u32, samples));
+        }
+        if !pictures.is_empty() {
+            let samples = pictures.iter().map(picture_sample).collect();
+            let start = self.video.sizes.len() as u64 * u64::from(TICK_DURATION);
+            tracks.push(track(VIDEO_TRACK, start, TICK_DURATION, samples));
         }
         let mut moof = MoofBox {
             mfhd_box: MfhdBox { sequence_number: self.fragments + 1 },
@@ -53,21 +54,22 @@ impl Muxer {
         let mut offset = head;
         for traf in &mut moof.traf_boxes {
             traf.trun_boxes[0].data_offset = Some(i32::try_from(offset).map_err(|_| too_big())?);
-            offset += video_bytes;
+            offset += audio_bytes;
         }
 
         let mut bytes = Vec::with_capacity(head + video_bytes + audio_bytes);
         bytes.extend_from_slice(&moof.encode_to_vec().map_err(invalid)?);
         bytes.extend_from_slice(&mdat.to_be_bytes());
         bytes.extend_from_slice(b"mdat");
-        pictures.iter().for_each(|picture| bytes.extend_from_slice(&picture.data));
         units.iter().for_each(|unit| bytes.extend_from_slice(unit));
+        pictures.iter().for_each(|picture| bytes.extend_from_slice(&picture.data));
         bytes.resize(bytes.len() + padding, 0);
         // A `moof` box that is torn makes readers give the whole file up, a torn `free` box is passed over. So the box is called
-        // `free` until all of it is there.
+        // `free` until all of it is there: on the disk, since what was not synced is lost in any order when the power fails.
         let kind = bytes[TYPE].to_vec();
         bytes[TYPE].copy_from_slice(b"free");
         self.store.write_at(self.end, &bytes)?;
+        self.store.sync()?;
         self.store.write_at(self.end + TYPE.start as u64, &kind)?;
         self.store.sync()?;
 
@@ -76,8 +78,11 @@ impl Muxer {
         self.end += bytes.len() as u64;
         self.fragments += 1;
         let (picture_count, unit_count) = (pictures.len(), units.len());
-        self.video.add(at, self.pictures.drain(..picture_count).map(|it| (it.data.len(), it.keyframe)));
-        self.audio.add(at + video_bytes as u64, self.units.drain(..unit_count).map(|it| (it.len(), true)));
+        self.video.add(
+            at + audio_bytes as u64,
+            self.pictures.drain(..picture_count).map(|it| (it.data.len(), it.keyframe)),
+        );
+        self.audio.add(at, self.units.drain(..unit_count).map(|it| (it.len(), true)));
         Ok(())
     }
 }

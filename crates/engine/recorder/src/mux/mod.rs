@@ -1,7 +1,7 @@
 //! The file: a fragmented MP4 while it grows, a plain MP4 once the take has ended well.
 //!
 //! ```text
-//! growing:   ftyp | free (16) | moov, no samples | moof mdat | moof mdat | ...
+//! growing:   ftyp | free (16) | moov, no samples | mdat, timecode | moof mdat | moof mdat | ...
 //! finished:  ftyp | mdat ------------------------------------------------ | moov, all samples
 //! ```
 //!
@@ -9,13 +9,20 @@
 //! written last, after the `moov` is on the disk, so that the file is whole at every instant: before them it is the growing
 //! form with a box too many at its end, after them the finished one.
 
+mod about;
+mod boxes;
+mod chapters;
 mod finalise;
 mod fragment;
+mod movie;
 mod store;
+mod timecode;
 mod tracks;
 
+pub(crate) use about::About;
+pub(crate) use chapters::Chapter;
+pub(crate) use movie::{AudioConfig, Movie, VideoConfig};
 pub(crate) use store::{FileStore, Store};
-pub(crate) use tracks::{AudioConfig, Movie, VideoConfig};
 
 use std::collections::VecDeque;
 use std::io;
@@ -55,6 +62,8 @@ pub(crate) struct Muxer {
     movie: Movie,
     /// Where the placeholder lies.
     placeholder_at: u64,
+    /// Where the timecode track's one sample lies.
+    timecode_at: u64,
     /// The end of the last fragment that is whole.
     end: u64,
     fragments: u32,
@@ -72,17 +81,20 @@ impl Muxer {
         head.extend_from_slice(&(PLACEHOLDER as u32).to_be_bytes());
         head.extend_from_slice(b"free");
         head.extend_from_slice(&[0; PLACEHOLDER as usize - 8]);
-        head.extend_from_slice(&tracks::head_moov(&movie).encode_to_vec().map_err(invalid)?);
-        let padding = 8 + head.len().wrapping_neg() % fragment::ALIGNMENT;
-        head.extend_from_slice(&(padding as u32).to_be_bytes());
-        head.extend_from_slice(b"free");
-        head.resize(head.len() + padding - 8, 0);
+        // The timecode's offset has a fixed width, so that the box's size is known before it.
+        let moov = tracks::head_moov(&movie, 0).encode_to_vec().map_err(invalid)?;
+        let timecode_at = (head.len() + moov.len() + 8) as u64;
+        head.extend_from_slice(&tracks::head_moov(&movie, timecode_at).encode_to_vec().map_err(invalid)?);
+        let padding = (head.len() + 8 + timecode::SAMPLE).wrapping_neg() % fragment::ALIGNMENT;
+        let sample = timecode::frame_number(movie.start_tick).to_be_bytes();
+        head.extend_from_slice(&boxes::raw(*b"mdat", &[&sample, &[0; fragment::ALIGNMENT][..padding]]));
         store.write_at(0, &head)?;
         store.sync()?;
         Ok(Self {
             store,
             movie,
             placeholder_at,
+            timecode_at,
             end: head.len() as u64,
             fragments: 0,
             pictures: VecDeque::new(),
@@ -142,24 +154,24 @@ impl Muxer {
         (self.audio.sizes.len() as u64 * AAC_FRAME as u64).saturating_sub(delay)
     }
 
-    /// Ends the take after `ticks` ticks: what is still waiting, then the conversion to a plain MP4.
-    pub(crate) fn finish(&mut self, ticks: u64) -> io::Result<()> {
+    /// Ends the take after `ticks` ticks: what is still waiting, then the conversion to a plain MP4 with these chapters.
+    pub(crate) fn finish(&mut self, ticks: u64, chapters: &[Chapter]) -> io::Result<()> {
         self.pictures.truncate(ticks.saturating_sub(self.pictures_on_disk()) as usize);
         self.units.truncate((self.units_until(ticks) + 1).saturating_sub(self.audio.sizes.len()));
         if !self.pictures.is_empty() || !self.units.is_empty() {
             self.write_fragment(self.pictures.len(), self.units.len())?;
         }
-        self.finalise(ticks)
+        self.finalise(ticks, chapters)
     }
 
     /// After an error of the disk: cuts the file back to its last whole fragment and, where the disk still takes it, converts
     /// that to a plain MP4. Without that it stays a fragmented file, which plays as well.
-    pub(crate) fn salvage(&mut self) -> io::Result<()> {
+    pub(crate) fn salvage(&mut self, chapters: &[Chapter]) -> io::Result<()> {
         self.pictures.clear();
         self.units.clear();
         let cut = self.store.truncate(self.end);
         let ticks = if self.movie.video.is_some() { self.pictures_on_disk() } else { u64::MAX };
-        let converted = self.finalise(ticks);
+        let converted = self.finalise(ticks, chapters);
         if converted.is_err() {
             self.store.truncate(self.end)?;
         }

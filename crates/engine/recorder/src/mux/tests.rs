@@ -10,7 +10,21 @@ use super::tracks::TICK_DURATION;
 use super::*;
 use crate::encode::{AacEncoder, AudioEncoder, H264Encoder, VideoEncoder, VideoFormat};
 
+mod head;
+
 const SHAPE: I420 = I420 { width: 320, height: 180 };
+
+/// 26:03:04:05, past midnight.
+const START_TICK: u64 = ((26 * 60 + 3) * 60 + 4) * 30 + 5;
+
+fn about() -> About {
+    About {
+        session_id: "00000000a1b2c3d4".to_owned(),
+        session_name: Some("Köln & 東京".to_owned()),
+        name: "Bob".to_owned(),
+        started_at: "2026-02-27T19:15:00.123Z".to_owned(),
+    }
+}
 
 /// One call of a [`Store`].
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +112,8 @@ fn take(store: impl Store + 'static, ticks: u64, video: bool, audio: bool) -> (M
     let mut aac = AacEncoder::new().unwrap();
     let movie = Movie {
         created: std::time::Duration::from_secs(1_772_223_300),
+        start_tick: START_TICK,
+        about: about(),
         video: video.then(|| VideoConfig::new(SHAPE, h264.parameter_sets()).unwrap()),
         audio: audio.then(|| AudioConfig::new(aac.config(), aac.delay()).unwrap()),
     };
@@ -134,10 +150,14 @@ fn take(store: impl Store + 'static, ticks: u64, video: bool, audio: bool) -> (M
 }
 
 fn finished(ticks: u64, video: bool, audio: bool) -> Vec<Call> {
+    with_chapters(ticks, video, audio, &[])
+}
+
+fn with_chapters(ticks: u64, video: bool, audio: bool, chapters: &[Chapter]) -> Vec<Call> {
     let notebook = Notebook::new();
     let (mut muxer, result) = take(notebook.clone(), ticks, video, audio);
     result.unwrap();
-    muxer.finish(ticks).unwrap();
+    muxer.finish(ticks, chapters).unwrap();
     notebook.calls.lock().unwrap().clone()
 }
 
@@ -307,7 +327,7 @@ fn sound_alone_and_pictures_alone_are_takes_too() {
 fn an_end_before_what_was_encoded_cuts_to_the_tick() {
     let notebook = Notebook::new();
     let (mut muxer, _) = take(notebook.clone(), 100, true, true);
-    muxer.finish(77).unwrap();
+    muxer.finish(77, &[]).unwrap();
     let scratch = Scratch::new();
     let file = scratch.file(&replay(&notebook.calls.lock().unwrap()));
     check_streams(&file, 77);
@@ -321,6 +341,8 @@ fn pictures_and_sound_are_in_time() {
     let mut aac = AacEncoder::new().unwrap();
     let movie = Movie {
         created: std::time::Duration::ZERO,
+        start_tick: 0,
+        about: About::default(),
         video: None,
         audio: Some(AudioConfig::new(aac.config(), aac.delay()).unwrap()),
     };
@@ -333,7 +355,7 @@ fn pictures_and_sound_are_in_time() {
     for unit in units {
         muxer.unit(unit).unwrap();
     }
-    muxer.finish(60).unwrap();
+    muxer.finish(60, &[]).unwrap();
     let calls = notebook.calls.lock().unwrap();
     let scratch = Scratch::new();
     // In the finished file and in the one that a crash left: the sound begins where it did.
@@ -430,7 +452,7 @@ fn a_disk_that_fills_up_keeps_what_it_took_and_the_file_is_converted_where_it_ca
         let notebook = Notebook { fails_from, until, ..Notebook::new() };
         let (mut muxer, result) = take(notebook.clone(), 171, true, true);
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::StorageFull);
-        let converted = muxer.salvage().is_ok();
+        let converted = muxer.salvage(&[]).is_ok();
         let file = replay(&notebook.calls.lock().unwrap());
         assert_eq!(converted, until != usize::MAX);
         let path = scratch.file(&file);

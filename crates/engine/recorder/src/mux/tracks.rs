@@ -1,26 +1,24 @@
 //! The boxes that say what the tracks are.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
-use hyperzoom_media::{I420, MASTER_FPS, SAMPLE_RATE};
-use shiguredo_mp4::bitstream::aac::{Mp4aSampleEntryConfig, build_mp4a_box, parse_audio_specific_config};
-use shiguredo_mp4::bitstream::h264::LengthSize;
-use shiguredo_mp4::bitstream::h264::{H264SampleEntryConfig, build_avc1_box};
+use hyperzoom_media::{MASTER_FPS, SAMPLE_RATE};
 use shiguredo_mp4::boxes::{
     Brand, Co64Box, DinfBox, EdtsBox, ElstBox, ElstEntry, FtypBox, HdlrBox, MdhdBox, MdiaBox, MediaHeader,
-    MinfBox, MoovBox, MvexBox, MvhdBox, SampleEntry, SmhdBox, StblBox, StcoBox, StscBox, StsdBox, StszBox,
-    SttsBox, TkhdBox, TrakBox, TrexBox, UnknownBox, VmhdBox,
+    MinfBox, MoovBox, MvexBox, MvhdBox, NmhdBox, SampleEntry, SmhdBox, StblBox, StcoBox, StscBox, StsdBox,
+    StszBox, SttsBox, TkhdBox, TrakBox, TrexBox, UnknownBox, VmhdBox,
 };
-use shiguredo_mp4::{
-    BoxSize, BoxType, Either, FixedPointNumber, LanguageCode, Mp4FileTime, SampleFlags, Utf8String,
-};
+use shiguredo_mp4::{Either, FixedPointNumber, LanguageCode, Mp4FileTime, SampleFlags, Utf8String};
 
-use crate::encode::{AAC_BITRATE, AAC_MAX_UNIT, ParameterSets};
-use crate::error::EncodeError;
+use super::about;
+use super::boxes::{child, raw};
+use super::movie::{AudioConfig, Movie, VideoConfig};
+use super::timecode::timecode_track;
 
 pub(super) const VIDEO_TRACK: u32 = 1;
 pub(super) const AUDIO_TRACK: u32 = 2;
+pub(super) const TIMECODE_TRACK: u32 = 3;
+pub(super) const CHAPTER_TRACK: u32 = 4;
 
 /// Units a second of the video track.
 pub(crate) const VIDEO_TIMESCALE: u32 = 30_000;
@@ -30,73 +28,6 @@ pub(crate) const TICK_DURATION: u32 = VIDEO_TIMESCALE / MASTER_FPS;
 
 /// Units a second of the movie: a sample is one, and a tick is a whole number of them.
 pub(super) const MOVIE_TIMESCALE: u32 = SAMPLE_RATE;
-
-/// What the file holds.
-#[derive(Debug, Clone)]
-pub(crate) struct Movie {
-    /// When the take began, since 1970 (UTC).
-    pub(crate) created: Duration,
-    /// The pictures' track.
-    pub(crate) video: Option<VideoConfig>,
-    /// The sound's track.
-    pub(crate) audio: Option<AudioConfig>,
-}
-
-/// The video track.
-#[derive(Debug, Clone)]
-pub(crate) struct VideoConfig {
-    shape: I420,
-    entry: SampleEntry,
-}
-
-/// The audio track.
-#[derive(Debug, Clone)]
-pub(crate) struct AudioConfig {
-    /// Samples of nothing that the encoder puts in front, skipped by the edit list.
-    pub(crate) delay: u32,
-    entry: SampleEntry,
-}
-
-impl VideoConfig {
-    /// A track of H.264 with these parameter sets.
-    pub(crate) fn new(shape: I420, sets: &ParameterSets) -> Result<Self, EncodeError> {
-        let config = H264SampleEntryConfig { length_size: LengthSize::FourBytes };
-        let mut entry =
-            build_avc1_box(std::slice::from_ref(&sets.sps), std::slice::from_ref(&sets.pps), &config)
-                .map_err(|_| EncodeError {
-                    encoder: "H.264",
-                    step: "reading its parameter sets",
-                    code: -1,
-                })?;
-        entry.unknown_boxes.push(colour());
-        Ok(Self { shape, entry: SampleEntry::Avc1(entry) })
-    }
-}
-
-impl AudioConfig {
-    /// A track of AAC with this AudioSpecificConfig.
-    pub(crate) fn new(config: &[u8], delay: u32) -> Result<Self, EncodeError> {
-        let refused = |_| EncodeError { encoder: "AAC", step: "reading its AudioSpecificConfig", code: -1 };
-        let entry = Mp4aSampleEntryConfig {
-            es_id: AUDIO_TRACK as u16,
-            buffer_size_db: AAC_MAX_UNIT as u32,
-            max_bitrate: AAC_BITRATE,
-            avg_bitrate: AAC_BITRATE,
-        };
-        let config = parse_audio_specific_config(config).map_err(refused)?;
-        Ok(Self { delay, entry: SampleEntry::Mp4a(build_mp4a_box(&config, &entry).map_err(refused)?) })
-    }
-}
-
-/// BT.709 in limited range, for readers that do not look into the stream (ISO/IEC 14496-12 §12.1.5).
-fn colour() -> UnknownBox {
-    let payload = [b"nclx".as_slice(), &[0, 1, 0, 1, 0, 1, 0]].concat();
-    UnknownBox {
-        box_type: BoxType::Normal(*b"colr"),
-        box_size: BoxSize::U32(8 + payload.len() as u32),
-        payload,
-    }
-}
 
 pub(super) fn file_type() -> FtypBox {
     FtypBox {
@@ -116,8 +47,8 @@ pub(super) struct Length {
     pub(super) stored: u64,
 }
 
-/// The `moov` of the growing file: tracks without samples.
-pub(super) fn head_moov(movie: &Movie) -> MoovBox {
+/// The `moov` of the growing file: tracks without samples, but for the timecode's, which lies at byte `timecode_at`.
+pub(super) fn head_moov(movie: &Movie, timecode_at: u64) -> MoovBox {
     let empty = Samples::default;
     let trex = |track_id| TrexBox {
         track_id,
@@ -128,19 +59,31 @@ pub(super) fn head_moov(movie: &Movie) -> MoovBox {
     };
     let mut tracks = Vec::new();
     let mut extends = Vec::new();
+    let references = [(*b"tmcd", TIMECODE_TRACK)];
     if let Some(video) = &movie.video {
-        tracks.push(video_track(movie, video, Length::default(), empty()));
+        tracks.push(video_track(movie, video, Length::default(), empty(), &references));
         extends.push(trex(VIDEO_TRACK));
     }
     if let Some(audio) = &movie.audio {
-        tracks.push(audio_track(movie, audio, Length::default(), empty()));
+        // Where there are pictures, it is they that have a timecode.
+        let references = if movie.video.is_some() { &[] } else { references.as_slice() };
+        tracks.push(audio_track(movie, audio, Length::default(), empty(), references));
         extends.push(trex(AUDIO_TRACK));
     }
+    tracks.push(timecode_track(movie, 1, timecode_at));
+    extends.push(trex(TIMECODE_TRACK));
     let extends = MvexBox { mehd_box: None, trex_boxes: extends, unknown_boxes: vec![] };
-    moov(movie, 0, tracks, Some(extends))
+    moov(movie, 0, tracks, Some(extends), &[])
 }
 
-pub(super) fn moov(movie: &Movie, duration: u64, tracks: Vec<TrakBox>, extends: Option<MvexBox>) -> MoovBox {
+/// The `moov` box; `user_data` holds boxes that go into its `udta` beside what is known of the take.
+pub(super) fn moov(
+    movie: &Movie,
+    duration: u64,
+    tracks: Vec<TrakBox>,
+    extends: Option<MvexBox>,
+    user_data: &[Vec<u8>],
+) -> MoovBox {
     let created = Mp4FileTime::from_unix_time(movie.created);
     MoovBox {
         mvhd_box: MvhdBox {
@@ -151,11 +94,11 @@ pub(super) fn moov(movie: &Movie, duration: u64, tracks: Vec<TrakBox>, extends: 
             rate: MvhdBox::DEFAULT_RATE,
             volume: MvhdBox::DEFAULT_VOLUME,
             matrix: MvhdBox::DEFAULT_MATRIX,
-            next_track_id: AUDIO_TRACK + 1,
+            next_track_id: CHAPTER_TRACK + 1,
         },
         trak_boxes: tracks,
         mvex_box: extends,
-        unknown_boxes: vec![],
+        unknown_boxes: vec![about::user_data(&[&[about::meta(movie)], user_data].concat())],
     }
 }
 
@@ -170,29 +113,39 @@ pub(super) struct Samples {
     pub(super) keyframes: Option<shiguredo_mp4::boxes::StssBox>,
 }
 
-pub(super) fn video_track(movie: &Movie, video: &VideoConfig, length: Length, samples: Samples) -> TrakBox {
+pub(super) fn video_track(
+    movie: &Movie,
+    video: &VideoConfig,
+    length: Length,
+    samples: Samples,
+    references: &[Reference],
+) -> TrakBox {
     let size = |pixels: u32| FixedPointNumber::new(pixels as i16, 0);
     let look = Look {
-        id: VIDEO_TRACK,
-        timescale: VIDEO_TIMESCALE,
         handler: HdlrBox::HANDLER_TYPE_VIDE,
         name: "HyperZoom camera",
-        header: MediaHeader::Vmhd(VmhdBox::default()),
-        volume: TkhdBox::DEFAULT_VIDEO_VOLUME,
+        media: Media::Usual(MediaHeader::Vmhd(VmhdBox::default())),
         size: (size(video.shape.width), size(video.shape.height)),
+        enabled: true,
+        ..Look::hidden(VIDEO_TRACK, VIDEO_TIMESCALE)
     };
-    track(movie, look, &video.entry, None, length, samples)
+    with_references(track(movie, look, &video.entry, None, length, samples), references)
 }
 
-pub(super) fn audio_track(movie: &Movie, audio: &AudioConfig, length: Length, samples: Samples) -> TrakBox {
+pub(super) fn audio_track(
+    movie: &Movie,
+    audio: &AudioConfig,
+    length: Length,
+    samples: Samples,
+    references: &[Reference],
+) -> TrakBox {
     let look = Look {
-        id: AUDIO_TRACK,
-        timescale: SAMPLE_RATE,
         handler: HdlrBox::HANDLER_TYPE_SOUN,
         name: "HyperZoom microphone",
-        header: MediaHeader::Smhd(SmhdBox::default()),
+        media: Media::Usual(MediaHeader::Smhd(SmhdBox::default())),
         volume: TkhdBox::DEFAULT_AUDIO_VOLUME,
-        size: (FixedPointNumber::default(), FixedPointNumber::default()),
+        enabled: true,
+        ..Look::hidden(AUDIO_TRACK, SAMPLE_RATE)
     };
     // What the encoder puts in front is not shown. A duration of 0 is "all of it" in a fragmented file.
     let edit = ElstEntry {
@@ -201,20 +154,59 @@ pub(super) fn audio_track(movie: &Movie, audio: &AudioConfig, length: Length, sa
         media_rate: FixedPointNumber::new(1, 0),
     };
     let edits = EdtsBox { elst_box: Some(ElstBox { entries: vec![edit] }), unknown_boxes: vec![] };
-    track(movie, look, &audio.entry, Some(edits), length, samples)
+    with_references(track(movie, look, &audio.entry, Some(edits), length, samples), references)
 }
 
-struct Look {
-    id: u32,
-    timescale: u32,
-    handler: [u8; 4],
-    name: &'static str,
-    header: MediaHeader,
-    volume: FixedPointNumber<i8, u8>,
-    size: (FixedPointNumber<i16, u16>, FixedPointNumber<i16, u16>),
+/// A track that another one points to, and what it is for it: `tmcd` its timecode, `chap` its chapters.
+pub(super) type Reference = ([u8; 4], u32);
+
+/// Lets `trak` point to other tracks (ISO/IEC 14496-12 §8.3.3).
+fn with_references(mut trak: TrakBox, references: &[Reference]) -> TrakBox {
+    let boxes: Vec<_> = references.iter().map(|(kind, id)| raw(*kind, &[&id.to_be_bytes()])).collect();
+    if !boxes.is_empty() {
+        trak.unknown_boxes.push(child(*b"tref", boxes.concat()));
+    }
+    trak
 }
 
-fn track(
+/// What tells one kind of track from another.
+pub(super) struct Look {
+    pub(super) id: u32,
+    pub(super) timescale: u32,
+    pub(super) handler: [u8; 4],
+    pub(super) name: &'static str,
+    pub(super) media: Media,
+    pub(super) volume: FixedPointNumber<i8, u8>,
+    pub(super) size: (FixedPointNumber<i16, u16>, FixedPointNumber<i16, u16>),
+    /// Whether a player shows it by itself.
+    pub(super) enabled: bool,
+}
+
+/// What a track says of its media in general.
+pub(super) enum Media {
+    /// Pictures or sound.
+    Usual(MediaHeader),
+    /// Anything else that QuickTime knows: a `gmhd` box.
+    General(UnknownBox),
+}
+
+impl Look {
+    /// A track that is neither seen nor heard.
+    pub(super) fn hidden(id: u32, timescale: u32) -> Self {
+        Self {
+            id,
+            timescale,
+            handler: [0; 4],
+            name: "",
+            media: Media::Usual(MediaHeader::Nmhd(NmhdBox)),
+            volume: TkhdBox::DEFAULT_VIDEO_VOLUME,
+            size: (FixedPointNumber::default(), FixedPointNumber::default()),
+            enabled: false,
+        }
+    }
+}
+
+pub(super) fn track(
     movie: &Movie,
     look: Look,
     entry: &SampleEntry,
@@ -227,6 +219,10 @@ fn track(
         Either::B(Co64Box { chunk_offsets: samples.offsets })
     } else {
         Either::A(StcoBox { chunk_offsets: samples.offsets.iter().map(|offset| *offset as u32).collect() })
+    };
+    let (media_header, general) = match look.media {
+        Media::Usual(header) => (Some(header), vec![]),
+        Media::General(header) => (None, vec![header]),
     };
     let table = StblBox {
         stsd_box: StsdBox { entries: vec![entry.clone()] },
@@ -242,7 +238,7 @@ fn track(
     };
     TrakBox {
         tkhd_box: TkhdBox {
-            flag_track_enabled: true,
+            flag_track_enabled: look.enabled,
             flag_track_in_movie: true,
             flag_track_in_preview: false,
             flag_track_size_is_aspect_ratio: false,
@@ -271,10 +267,10 @@ fn track(
                 name: Utf8String::new(look.name).unwrap_or_default().into_null_terminated_bytes(),
             },
             minf_box: MinfBox {
-                media_header: Some(look.header),
+                media_header,
                 dinf_box: DinfBox::LOCAL_FILE,
                 stbl_box: table,
-                unknown_boxes: vec![],
+                unknown_boxes: general,
             },
             unknown_boxes: vec![],
         },

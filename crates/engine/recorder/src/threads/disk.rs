@@ -121,7 +121,7 @@ impl Disk {
             advice(error),
             self.shared.folder.display()
         ));
-        self.file = match self.muxer.salvage() {
+        self.file = match self.muxer.salvage(&[]) {
             Ok(()) => Form::Plain,
             Err(error) => {
                 tracing::warn!("the cut-off recording stays a fragmented file: {error}");
@@ -137,7 +137,7 @@ impl Disk {
         if self.file == Form::Growing {
             // An encoder that failed leaves less than was asked for; that much becomes a whole file.
             let whole = asked.min(self.muxer.ticks());
-            match self.muxer.finish(whole) {
+            match self.muxer.finish(whole, &[]) {
                 Ok(()) => (self.file, ticks) = (Form::Plain, whole),
                 Err(error) => {
                     self.close_early(&error);
