@@ -1,7 +1,9 @@
 //! Markers: moments of a take that somebody gave a name.
 
-use hyperzoom_timing::{Timecode, tick_at_or_before, tick_time_ns};
+use hyperzoom_timing::{SAMPLES_PER_TICK, Timecode, tick_at_or_before, tick_time_ns};
 use serde::{Deserialize, Serialize};
+
+use crate::mux::Chapter;
 
 /// The longest name of a marker, in bytes. Players show chapters on one line, and their text has 16 bits for its length.
 const NAME_BYTES: usize = 200;
@@ -41,6 +43,17 @@ impl Marker {
     pub fn seconds_into(&self, start_tick: u64) -> f64 {
         (self.session_ns - tick_time_ns(start_tick)).max(0) as f64 / 1e9
     }
+}
+
+/// The markers as chapters of a take of `ticks` ticks from `start_tick` on. What was marked behind its end, where it was cut
+/// off, lies at its last picture.
+pub(crate) fn chapters(markers: &[Marker], start_tick: u64, ticks: u64) -> Vec<Chapter> {
+    let last = ticks.saturating_sub(1);
+    let chapter = |marker: &Marker| {
+        let tick = marker.tick.saturating_sub(start_tick).min(last);
+        Chapter { at: tick * SAMPLES_PER_TICK, title: marker.name.clone() }
+    };
+    if ticks == 0 { Vec::new() } else { markers.iter().map(chapter).collect() }
 }
 
 /// Whether a name says nothing, so that its marker gets a number.
@@ -93,6 +106,15 @@ mod tests {
             let marker = Marker::new(session_ns, "early", 1, 90);
             assert_eq!((marker.tick, marker.session_ns), (90, tick_time_ns(90)));
         }
+    }
+
+    #[test]
+    fn chapters_lie_on_the_markers_ticks_and_none_behind_the_take() {
+        let markers: Vec<_> =
+            [3, 90, 100, 119, 5000].iter().map(|tick| Marker::new(tick_time_ns(*tick), "x", 1, 90)).collect();
+        let at = |ticks| chapters(&markers, 90, ticks).iter().map(|it| it.at / 1600).collect::<Vec<_>>();
+        assert_eq!(at(30), [0, 0, 10, 29, 29]);
+        assert_eq!(at(0), [0_u64; 0]);
     }
 
     #[test]

@@ -95,10 +95,9 @@ pub struct RecordingMetadata {
 
 impl RecordingMetadata {
     pub(crate) fn new(video: Option<(VideoFormat, u8, String)>, audio: bool) -> Self {
-        let level = |level: u8| format!("H.264 High@{}.{}", level / 10, level % 10);
         let format = video.as_ref().map(|(format, ..)| *format);
         Self {
-            video_codec: video.as_ref().map(|(_, idc, _)| level(*idc)),
+            video_codec: video.as_ref().map(|(_, level, _)| Self::video_codec(*level)),
             video_resolution: format.map(|it| format!("{}x{}", it.shape.width, it.shape.height)),
             video_fps: format.map(|_| hyperzoom_media::MASTER_FPS),
             video_bitrate_kbps: format.map(|it| it.bitrate_kbps),
@@ -113,6 +112,11 @@ impl RecordingMetadata {
             microphone_drift_ppm: None,
             video_encoder: video.map(|(_, _, name)| name),
         }
+    }
+
+    /// What `video_codec` says of a stream of this `level_idc` (ITU-T H.264 §A.3).
+    pub(crate) fn video_codec(level: u8) -> String {
+        format!("H.264 High@{}.{}", level / 10, level % 10)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::tracks::{AUDIO_TRACK, VIDEO_TRACK};
-use super::{Movie, Muxer, Store, Table};
+use super::{Chapter, Movie, Muxer, Store, Table};
 
 /// The numbers of the tracks of pictures and sound.
 pub(crate) const TRACK_IDS: (u32, u32) = (VIDEO_TRACK, AUDIO_TRACK);
@@ -15,6 +15,8 @@ pub(crate) struct Parts {
     pub(crate) movie: Movie,
     /// Where the placeholder lies.
     pub(crate) placeholder_at: u64,
+    /// Where the timecode track's one sample lies.
+    pub(crate) timecode_at: u64,
     /// Where the `moov` of the finished file goes: nothing behind it is of use.
     pub(crate) end: u64,
     pub(crate) fragments: u32,
@@ -25,14 +27,14 @@ pub(crate) struct Parts {
 impl Muxer {
     /// Takes up the file in `store`, which holds `parts`. Nothing is written yet.
     pub(crate) fn resume(store: Box<dyn Store>, parts: Parts) -> Self {
-        let Parts { movie, placeholder_at, end, fragments, video, audio } = parts;
+        let Parts { movie, placeholder_at, timecode_at, end, fragments, video, audio } = parts;
         let (pictures, units) = (VecDeque::new(), VecDeque::new());
-        Self { store, movie, placeholder_at, end, fragments, pictures, units, video, audio }
+        Self { store, movie, placeholder_at, timecode_at, end, fragments, pictures, units, video, audio }
     }
 
-    /// Converts all that there is to a plain MP4.
-    pub(crate) fn conclude(&mut self) -> io::Result<()> {
-        self.finalise(u64::MAX)
+    /// Converts all that there is to a plain MP4 with these chapters.
+    pub(crate) fn conclude(&mut self, chapters: &[Chapter]) -> io::Result<()> {
+        self.finalise(u64::MAX, chapters)
     }
 
     /// Pictures in the file, where it has pictures; samples of sound, where it has sound.

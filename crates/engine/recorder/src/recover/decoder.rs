@@ -87,9 +87,8 @@ impl Decoder {
         let mut info: sys::SBufferInfo = unsafe { std::mem::zeroed() };
         // SAFETY: `object` is initialised, the input has `len` bytes, and both outputs are whole. What `planes` points to
         // belongs to the decoder and is not touched.
-        let state = unsafe {
-            decode(self.object, self.scratch.as_ptr(), len, planes.as_mut_ptr(), &raw mut info)
-        };
+        let state =
+            unsafe { decode(self.object, self.scratch.as_ptr(), len, planes.as_mut_ptr(), &raw mut info) };
         match state {
             sys::dsErrorFree => Ok(info.iBufferStatus == 1),
             state => Err(failed("decoding", state)),

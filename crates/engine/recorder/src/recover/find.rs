@@ -44,7 +44,8 @@ fn grows(path: &Path) -> io::Result<Option<bool>> {
     let mut source = Source::new(File::open(path)?)?;
     let Some(file_type) = source.header(0)?.filter(|it| &it.kind == b"ftyp") else { return Ok(None) };
     let Some(placeholder) = source.header(file_type.end())? else { return Ok(None) };
-    if &placeholder.kind == b"free" && placeholder.size == 16 {
+    // It has 16 bytes until the file is finished, and then spans it.
+    if placeholder.head == 8 && placeholder.size == 16 {
         return Ok(source.header(placeholder.end())?.filter(|it| it.end() <= source.len).map(|_| true));
     }
     Ok(Some(false))

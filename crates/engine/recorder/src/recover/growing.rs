@@ -38,7 +38,7 @@ pub(super) enum Form {
 pub(super) struct Head {
     pub(super) movie: Movie,
     placeholder_at: u64,
-    /// Where its `moov` ends.
+    /// Where its `moov` ends, and a box with the timecode follows.
     end: u64,
 }
 
@@ -60,7 +60,8 @@ pub(super) fn form<R: Read + Seek>(source: &mut Source<R>) -> Result<Form, Probl
     let head = source.header(placeholder_at + 16)?.filter(|it| &it.kind == b"moov");
     let head = head.ok_or_else(|| damaged("its head is not that of a recording by HyperZoom"))?;
     let bytes = source.whole(&head, HEAD_LIMIT)?.ok_or_else(|| damaged("its head is cut off"))?;
-    let (moov, _) = MoovBox::decode(&bytes).map_err(|error| damaged(&format!("its head is wrong: {error}")))?;
+    let (moov, _) =
+        MoovBox::decode(&bytes).map_err(|error| damaged(&format!("its head is wrong: {error}")))?;
     if moov.mvex_box.is_none() {
         return Err(damaged("its head is that of a finished file, but its list of samples is missing"));
     }
@@ -73,7 +74,7 @@ pub(super) struct Growing {
     pub(super) parts: Parts,
     /// What was kept of a fragment that is not whole.
     pub(super) tail: Option<Tail>,
-    /// Whether what lies behind `parts.end` is of no use and has to go: the rest of the last write.
+    /// Whether what lies behind `parts.end` is the rest of the last write, is of no use, and has to go.
     pub(super) cut: bool,
     /// Where it is damaged in its middle, with fragments behind that: they are left where they are.
     pub(super) damaged_at: Option<u64>,
@@ -83,7 +84,8 @@ pub(super) struct Growing {
 pub(super) fn read<R: Read + Seek>(source: &mut Source<R>, head: Head) -> Result<Growing, Problem> {
     let Head { movie, placeholder_at, end } = head;
     let (video, audio) = (Table::default(), Table::default());
-    let mut parts = Parts { movie, placeholder_at, end, fragments: 0, video, audio };
+    let timecode_at = end + 8;
+    let mut parts = Parts { movie, placeholder_at, timecode_at, end, fragments: 0, video, audio };
     while let Some(header) = source.header(parts.end)? {
         let filler = matches!(&header.kind, b"free" | b"mdat") && header.size < FILLER;
         if parts.fragments == 0 && filler && header.end() <= source.len {
@@ -114,10 +116,25 @@ pub(super) fn read<R: Read + Seek>(source: &mut Source<R>, head: Head) -> Result
         enter(&mut parts, &tail.kept);
         parts.end = tail.end;
     }
-    if later.is_some() {
+    let cut = later.is_none() && (tail.is_some() || is_torn(source, rest)?);
+    if !cut {
         parts.end = source.len.next_multiple_of(ALIGNMENT);
     }
-    Ok(Growing { parts, tail, cut: later.is_none(), damaged_at: later.map(|_| rest) })
+    Ok(Growing { parts, tail, cut, damaged_at: later.map(|_| rest) })
+}
+
+/// Whether what lies from `at` on is a write that was cut off, or a list of samples from a conversion that was. What is whole but
+/// makes no sense is left alone.
+fn is_torn<R: Read + Seek>(source: &mut Source<R>, mut at: u64) -> Result<bool, Problem> {
+    while at < source.len {
+        let Some(header) = source.header(at)? else { return Ok(source.len - at < 16) };
+        // Zeros are what a file system leaves where data never came.
+        if header.end() > source.len || header.kind == [0; 4] || &header.kind == b"moov" {
+            return Ok(true);
+        }
+        at = header.end();
+    }
+    Ok(false)
 }
 
 /// The fragment at `header` and the header of its data; nothing where it is damaged, or does not follow what there is.
@@ -133,9 +150,8 @@ fn fragment<R: Read + Seek>(
     };
     let video = parts.video.len() * u64::from(TICK_DURATION);
     let audio = parts.audio.len() * AAC_FRAME as u64;
-    let follows = |run: &Option<Run>, time, has_track| {
-        run.as_ref().is_none_or(|run| has_track && run.start == time)
-    };
+    let follows =
+        |run: &Option<Run>, time, has_track| run.as_ref().is_none_or(|run| has_track && run.start == time);
     let fits = follows(&fragment.video, video, parts.movie.video.is_some())
         && follows(&fragment.audio, audio, parts.movie.audio.is_some())
         && fragment.runs().all(|run| run.at >= data.payload());

@@ -138,10 +138,12 @@ pub fn recover(path: &Path) -> Result<Recovered, RecoverError> {
     let metadata = folder.and_then(texts::read);
     let markers = texts::markers(metadata.as_ref(), &journal);
     let (movie, done) = match growing::form(&mut source).map_err(problem)? {
-        Form::Growing(head) => finish(source, *head, Box::new(store), &markers).map_err(|error| match error {
-            Failure::Problem(error) => problem(error),
-            Failure::Write(source) => RecoverError::Write { path: file.clone(), source },
-        })?,
+        Form::Growing(head) => {
+            finish(source, *head, Box::new(store), &markers).map_err(|error| match error {
+                Failure::Problem(error) => problem(error),
+                Failure::Write(source) => RecoverError::Write { path: file.clone(), source },
+            })?
+        }
         Form::Finished(moov) => {
             let movie = Movie::read(&moov).map_err(|error| problem(Problem::Damaged(error.to_string())))?;
             (movie, Done::finished(&moov, source.len))

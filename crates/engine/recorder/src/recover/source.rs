@@ -40,8 +40,7 @@ impl<R: Read + Seek> Source<R> {
     /// The header of the box at `at`; nothing where it is torn or makes no sense.
     pub(super) fn header(&mut self, at: u64) -> io::Result<Option<Header>> {
         let Some(short) = self.bytes(at, 8, 8)? else { return Ok(None) };
-        let [a, b, c, d, kind @ ..] = short[..] else { return Ok(None) };
-        let Ok(kind) = <[u8; 4]>::try_from(kind) else { return Ok(None) };
+        let Ok([a, b, c, d, kind @ ..]) = <[u8; 8]>::try_from(short) else { return Ok(None) };
         let (head, size) = match u32::from_be_bytes([a, b, c, d]) {
             0 => (8, self.len - at),
             1 => match self.bytes(at + 8, 8, 8)?.map(<[u8; 8]>::try_from) {
@@ -104,7 +103,13 @@ mod tests {
         assert_eq!(header(b"\0\0\0\x10free\0\0\0\0"), Some((*b"free", 8, 16)), "it may go beyond the file");
         assert_eq!(header(b"\0\0\0\0mdat1234"), Some((*b"mdat", 8, 12)), "0 is to the end");
         assert_eq!(header(b"\0\0\0\x01mdat\0\0\0\x01\0\0\0\0"), Some((*b"mdat", 16, 1 << 32)));
-        for torn in [&b""[..], b"\0\0\0", b"\0\0\0\x07free", b"\0\0\0\x01mdat\0\0", b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x0f"] {
+        for torn in [
+            &b""[..],
+            b"\0\0\0",
+            b"\0\0\0\x07free",
+            b"\0\0\0\x01mdat\0\0",
+            b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x0f",
+        ] {
             assert_eq!(header(torn), None, "{torn:?}");
         }
         assert_eq!(source(b"12345678").header(u64::MAX).unwrap(), None);

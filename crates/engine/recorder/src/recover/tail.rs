@@ -86,7 +86,9 @@ fn pictures<R: Read + Seek>(
     run: &Run,
     limit: u64,
 ) -> Result<usize, Problem> {
-    let Some(sets) = parts.movie.video.as_ref().and_then(|video| video.parameter_sets()) else { return Ok(0) };
+    let Some(sets) = parts.movie.video.as_ref().and_then(|video| video.parameter_sets()) else {
+        return Ok(0);
+    };
     let Ok(mut decoder) = Decoder::new(&sets) else { return Ok(0) };
     // A fragment begins with a keyframe, where the encoder kept to its grid.
     let begins_anew = run.samples.first().is_some_and(|(_, keyframe)| *keyframe);

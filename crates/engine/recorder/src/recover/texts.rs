@@ -15,7 +15,8 @@ use crate::mux::Movie;
 use crate::threads::disk::write_texts;
 
 /// What the metadata says of a take that was cut off.
-pub(super) const CUT_OFF: &str = "The program was cut off while it recorded. What was on the disk by then was recovered.";
+pub(super) const CUT_OFF: &str =
+    "The program was cut off while it recorded. What was on the disk by then was recovered.";
 
 /// What the file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

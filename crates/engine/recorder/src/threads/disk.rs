@@ -9,9 +9,9 @@ use std::sync::mpsc::Receiver;
 use crate::error::advice;
 use crate::folder::{METADATA, TIMECODES, write_whole};
 use crate::journal::{Journal, Progress};
-use crate::marker::Marker;
+use crate::marker::{self, Marker};
 use crate::metadata::SessionMetadata;
-use crate::mux::Muxer;
+use crate::mux::{Chapter, Muxer};
 use crate::report::RecorderEvent;
 use crate::shared::{Counts, Shared, ToDisk, lock};
 
@@ -96,6 +96,11 @@ impl Disk {
         shared.say(RecorderEvent::Marked(marker));
     }
 
+    /// The markers as chapters of a file of `ticks` ticks.
+    fn chapters(&self, ticks: u64) -> Vec<Chapter> {
+        marker::chapters(&self.metadata.markers, self.shared.start_tick, ticks)
+    }
+
     /// Writes to the journal; where that fails it is said once, and the recording goes on.
     fn journalled(&mut self, write: impl FnOnce(&mut Journal) -> io::Result<()>) {
         let Some(journal) = &mut self.journal else { return };
@@ -121,7 +126,7 @@ impl Disk {
             advice(error),
             self.shared.folder.display()
         ));
-        self.file = match self.muxer.salvage(&[]) {
+        self.file = match self.muxer.salvage(&self.chapters(self.muxer.ticks_on_disk())) {
             Ok(()) => Form::Plain,
             Err(error) => {
                 tracing::warn!("the cut-off recording stays a fragmented file: {error}");
@@ -134,10 +139,14 @@ impl Disk {
         let shared = self.shared.clone();
         let mut asked = shared.end_tick().map_or(u64::MAX, |end| end - shared.start_tick);
         let mut ticks = self.muxer.ticks_on_disk();
+        // Behind an end that was given late, or given again.
+        let end = shared.start_tick.saturating_add(asked);
+        self.metadata.markers.retain(|marker| marker.tick < end);
         if self.file == Form::Growing {
             // An encoder that failed leaves less than was asked for; that much becomes a whole file.
             let whole = asked.min(self.muxer.ticks());
-            match self.muxer.finish(whole, &[]) {
+            let chapters = self.chapters(whole);
+            match self.muxer.finish(whole, &chapters) {
                 Ok(()) => (self.file, ticks) = (Form::Plain, whole),
                 Err(error) => {
                     self.close_early(&error);
@@ -164,9 +173,6 @@ impl Disk {
         if self.file == Form::Plain {
             recording.container = "MP4".to_owned();
         }
-        // Behind an end that was given late, or given again.
-        let end = shared.start_tick.saturating_add(asked);
-        self.metadata.markers.retain(|marker| marker.tick < end);
         // What is still in fragments is finished another time, and the journal is needed then.
         if self.write_metadata()
             && self.file == Form::Plain
