@@ -75,11 +75,25 @@ impl Decoder {
             append(&mut self.scratch, unit);
             rest = after;
         }
-        slices > 0 && self.feed().is_ok_and(|shown| shown)
+        // What is shown may lag, so that it is the decoder's count that tells.
+        let before = self.decoded();
+        slices > 0 && self.feed().is_ok() && self.decoded() == before.wrapping_add(1)
     }
 
-    /// Decodes what lies in `scratch`; returns whether a picture came out.
-    fn feed(&mut self) -> Result<bool, EncodeError> {
+    /// Pictures decoded so far.
+    fn decoded(&self) -> u32 {
+        let mut statistics = sys::SDecoderStatistics::default();
+        if let Some(get_option) = self.functions().GetOption {
+            // SAFETY: this option fills one SDecoderStatistics.
+            unsafe {
+                get_option(self.object, sys::DECODER_OPTION_GET_STATISTICS, (&raw mut statistics).cast());
+            }
+        }
+        statistics.uiDecodedFrameCount
+    }
+
+    /// Decodes what lies in `scratch`.
+    fn feed(&mut self) -> Result<(), EncodeError> {
         let decode = self.functions().DecodeFrameNoDelay.ok_or_else(|| failed("decoding", -1))?;
         let len = i32::try_from(self.scratch.len()).map_err(|_| failed("decoding", -1))?;
         let mut planes = [ptr::null_mut(); 3];
@@ -90,7 +104,7 @@ impl Decoder {
         let state =
             unsafe { decode(self.object, self.scratch.as_ptr(), len, planes.as_mut_ptr(), &raw mut info) };
         match state {
-            sys::dsErrorFree => Ok(info.iBufferStatus == 1),
+            sys::dsErrorFree => Ok(()),
             state => Err(failed("decoding", state)),
         }
     }

@@ -66,13 +66,13 @@ fn keep(run: &Run, count: usize) -> Run {
     Run { samples: run.samples[..count].to_vec(), ..*run }
 }
 
-/// How many access units lie before `limit`. A file system may leave zeros where data never came; the encoder writes no such
-/// unit.
+/// How many access units lie before `limit`. A file system may leave zeros where data never came. A unit ends with three ones and
+/// less than a byte of padding (ISO/IEC 14496-3 §4.4.2.1, ID_END), so that one which ends in zeros has not come whole.
 fn sound<R: Read + Seek>(source: &mut Source<R>, run: &Run, limit: u64) -> Result<usize, Problem> {
     for (number, (at, size)) in run.places().enumerate() {
         let whole = at.saturating_add(size.into()) <= limit;
         let bytes = if whole { source.bytes(at, size.into(), SAMPLE_LIMIT)? } else { None };
-        if bytes.is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0)) {
+        if bytes.is_none_or(|bytes| bytes.last().is_none_or(|last| *last == 0)) {
             return Ok(number);
         }
     }
