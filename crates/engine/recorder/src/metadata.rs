@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encode::VideoFormat;
 use crate::ledger::{AudioCounts, VideoCounts};
+use crate::marker::Marker;
 
 /// Somebody in the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +48,14 @@ pub struct SessionMetadata {
     pub start_timecode: String,
     /// The tick of the first picture, counted in 1/30 s from the session's start.
     pub start_tick: u64,
+    /// Moments that somebody gave a name, in the order in which they were set.
+    #[serde(default)]
+    pub markers: Vec<Marker>,
     /// Whether the take ended well. `false` while it runs, and ever after where the program was cut off.
     pub complete: bool,
+    /// Whether the take was cut off and its file finished afterwards, from what was on the disk.
+    #[serde(default)]
+    pub recovered: bool,
     /// What went wrong, where something did.
     pub error: Option<String>,
 }
@@ -88,10 +95,9 @@ pub struct RecordingMetadata {
 
 impl RecordingMetadata {
     pub(crate) fn new(video: Option<(VideoFormat, u8, String)>, audio: bool) -> Self {
-        let level = |level: u8| format!("H.264 High@{}.{}", level / 10, level % 10);
         let format = video.as_ref().map(|(format, ..)| *format);
         Self {
-            video_codec: video.as_ref().map(|(_, idc, _)| level(*idc)),
+            video_codec: video.as_ref().map(|(_, level, _)| Self::video_codec(*level)),
             video_resolution: format.map(|it| format!("{}x{}", it.shape.width, it.shape.height)),
             video_fps: format.map(|_| hyperzoom_media::MASTER_FPS),
             video_bitrate_kbps: format.map(|it| it.bitrate_kbps),
@@ -106,6 +112,11 @@ impl RecordingMetadata {
             microphone_drift_ppm: None,
             video_encoder: video.map(|(_, _, name)| name),
         }
+    }
+
+    /// What `video_codec` says of a stream of this `level_idc` (ITU-T H.264 §A.3).
+    pub(crate) fn video_codec(level: u8) -> String {
+        format!("H.264 High@{}.{}", level / 10, level % 10)
     }
 }
 
@@ -128,14 +139,86 @@ impl SessionMetadata {
         line("Started (UTC)", &self.started_at_utc.to_string());
         line("First frame", &format!("{} at 30 fps, non-drop, session time", self.start_timecode));
         let frames = self.recording.video.written.max((self.duration_seconds * 30.0).round() as u64);
-        if self.complete && frames > 0 {
+        if (self.complete || self.recovered) && frames > 0 {
             let last = Timecode::from_tick(self.start_tick + frames - 1);
             line("Last frame", &format!("{last} ({frames} frames, {:.3} s)", self.duration_seconds));
+        }
+        if self.recovered {
+            line("Recovered", "the program was cut off; this is what was on the disk by then");
+        }
+        if !self.markers.is_empty() {
+            writeln!(text, "\n{:<16}{:<16}Marker", "Timecode", "In the take")
+                .expect("a string takes any text");
+        }
+        for marker in &self.markers {
+            let into = in_the_take(marker.seconds_into(self.start_tick));
+            writeln!(text, "{:<16}{into:<16}{}", marker.timecode(), marker.name)
+                .expect("a string takes any text");
         }
         text.push_str(
             "\nAll recordings of this session count the same timecode. To line them up, place each one so that its\n\
              first frame lies at its timecode; they stay in time to their ends.\n",
         );
         text
+    }
+}
+
+/// A time in the take as a person writes it: `0:07.250`, `1:02:03.000`.
+fn in_the_take(seconds: f64) -> String {
+    let ms = (seconds * 1000.0).round() as u64;
+    let (hours, minutes, seconds, ms) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}.{ms:03}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}.{ms:03}"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The metadata of a take that has just begun.
+    pub(crate) fn metadata() -> SessionMetadata {
+        SessionMetadata {
+            session_id: "00000000a1b2c3d4".to_owned(),
+            started_at_utc: "2026-02-27T19:15:00.250Z".parse().unwrap(),
+            duration_seconds: 0.0,
+            participants: vec![Participant::new(1, "Bob")],
+            recording: RecordingMetadata::new(None, true),
+            recorded_by: 1,
+            start_timecode: Timecode::from_tick(90).to_string(),
+            start_tick: 90,
+            markers: vec![],
+            complete: false,
+            recovered: false,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn markers_are_a_table_for_people() {
+        let mut metadata = metadata();
+        assert!(!metadata.to_timecodes().contains("Marker"));
+        metadata.markers = vec![
+            Marker { name: "Intro".into(), tick: 105, session_ns: hyperzoom_timing::tick_time_ns(105) },
+            Marker { name: "Ä late one".into(), tick: 108_090, session_ns: 3_603_000_000_000 },
+        ];
+        let text = metadata.to_timecodes();
+        for line in [
+            "Timecode        In the take     Marker",
+            "00:00:03:15     0:00.500        Intro",
+            "01:00:03:00     1:00:00.000     Ä late one",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn metadata_of_older_takes_is_read() {
+        let mut value = serde_json::to_value(metadata()).unwrap();
+        let fields = value.as_object_mut().unwrap();
+        fields.remove("markers").unwrap();
+        fields.remove("recovered").unwrap();
+        assert_eq!(serde_json::from_value::<SessionMetadata>(value).unwrap(), metadata());
     }
 }

@@ -1,9 +1,9 @@
 //! A take from its start to its end.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,12 @@ use ringbuf::HeapCons;
 use crate::encode::{AacEncoder, AudioEncoder, H264Encoder, VideoEncoder, VideoFormat};
 use crate::error::RecordError;
 use crate::folder::{self, RECORDING};
+use crate::journal::Journal;
+use crate::marker::{self, Marker};
 use crate::metadata::{Participant, RecordingMetadata, SessionMetadata};
 use crate::mux::{About, AudioConfig, FileStore, Movie, Muxer, Store, VideoConfig};
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
-use crate::shared::{DiskQueue, Shared, lock};
+use crate::shared::{DiskQueue, Shared, ToDisk, lock};
 use crate::threads::disk::{Disk, Form, write_texts};
 use crate::threads::pictures::Pictures;
 use crate::threads::sound::Sound;
@@ -65,6 +67,10 @@ pub struct Inputs {
 /// A running take. Dropping it ends it now and waits until its file is closed.
 pub struct Recorder {
     shared: Arc<Shared>,
+    /// The disk's queue, for as long as an encoder writes to it.
+    disk: Weak<Sender<ToDisk>>,
+    /// Markers without a name of their own so far.
+    unnamed: AtomicU64,
     /// How long its drop waits for the file to be closed.
     patience: Duration,
 }
@@ -177,7 +183,9 @@ fn begin(
         recorded_by: config.me.id,
         start_timecode: Timecode::from_tick(start_tick).to_string(),
         start_tick,
+        markers: Vec::new(),
         complete: false,
+        recovered: false,
         error: None,
     };
     write_texts(take, &metadata).map_err(failed)?;
@@ -186,10 +194,28 @@ fn begin(
     let (epoch, clock, folder) = (config.epoch, config.clock, take.to_owned());
     let shared = Arc::new(Shared::new(epoch, clock, folder, start_tick, vec![config.me], event_sender));
     // Where a thread does not start, the queue goes first and then this, which ends the threads that run.
-    let mut recorder = Recorder { shared: shared.clone(), patience: Duration::ZERO };
     let (sender, queue) = mpsc::channel();
+    let sender = Arc::new(sender);
+    let mut recorder = Recorder {
+        shared: shared.clone(),
+        disk: Arc::downgrade(&sender),
+        unnamed: AtomicU64::new(0),
+        patience: Duration::ZERO,
+    };
     let disk_queue = || DiskQueue { sender: sender.clone(), shared: shared.clone() };
-    let disk = Disk { shared: shared.clone(), queue, muxer, metadata, file: Form::Growing };
+    let journal = Journal::create(take, &metadata);
+    if let Err(error) = &journal {
+        shared.warn(format!("Markers would not survive a crash: the journal cannot be written ({error})."));
+    }
+    let disk = Disk {
+        shared: shared.clone(),
+        queue,
+        muxer,
+        metadata,
+        journal_failed: journal.is_err(),
+        journal: journal.ok(),
+        file: Form::Growing,
+    };
     shared.say(RecorderEvent::Started { folder: take.to_owned(), start_tick });
     spawn("hz-rec-disk", move || disk.run())?;
     recorder.patience = DROP_PATIENCE;
@@ -244,6 +270,28 @@ impl Recorder {
     pub fn set_participants(&self, participants: Vec<Participant>) {
         *lock(&self.shared.participants) = participants;
         self.shared.participants_changed.store(true, Ordering::Release);
+    }
+
+    /// Sets a marker at this moment. See [`mark_at`](Self::mark_at).
+    pub fn mark(&self, name: &str) -> Marker {
+        self.mark_at(self.shared.now_ns(), name)
+    }
+
+    /// Sets a marker at a moment of session time. Without a name it gets a number.
+    ///
+    /// Returns at once; [`RecorderEvent::Marked`] says when no crash can take it away any more. A moment before the take's
+    /// first tick becomes that tick. A marker behind the take's end, or after it has ended, is not part of it.
+    pub fn mark_at(&self, session_ns: i64, name: &str) -> Marker {
+        let number = match marker::is_unnamed(name) {
+            true => self.unnamed.fetch_add(1, Ordering::Relaxed) + 1,
+            false => 0,
+        };
+        let marker = Marker::new(session_ns, name, number, self.shared.start_tick);
+        if let Some(disk) = self.disk.upgrade() {
+            // Where the disk's thread has died it has said so.
+            drop(disk.send(ToDisk::Marker(marker.clone())));
+        }
+        marker
     }
 
     /// Ends the take at the first tick at or after `session_ns`, or as of now.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{AudioCounts, VideoCounts};
+use crate::marker::Marker;
 
 /// A running take, as of now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -75,6 +76,8 @@ pub enum RecorderEvent {
         /// The tick of its first picture.
         start_tick: u64,
     },
+    /// A marker was set, and a crash does not take it away any more.
+    Marked(Marker),
     /// Something a person should know; the recording goes on.
     Warning(String),
     /// The recording has ended before its time. What was written stays. It is said once, and [`Finished`](Self::Finished)

@@ -11,6 +11,7 @@ use hyperzoom_timing::{SAMPLES_PER_TICK, SharedClock, tick_time_ns};
 use crate::encode::EncodedPicture;
 use crate::folder::RECORDING;
 use crate::ledger::{AudioCounts, PictureLedger, SoundLedger, VideoCounts};
+use crate::marker::Marker;
 use crate::metadata::Participant;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 
@@ -256,11 +257,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) enum ToDisk {
     Picture(EncodedPicture),
     Unit(Vec<u8>),
+    Marker(Marker),
 }
 
-/// One encoder's end of the queue to the disk: it never makes the encoder wait. The disk's thread ends with the last of them.
+/// One encoder's end of the queue to the disk: it never makes the encoder wait. The disk's thread ends with the last of them;
+/// whoever sets markers holds the sender weakly.
 pub(crate) struct DiskQueue {
-    pub(crate) sender: Sender<ToDisk>,
+    pub(crate) sender: Arc<Sender<ToDisk>>,
     pub(crate) shared: Arc<Shared>,
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hyperzoom_media::{FramePool, FrameRef, I420, MicFeed, MicTap, mic_tap};
 use hyperzoom_recorder::{
-    Inputs, METADATA, Participant, RECORDING, RecordError, Recorder, RecorderConfig, RecorderEvent,
+    Inputs, JOURNAL, METADATA, Participant, RECORDING, RecordError, Recorder, RecorderConfig, RecorderEvent,
     RecorderEvents, SessionMetadata, TIMECODES, start,
 };
 use hyperzoom_timing::{SharedClock, tick_time_ns};
@@ -357,4 +357,40 @@ fn a_recorder_that_is_dropped_closes_its_file() {
     drop(recorder);
     assert!(metadata(&folder).complete);
     assert!(probe(&folder.join(RECORDING), "v", "avg_frame_rate").starts_with("30/1"));
+}
+
+#[test]
+fn markers_are_announced_and_stand_in_the_metadata_and_in_the_readable_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut devices, frames, tap) = devices(120, 5.0);
+    let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames)) };
+    let (recorder, mut told) = start(config(dir.path()), inputs).unwrap();
+    let (first, folder) = (recorder.start_tick(), recorder.folder().to_owned());
+    assert!(folder.join(JOURNAL).exists());
+    recorder.stop_at(Some(tick_time_ns(first + 90)));
+    recorder.mark_at(tick_time_ns(first + 45) + 5, "the good bit");
+    recorder.mark_at(0, "");
+    let late = recorder.mark_at(tick_time_ns(first + 90), "after the end");
+    recorder.mark_at(tick_time_ns(first + 89), " ");
+    let mut events = std::iter::from_fn(|| told.wait(LONG));
+    let mut marked = Vec::new();
+    while marked.len() < 3 {
+        if let RecorderEvent::Marked(marker) = events.next().unwrap() {
+            marked.push((marker.name, marker.tick - first));
+        }
+    }
+    assert_eq!(marked, [("the good bit".into(), 45), ("Marker 1".into(), 0), ("Marker 2".into(), 89)]);
+    // They are on the disk before anybody is told.
+    let journal = std::fs::read_to_string(folder.join(JOURNAL)).unwrap();
+    assert!(journal.contains("the good bit") && !journal.contains(&late.name), "{journal}");
+
+    devices.film(beat(first, 92));
+    devices.talk(tick_time_ns(first) - 20_000_000, 310);
+    assert!(recorder.finish(LONG).complete);
+    let metadata = metadata(&folder);
+    let kept: Vec<_> = metadata.markers.into_iter().map(|it| (it.name, it.tick - first)).collect();
+    assert_eq!(kept, marked);
+    assert!(!metadata.recovered);
+    assert!(std::fs::read_to_string(folder.join(TIMECODES)).unwrap().contains("the good bit"));
+    assert!(!folder.join(JOURNAL).exists(), "a take that ended well needs no journal");
 }

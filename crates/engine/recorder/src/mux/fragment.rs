@@ -89,7 +89,7 @@ impl Muxer {
 
 impl Table {
     /// Enters one chunk of samples, each given by its size and whether it is a keyframe.
-    fn add(&mut self, at: u64, samples: impl Iterator<Item = (usize, bool)>) {
+    pub(crate) fn add(&mut self, at: u64, samples: impl Iterator<Item = (usize, bool)>) {
         let first = self.sizes.len();
         for (size, keyframe) in samples {
             if keyframe {

@@ -15,6 +15,7 @@ mod chapters;
 mod finalise;
 mod fragment;
 mod movie;
+mod resume;
 mod store;
 mod timecode;
 mod tracks;
@@ -22,8 +23,10 @@ mod tracks;
 pub(crate) use about::About;
 pub(crate) use chapters::{Chapter, title};
 pub(crate) use movie::{AudioConfig, Movie, VideoConfig};
+pub(crate) use resume::{Parts, TRACK_IDS};
 pub(crate) use store::{FileStore, Store};
 pub(crate) use timecode::frame_number;
+pub(crate) use tracks::TICK_DURATION;
 
 use std::collections::VecDeque;
 use std::io;

@@ -98,6 +98,18 @@ impl VideoConfig {
         Ok(Self { shape, entry: SampleEntry::Avc1(entry) })
     }
 
+    /// The pictures' shape.
+    pub(crate) fn shape(&self) -> I420 {
+        self.shape
+    }
+
+    /// The stream's parameter sets.
+    pub(crate) fn parameter_sets(&self) -> Option<ParameterSets> {
+        let SampleEntry::Avc1(entry) = &self.entry else { return None };
+        let (sps, pps) = (entry.avcc_box.sps_list.first()?, entry.avcc_box.pps_list.first()?);
+        Some(ParameterSets { sps: sps.clone(), pps: pps.clone() })
+    }
+
     fn read(trak: &TrakBox) -> io::Result<Self> {
         let entry = only_entry(trak)?;
         let SampleEntry::Avc1(avc1) = &entry else { return Err(foreign("its pictures are not H.264")) };

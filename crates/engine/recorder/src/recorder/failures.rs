@@ -11,6 +11,7 @@ use ringbuf::traits::{Producer, Split};
 use super::*;
 use crate::encode::{EncodedPicture, ParameterSets};
 use crate::error::EncodeError;
+use crate::journal::JOURNAL;
 use crate::metadata::SessionMetadata;
 use crate::verify::{Verdict, verify};
 
@@ -387,4 +388,37 @@ fn a_failed_recorder_that_is_dropped_waits_for_no_one() {
         let rest: Vec<_> = std::iter::from_fn(|| rig.told.poll()).collect();
         assert!(matches!(&rest[..], [RecorderEvent::Finished(report)] if report.error.is_some()), "{rest:?}");
     }
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_is_a_warning_and_markers_are_kept_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(JOURNAL)).unwrap();
+    let (mut mic, tap) = mic_tap(10.0);
+    let config = RecorderConfig {
+        epoch: Instant::now(),
+        clock: SharedClock::new(),
+        folder: folder.path().to_owned(),
+        session_name: None,
+        me: Participant::new(0, "Alice"),
+        session_id: 1,
+        video_bitrate_kbps: 500,
+    };
+    let store = FileStore::create(&folder.path().join(RECORDING)).unwrap();
+    let audio: Audio = (tap, Box::new(AacEncoder::new().unwrap()));
+    let (recorder, mut told) = begin(folder.path(), Box::new(store), config, None, Some(audio)).unwrap();
+    let first = tick_time_ns(recorder.start_tick());
+    recorder.stop_at(Some(first + 1_000_000_000));
+    recorder.mark_at(first, "here");
+    for i in 0..110 {
+        mic.push(&[0.1; 480], Duration::from_nanos(first as u64) + Duration::from_millis(i * 10));
+    }
+    let report = recorder.finish(LONG);
+    assert!(report.complete, "{report:?}");
+    let told: Vec<_> = std::iter::from_fn(|| told.poll()).collect();
+    let warnings: Vec<_> = told.iter().filter(|it| matches!(it, RecorderEvent::Warning(_))).collect();
+    assert!(matches!(warnings[..], [RecorderEvent::Warning(text)] if text.contains("journal")), "{told:?}");
+    assert!(told.iter().any(|it| matches!(it, RecorderEvent::Marked(marker) if marker.name == "here")));
+    let metadata = std::fs::read_to_string(folder.path().join(folder::METADATA)).unwrap();
+    assert!(metadata.contains("\"here\""), "{metadata}");
 }

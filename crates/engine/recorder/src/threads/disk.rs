@@ -8,15 +8,22 @@ use std::sync::mpsc::Receiver;
 
 use crate::error::advice;
 use crate::folder::{METADATA, TIMECODES, write_whole};
+use crate::journal::{Journal, Progress};
+use crate::marker::{self, Marker};
 use crate::metadata::SessionMetadata;
-use crate::mux::Muxer;
-use crate::shared::{Shared, ToDisk, lock};
+use crate::mux::{Chapter, Muxer};
+use crate::report::RecorderEvent;
+use crate::shared::{Counts, Shared, ToDisk, lock};
 
 pub(crate) struct Disk {
     pub(crate) shared: Arc<Shared>,
     pub(crate) queue: Receiver<ToDisk>,
     pub(crate) muxer: Muxer,
     pub(crate) metadata: SessionMetadata,
+    /// None where it cannot be written.
+    pub(crate) journal: Option<Journal>,
+    /// Whether it has been said that the journal cannot be written.
+    pub(crate) journal_failed: bool,
     pub(crate) file: Form,
 }
 
@@ -36,6 +43,10 @@ impl Disk {
     pub(crate) fn run(mut self) {
         while let Ok(message) = self.queue.recv() {
             let written = match message {
+                ToDisk::Marker(marker) => {
+                    self.mark(marker);
+                    continue;
+                }
                 ToDisk::Picture(picture) => {
                     self.shared.taken(picture.data.len());
                     if self.file != Form::Growing {
@@ -63,8 +74,42 @@ impl Disk {
     fn note_fragment(&mut self) {
         self.note_size();
         tracing::debug!(number = self.muxer.fragments(), bytes = self.muxer.bytes(), "fragment on disk");
+        let ticks = self.muxer.ticks_on_disk();
+        let counts = self.shared.counts(ticks, ticks);
+        self.journalled(|journal| {
+            let Counts { video, audio, drift_ppm: microphone_drift_ppm } = counts;
+            journal.progress(Progress { ticks, video, audio, microphone_drift_ppm })
+        });
         if self.shared.participants_changed.swap(false, Ordering::AcqRel) {
             self.write_metadata();
+        }
+    }
+
+    /// Keeps a marker, and says so when it is on the disk.
+    fn mark(&mut self, marker: Marker) {
+        let shared = self.shared.clone();
+        if shared.end_tick().is_some_and(|end| marker.tick >= end) {
+            return;
+        }
+        self.journalled(|journal| journal.marker(&marker));
+        self.metadata.markers.push(marker.clone());
+        shared.say(RecorderEvent::Marked(marker));
+    }
+
+    /// The markers as chapters of a file of `ticks` ticks.
+    fn chapters(&self, ticks: u64) -> Vec<Chapter> {
+        marker::chapters(&self.metadata.markers, self.shared.start_tick, ticks)
+    }
+
+    /// Writes to the journal; where that fails it is said once, and the recording goes on.
+    fn journalled(&mut self, write: impl FnOnce(&mut Journal) -> io::Result<()>) {
+        let Some(journal) = &mut self.journal else { return };
+        if let Err(error) = write(journal)
+            && !std::mem::replace(&mut self.journal_failed, true)
+            && !self.shared.has_failed()
+        {
+            self.shared
+                .warn(format!("Markers may not survive a crash: the journal cannot be written ({error})."));
         }
     }
 
@@ -81,7 +126,7 @@ impl Disk {
             advice(error),
             self.shared.folder.display()
         ));
-        self.file = match self.muxer.salvage(&[]) {
+        self.file = match self.muxer.salvage(&self.chapters(self.muxer.ticks_on_disk())) {
             Ok(()) => Form::Plain,
             Err(error) => {
                 tracing::warn!("the cut-off recording stays a fragmented file: {error}");
@@ -94,10 +139,14 @@ impl Disk {
         let shared = self.shared.clone();
         let mut asked = shared.end_tick().map_or(u64::MAX, |end| end - shared.start_tick);
         let mut ticks = self.muxer.ticks_on_disk();
+        // Behind an end that was given late, or given again.
+        let end = shared.start_tick.saturating_add(asked);
+        self.metadata.markers.retain(|marker| marker.tick < end);
         if self.file == Form::Growing {
             // An encoder that failed leaves less than was asked for; that much becomes a whole file.
             let whole = asked.min(self.muxer.ticks());
-            match self.muxer.finish(whole, &[]) {
+            let chapters = self.chapters(whole);
+            match self.muxer.finish(whole, &chapters) {
                 Ok(()) => (self.file, ticks) = (Form::Plain, whole),
                 Err(error) => {
                     self.close_early(&error);
@@ -124,18 +173,28 @@ impl Disk {
         if self.file == Form::Plain {
             recording.container = "MP4".to_owned();
         }
-        self.write_metadata();
+        // What is still in fragments is finished another time, and the journal is needed then.
+        if self.write_metadata()
+            && self.file == Form::Plain
+            && let Some(journal) = self.journal.take()
+            && let Err(error) = journal.remove()
+        {
+            tracing::warn!("the journal of the take stays: {error}");
+        }
         shared.publish(report);
     }
 
-    fn write_metadata(&mut self) {
+    /// Returns whether it is written.
+    fn write_metadata(&mut self) -> bool {
         self.metadata.participants = lock(&self.shared.participants).clone();
-        if let Err(error) = write_texts(&self.shared.folder, &self.metadata) {
+        let written = write_texts(&self.shared.folder, &self.metadata);
+        if let Err(error) = &written
             // Where the disk has failed, that has been said.
-            if !self.shared.has_failed() {
-                self.shared.warn(format!("The files beside the recording could not be written: {error}."));
-            }
+            && !self.shared.has_failed()
+        {
+            self.shared.warn(format!("The files beside the recording could not be written: {error}."));
         }
+        written.is_ok()
     }
 }
 
