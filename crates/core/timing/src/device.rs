@@ -162,7 +162,8 @@ impl DeviceClock {
     #[must_use]
     pub fn rate_ppb(&self) -> Option<i64> {
         // A device whose samples take longer counts more slowly.
-        (self.longest_ns >= 10.0 * SPAN_NS).then(|| ((1.0 / (1.0 + self.fit.slope) - 1.0) * 1e9).round() as i64)
+        (self.longest_ns >= 10.0 * SPAN_NS)
+            .then(|| ((1.0 / (1.0 + self.fit.slope) - 1.0) * 1e9).round() as i64)
     }
 
     fn x_of(&self, index: i64) -> Option<f64> {
@@ -177,9 +178,13 @@ impl DeviceClock {
 
     /// Keeps the mark if it is the least late of its span; says whether the fit changes.
     fn keep(&mut self, x: f64, y: f64) -> bool {
-        let span = Span { x, y, group: self.group };
         let number = |x: f64| (x / SPAN_NS).floor();
         let slope = self.fit.slope;
+        // Nothing comes early: the session clock was set back. That is no news of the rate.
+        if y - self.fit.at(x) < -STEP_NS && self.of_group() > CONTRADICTIONS {
+            self.group += 1;
+        }
+        let span = Span { x, y, group: self.group };
         match self.spans.back_mut() {
             Some(newest) if newest.group == self.group && number(x) <= number(newest.x) => {
                 let less_late = y - slope * x < newest.y - slope * newest.x;
@@ -202,8 +207,7 @@ impl DeviceClock {
     /// Several spans in a row whose best marks all came late: the session clock was set forward, or the device lost samples that it
     /// does not tell of. What was before says something about the rate still, and no more about the offset.
     fn notice_a_correction(&mut self) {
-        let of_group = self.spans.iter().filter(|it| it.group == self.group).count();
-        if of_group <= CONTRADICTIONS {
+        if self.of_group() <= CONTRADICTIONS {
             return;
         }
         let first = self.spans.len() - CONTRADICTIONS;
@@ -213,6 +217,10 @@ impl DeviceClock {
             let group = self.group;
             self.spans.range_mut(first..).for_each(|span| span.group = group);
         }
+    }
+
+    fn of_group(&self) -> usize {
+        self.spans.iter().rev().take_while(|it| it.group == self.group).count()
     }
 
     /// The weighted least-squares line with a normal prior on its slope: one slope for all, an offset for each group.

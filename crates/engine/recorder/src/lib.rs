@@ -10,6 +10,8 @@
 
 mod audio_track;
 mod cfr;
+#[cfg(test)]
+mod drift;
 mod encode;
 mod error;
 mod folder;

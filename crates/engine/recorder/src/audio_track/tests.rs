@@ -74,7 +74,10 @@ fn a_first_callback_that_is_late_does_not_say_where_the_device_began() {
     let mut track = AudioTrack::new(START);
     let late = |block: i64| if block < 10 { 9_000_000 } else { (block * 7919 % 1000) * 3000 };
     let out = push(&mut track, 0, 400, |block| START + block * BLOCK_NS + late(block));
-    assert!(off(&out, 0.0) < 5e-4);
+    let error = track.session_ns_of(48_000).unwrap() - START - 1_000_000_000;
+    assert!(error.abs() < 50_000, "{error} ns");
+    // A sample off would be 0.017.
+    assert!(off(&out, 0.0) < 0.05, "{}", off(&out, 0.0));
     assert_eq!(counts(&track).silence, 0);
 }
 
@@ -151,8 +154,8 @@ fn callbacks_that_come_late_and_catch_up_are_no_gap() {
 fn a_clock_that_drifts_makes_no_gaps_and_no_drift() {
     for ppm in [-300, 0, 300] {
         let mut track = AudioTrack::new(START);
-        // Five minutes, with moments jittering by a millisecond.
-        let blocks = 60_000;
+        // A minute and a half, with moments jittering by a millisecond.
+        let blocks = 18_000;
         let out = push(&mut track, 0, blocks, |block| {
             START + block * BLOCK_NS - block * 5 * ppm + (block * 7919 % 1000) * 1000
         });
@@ -228,7 +231,8 @@ fn a_session_clock_that_is_set_a_little_is_followed_smoothly() {
 fn a_session_clock_that_is_set_far_makes_a_gap_or_an_overlap_and_says_so() {
     let run = |by: i64| {
         let mut track = AudioTrack::new(START);
-        let out = push(&mut track, 0, 1200, |block| START + block * BLOCK_NS + if block < 600 { 0 } else { by });
+        let out =
+            push(&mut track, 0, 1200, |block| START + block * BLOCK_NS + if block < 600 { 0 } else { by });
         (finish(&mut track, out, 0), counts(&track))
     };
     let (out, it) = run(100_000_000);
@@ -300,13 +304,14 @@ proptest! {
     }
 
     #[test]
-    fn no_numbers_panic(blocks in prop::collection::vec((any::<u64>(), -1i64 << 40..1i64 << 40, 0_usize..300), 0..20)) {
+    fn no_numbers_panic(blocks in prop::collection::vec((0_u64..500_000, any::<i64>(), 0_usize..300), 0..20)) {
         let mut track = AudioTrack::new(0);
         let mut out = Vec::new();
         for (index, at, len) in blocks {
-            // Hours of silence are as many samples.
-            track.push(index, at % 100_000_000_000, &vec![0.5; len], &mut out);
+            // A silence is kept as samples, so that hours of it take more memory than a test has.
+            track.push(index, at % 10_000_000_000, &vec![0.5; len], &mut out);
         }
+        track.finish(100, &mut out);
         let _ = (track.session_ns_of(u64::MAX), track.drift_ppm());
     }
 }

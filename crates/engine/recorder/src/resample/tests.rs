@@ -127,7 +127,8 @@ fn a_run_may_begin_long_before_its_first_output() {
     let mut out = Vec::new();
     let first = 100_000.25;
     for block in 0..600 {
-        let samples: Vec<f32> = (block * 240..(block + 1) * 240).map(|i| sine(997.0, f64::from(i)) as f32).collect();
+        let samples: Vec<f32> =
+            (block * 240..(block + 1) * 240).map(|i| sine(997.0, f64::from(i)) as f32).collect();
         resampler.push(&samples);
         let made = out.len() as u64;
         resampler.produce(|n| first + (made + n) as f64, &mut out);
@@ -135,7 +136,7 @@ fn a_run_may_begin_long_before_its_first_output() {
     }
     assert!(out.len() > 40_000);
     let wrong = |(n, sample): (usize, &f32)| (f64::from(*sample) - sine(997.0, first + n as f64)).abs();
-    assert!(out.iter().enumerate().map(wrong).fold(0.0, f64::max) < 1e-5);
+    assert!(out.iter().enumerate().map(wrong).fold(0.0, f64::max) < 1e-4);
 }
 
 #[test]
@@ -150,4 +151,27 @@ fn an_absurd_map_makes_noise_and_no_panic() {
     resampler.produce(|n| -(n as f64), &mut out);
     resampler.finish(100, |_| f64::NAN, &mut out);
     assert!(out.len() >= 100);
+}
+
+/// What it costs: `cargo test -p hyperzoom-recorder what_it_costs -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn what_it_costs() {
+    let made = std::time::Instant::now();
+    let mut resampler = Resampler::new();
+    println!("made in {:.1} ms", made.elapsed().as_secs_f64() * 1e3);
+    let block: Vec<f32> = (0..240).map(|i| sine(997.0, f64::from(i)) as f32).collect();
+    let mut quickest = f64::MAX;
+    for _ in 0..30 {
+        resampler.begin(0);
+        let started = std::time::Instant::now();
+        let mut out = Vec::with_capacity(60_000);
+        for _ in 0..200 {
+            resampler.push(&block);
+            let made = out.len() as u64;
+            resampler.produce(|n| (made + n) as f64 * 1.000_2, &mut out);
+        }
+        quickest = quickest.min(started.elapsed().as_secs_f64());
+    }
+    println!("{:.2} ms a second of sound", quickest * 1e3);
 }
