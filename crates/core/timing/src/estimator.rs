@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::SessionClock;
+use crate::line::{Cloud, SKEW_LIMIT, SKEW_PRIOR, prior_spread};
 
 /// One question and answer about the time, as in NTP (RFC 5905 §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +33,6 @@ const SPANS: usize = 64;
 const SLOWEST_NS: i64 = 10_000_000_000;
 /// What an exchange without any queueing is still uncertain by: the scheduling of the two receive threads.
 const FLOOR_NS: f64 = 20_000.0;
-/// Standard deviation of the skew of two computers' clocks, before anything was measured: 100 ppm.
-const SKEW_PRIOR: f64 = 100e-6;
-/// No pair of working crystals differs by more: 1000 ppm.
-const SKEW_LIMIT_PPB: f64 = 1e6;
 /// So many exchanges in a row that the estimate says are impossible mean that a clock was stepped (a machine slept):
 /// start anew.
 const CONTRADICTIONS: u32 = 4;
@@ -176,23 +173,15 @@ impl ClockEstimator {
         };
         let x = |s: &Sample| (s.at - at) as f64;
         let y = |s: &Sample| (i128::from(s.offset) - i128::from(base)) as f64;
-        // About the centre of gravity, where nothing cancels: the prior only stiffens the slope.
-        let mass: f64 = self.spans.iter().map(weight).sum();
-        let centre_x = self.spans.iter().map(|s| weight(s) * x(s)).sum::<f64>() / mass;
-        let centre_y = self.spans.iter().map(|s| weight(s) * y(s)).sum::<f64>() / mass;
-        let (mut spread, mut product) = (1.0 / (SKEW_PRIOR * SKEW_PRIOR), 0.0);
-        for sample in &self.spans {
-            let dx = x(sample) - centre_x;
-            spread += weight(sample) * dx * dx;
-            product += weight(sample) * dx * (y(sample) - centre_y);
-        }
-        let slope = product / spread;
-        let offset = centre_y - slope * centre_x;
-        let error = (1.0 / mass + centre_x * centre_x / spread).sqrt();
+        let cloud = Cloud::of(self.spans.iter().map(|s| (x(s), y(s), weight(s))));
+        let spread = prior_spread() + cloud.spread;
+        let slope = cloud.product / spread;
+        let offset = cloud.y - slope * cloud.x;
+        let error = (1.0 / cloud.mass + cloud.x * cloud.x / spread).sqrt();
         SessionClock {
             offset_ns: base.saturating_add(offset.round() as i64),
             anchor: Duration::from_nanos(at.unsigned_abs()),
-            skew_ppb: (slope * 1e9).clamp(-SKEW_LIMIT_PPB, SKEW_LIMIT_PPB).round() as i64,
+            skew_ppb: (slope.clamp(-SKEW_LIMIT, SKEW_LIMIT) * 1e9).round() as i64,
             bound_ns: (quickest.unsigned_abs() / 2).saturating_add((2.0 * error) as u64),
         }
     }

@@ -6,6 +6,8 @@
 //! threads that stamp and record media read the latest estimate from a [`SharedClock`], which a real-time thread may
 //! do at any time.
 //!
+//! A sound device counts samples by a crystal of its own; [`DeviceClock`] says which session time each of them has.
+//!
 //! Masters are written on a grid of [ticks](tick_time_ns) of 1/30 s of session time, and [`Timecode`] names a tick.
 //!
 //! Nothing here asks for the time: a local moment is a [`Duration`](std::time::Duration) since the process's epoch.
@@ -13,11 +15,14 @@
 #![deny(missing_docs)]
 
 mod clock;
+mod device;
 mod estimator;
+mod line;
 mod shared;
 mod tick;
 
 pub use clock::SessionClock;
+pub use device::DeviceClock;
 pub use estimator::{ClockEstimator, Exchange, Rejected};
 pub use shared::SharedClock;
 pub use tick::{

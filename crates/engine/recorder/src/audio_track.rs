@@ -1,24 +1,31 @@
-//! The microphone on the take's timeline: from the first tick on, one sample after the other, silence where there is none.
+//! The microphone on the take's timeline: from the first tick on, one sample for each of session time, silence where there is none.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use hyperzoom_media::SAMPLE_RATE;
+use hyperzoom_timing::DeviceClock;
 
 use crate::ledger::{Filling, SoundLedger};
+use crate::resample::Resampler;
 
-/// A block that starts this much later than the samples before it say is looked at as a gap.
-const SUSPECT: i64 = samples(Duration::from_millis(30));
+/// A block that comes this much later, or earlier, than its samples' count says is looked at: the device may have stood still, or the
+/// session clock may have been stepped. What is less the clock makes up by and by.
+const SUSPECT_NS: i64 = 30_000_000;
 
-/// For how long the blocks after a suspect one must agree: a late callback catches up within that, a stalled device never.
+/// For how long the blocks after a suspect one must agree: a late callback catches up within that, a stalled device never. The take's
+/// first blocks wait as long for the least late of them, which says where the device's count lies on the timeline.
 const EVIDENCE_NS: i64 = 300_000_000;
+
+/// [`EVIDENCE_NS`] in samples.
+const EVIDENCE: i64 = samples(Duration::from_nanos(EVIDENCE_NS as u64));
 
 /// How far behind the session's time the track may fall before it is filled with silence, so that a device which says nothing
 /// more does not hold the file back.
 const SILENCE_AFTER: Duration = Duration::from_secs(1);
 
-/// How long the device must have run without a gap before its drift is told: a jitter of a millisecond is 3 ppm then.
-const DRIFT_AFTER: i64 = samples(Duration::from_secs(10));
+/// A session sample's length.
+const SAMPLE_NS: f64 = 1e9 / SAMPLE_RATE as f64;
 
 const fn samples(duration: Duration) -> i64 {
     (duration.as_nanos() as i64) * SAMPLE_RATE as i64 / 1_000_000_000
@@ -26,20 +33,29 @@ const fn samples(duration: Duration) -> i64 {
 
 /// Lays blocks of samples out on the timeline.
 ///
-/// The count of samples rules; the blocks' moments decide where the first goes and where the device was silent. (A device
-/// whose clock runs fast or slow therefore drifts by its parts per million; nothing is resampled.)
+/// Sample `k` of the track is the sound at `k / 48 000` s of session time after its start. The device counts by a crystal of its own;
+/// a [`DeviceClock`] says which session time its samples have, and the sound is resampled to that. So nothing drifts, however long the
+/// take. The blocks' moments also show where the device was silent. What the resampler looks ahead, and what does not fill a chunk of
+/// it yet, is all that is held back while nothing is suspect: under 3 ms.
 #[derive(Debug)]
 pub(crate) struct AudioTrack {
     start_ns: i64,
-    /// The position at which the device's sample 0 lies, by its index.
-    origin: Option<i64>,
+    clock: DeviceClock,
+    resampler: Resampler,
+    /// The run of samples that the resampler is in.
+    run: Option<Run>,
     /// The index after the last block placed. Samples from there to the next block were lost.
     next_index: i64,
-    /// The smoothed difference between the moments that blocks claim and their places by count, in samples.
-    lateness: f64,
-    drift: Drift,
     held: VecDeque<Block>,
     ledger: SoundLedger,
+}
+
+/// Samples that follow each other without a hole.
+#[derive(Debug)]
+struct Run {
+    /// Places from here on to `filled` are late: they have been filled with something else when the run began.
+    late_from: i64,
+    filled: i64,
 }
 
 #[derive(Debug)]
@@ -60,10 +76,10 @@ impl AudioTrack {
     pub(crate) fn new(start_ns: i64) -> Self {
         Self {
             start_ns,
-            origin: None,
+            clock: DeviceClock::new(SAMPLE_RATE),
+            resampler: Resampler::new(),
+            run: None,
             next_index: 0,
-            lateness: 0.0,
-            drift: Drift::default(),
             held: VecDeque::new(),
             ledger: SoundLedger::default(),
         }
@@ -81,13 +97,21 @@ impl AudioTrack {
 
     /// How much faster the device's clock runs than the session's, in parts per million, once that can be told.
     pub(crate) fn drift_ppm(&self) -> Option<f64> {
-        self.drift.ppm()
+        self.clock.rate_ppb().map(|ppb| ppb as f64 / 1000.0)
+    }
+
+    /// The session time of the device's sample `index`, in nanoseconds, as the track places it; `None` while that cannot be told: for
+    /// the first third of a second. Right to the nanosecond for the samples of the last ten seconds, a forecast for those to come.
+    #[allow(dead_code, reason = "for the map beside untouched samples")]
+    pub(crate) fn session_ns_of(&self, index: u64) -> Option<i64> {
+        self.clock.session_ns_of(i64::try_from(index).unwrap_or(i64::MAX))
     }
 
     /// Takes one block: `index` is its first sample's, counted by the device, captured at `at_ns` of session time.
     /// What is settled is appended to `out`.
     pub(crate) fn push(&mut self, index: u64, at_ns: i64, samples: &[f32], out: &mut Vec<f32>) {
-        let index = i64::try_from(index).unwrap_or(i64::MAX);
+        // A device counts for six million years before that is not its index.
+        let index = i64::try_from(index).unwrap_or(i64::MAX).min(i64::MAX / 2);
         self.held.push_back(Block { index, at_ns, samples: samples.to_vec() });
         self.settle(false, out);
     }
@@ -97,6 +121,9 @@ impl AudioTrack {
         let due = self.position(now_ns) - samples(SILENCE_AFTER);
         if due > self.place() {
             self.settle(true, out);
+        }
+        if due > self.place() {
+            self.end_run(out);
             self.fill_to(due, Filling::Gap, out);
         }
     }
@@ -104,6 +131,7 @@ impl AudioTrack {
     /// Settles what is held back and makes the track `total` samples long, or longer where it is already.
     pub(crate) fn finish(&mut self, total: u64, out: &mut Vec<f32>) {
         self.settle(true, out);
+        self.end_run(out);
         self.fill_to(i64::try_from(total).unwrap_or(i64::MAX), Filling::Gap, out);
     }
 
@@ -117,71 +145,134 @@ impl AudioTrack {
         self.ledger.len() as i64
     }
 
+    /// The position nearest to the device's sample `index`; nothing from before the take has one.
+    fn place_of(&self, index: i64) -> i64 {
+        let at_ns = self.clock.session_ns_of(index).unwrap_or(self.start_ns);
+        let since = i128::from(at_ns) - i128::from(self.start_ns);
+        let place = (since * i128::from(SAMPLE_RATE) + 500_000_000).div_euclid(1_000_000_000);
+        place.clamp(0, i128::from(i64::MAX)) as i64
+    }
+
+    /// How much later the block claims to have been captured than its index says.
+    fn lateness(&self, block: &Block) -> i64 {
+        let expected = self.clock.session_ns_of(block.index).unwrap_or(block.at_ns);
+        block.at_ns.saturating_sub(expected)
+    }
+
     fn settle(&mut self, all: bool, out: &mut Vec<f32>) {
         while let Some(block) = self.held.front() {
-            let claimed = self.position(block.at_ns);
-            let Some(origin) = self.origin else {
-                // The first block says where the device's count lies on the timeline.
-                self.origin = Some(claimed - block.index);
+            let index = block.index;
+            if !self.clock.is_known() {
+                match self.beginning(all) {
+                    Some(at_ns) => self.clock.mark(index, at_ns),
+                    None => return,
+                }
                 continue;
-            };
-            let late = (claimed - (origin + block.index)) as f64;
-            if late - self.lateness > SUSPECT as f64 {
-                match self.evidence(origin, all) {
+            }
+            if self.lateness(block).saturating_abs() > SUSPECT_NS {
+                match self.evidence(all) {
                     Evidence::Missing => return,
-                    Evidence::Gap(gap) => {
-                        self.origin = Some(origin + gap);
-                        self.drift.interrupt();
+                    Evidence::Step(by_ns) => {
+                        self.end_run(out);
+                        // Where samples were lost as well, it was before them.
+                        self.clock.step(index.min(self.next_index), by_ns);
                     }
                     // Only late: its moment says nothing about the device's clock.
                     Evidence::Jitter => self.place_front(out),
                 }
                 continue;
             }
-            // Slow enough that a burst of late callbacks leaves no trace: a time constant of about 500 blocks.
-            self.lateness += (late - self.lateness) * 0.002;
-            self.drift.note(block.index, late);
+            self.clock.mark(index, block.at_ns);
             self.place_front(out);
         }
     }
 
-    /// Whether the blocks held agree that the device stood still before the first of them.
-    fn evidence(&self, origin: i64, all: bool) -> Evidence {
+    /// When the first block was captured, by the least late of those held.
+    fn beginning(&self, all: bool) -> Option<i64> {
+        let (first, last) = (self.held.front()?, self.held.back()?);
+        let enough = last.index.saturating_sub(first.index) >= EVIDENCE
+            || last.at_ns.saturating_sub(first.at_ns) >= EVIDENCE_NS;
+        let counted = |block: &Block| (block.index.saturating_sub(first.index) as f64 * SAMPLE_NS) as i64;
+        let least = self.held.iter().map(|block| block.at_ns.saturating_sub(counted(block))).min();
+        least.filter(|_| enough || all)
+    }
+
+    /// Whether the blocks held agree that the device stood still before the first of them, or that session time went back.
+    fn evidence(&self, all: bool) -> Evidence {
         let first = &self.held[0];
-        let mut least = f64::MAX;
+        let later = self.lateness(first) > 0;
+        let mut least = i64::MAX;
         for block in &self.held {
-            let error = (self.position(block.at_ns) - (origin + block.index)) as f64 - self.lateness;
-            if error <= SUSPECT as f64 {
+            let late = self.lateness(block);
+            if late.saturating_abs() <= SUSPECT_NS || (late > 0) != later {
                 return Evidence::Jitter;
             }
-            least = least.min(error);
-            if block.at_ns - first.at_ns >= EVIDENCE_NS {
-                return Evidence::Gap(least as i64);
+            least = least.min(late);
+            let seen = block.at_ns.saturating_sub(first.at_ns) >= EVIDENCE_NS
+                || (!later && block.index.saturating_sub(first.index) >= EVIDENCE);
+            if seen {
+                return Evidence::Step(least);
             }
         }
-        if all { Evidence::Gap(least as i64) } else { Evidence::Missing }
+        if all { Evidence::Step(least) } else { Evidence::Missing }
     }
 
     fn place_front(&mut self, out: &mut Vec<f32>) {
-        let (Some(block), Some(origin)) = (self.held.pop_front(), self.origin) else { return };
-        let lost = (block.index - self.next_index).max(0);
-        self.next_index = self.next_index.max(block.end());
-        // Nothing from before the take is part of it.
-        let place = (origin + block.index).max(0);
-        let before = (-(origin + block.index)).clamp(0, block.samples.len() as i64);
-        let samples = &block.samples[before as usize..];
-        let hole = (origin + block.index - lost).max(0)..place;
-        self.fill_to(hole.start, Filling::Gap, out);
-        // The device may have been taken for silent where only its samples were lost.
-        self.ledger.gap_was_dropped(&(hole.start as u64..hole.end as u64));
-        self.fill_to(hole.end, Filling::Dropped, out);
-
-        let late = (self.place() - place).clamp(0, samples.len() as i64);
-        if late > 0 {
-            self.ledger.note_late(place as u64..(place + late) as u64);
+        let Some(block) = self.held.pop_front() else { return };
+        if block.index > self.next_index {
+            self.end_run(out);
         }
-        out.extend_from_slice(&samples[late as usize..]);
-        self.ledger.fill_to(place as u64 + samples.len() as u64, Filling::Captured);
+        if self.run.is_none() {
+            self.begin_run(block.index.max(self.next_index), out);
+        }
+        // A device that counts twice is heard once.
+        let twice = (self.next_index - block.index).clamp(0, block.samples.len() as i64);
+        self.resampler.push(&block.samples[twice as usize..]);
+        self.next_index = self.next_index.max(block.end());
+        self.note_late();
+        let place = self.ledger.len();
+        let made = {
+            let (clock, start_ns) = (&self.clock, self.start_ns);
+            self.resampler.produce(|n| index_at(clock, start_ns, place + n), out)
+        };
+        self.ledger.fill_to(place + made, Filling::Captured);
+    }
+
+    /// Begins a run with the device's sample `index`; those since the last block were lost.
+    fn begin_run(&mut self, index: i64, out: &mut Vec<f32>) {
+        let hole = self.place_of(self.next_index.min(index))..self.place_of(index);
+        self.fill_to(hole.start, Filling::Gap, out);
+        if !hole.is_empty() {
+            // The device may have been taken for silent where only its samples were lost.
+            self.ledger.gap_was_dropped(&(hole.start as u64..hole.end as u64));
+            self.fill_to(hole.end, Filling::Dropped, out);
+        }
+        self.resampler.begin(index);
+        self.next_index = index;
+        self.run = Some(Run { late_from: hole.end, filled: self.place() });
+    }
+
+    /// Gives out the last samples of the run.
+    fn end_run(&mut self, out: &mut Vec<f32>) {
+        if self.run.take().is_none() {
+            return;
+        }
+        let place = self.ledger.len();
+        let end = (self.place_of(self.next_index) as u64).max(place);
+        let (clock, start_ns) = (&self.clock, self.start_ns);
+        self.resampler.finish(end - place, |n| index_at(clock, start_ns, place + n), out);
+        self.ledger.fill_to(end, Filling::Captured);
+    }
+
+    fn note_late(&mut self) {
+        let end = self.place_of(self.next_index);
+        if let Some(run) = &mut self.run {
+            let end = end.min(run.filled);
+            if end > run.late_from {
+                self.ledger.note_late(run.late_from as u64..end as u64);
+                run.late_from = end;
+            }
+        }
     }
 
     fn fill_to(&mut self, place: i64, filling: Filling, out: &mut Vec<f32>) {
@@ -193,196 +284,17 @@ impl AudioTrack {
     }
 }
 
+/// Where the track's sample at `place` lies among the device's.
+fn index_at(clock: &DeviceClock, start_ns: i64, place: u64) -> f64 {
+    clock.index_at(start_ns as f64 + place as f64 * SAMPLE_NS).unwrap_or(0.0)
+}
+
 enum Evidence {
     Missing,
-    Gap(i64),
+    /// Everything from the first block on is so much later than its index says, or earlier where it is negative.
+    Step(i64),
     Jitter,
 }
 
-/// The slope of the blocks' lateness over their indices: least squares, with an offset of its own for each stretch between gaps,
-/// since how long a gap was is only known to a callback's jitter.
-#[derive(Debug, Default)]
-struct Drift {
-    first: i64,
-    count: f64,
-    mean_index: f64,
-    mean_late: f64,
-    /// Sums over all stretches.
-    index_index: f64,
-    index_late: f64,
-    longest: i64,
-}
-
-impl Drift {
-    fn note(&mut self, index: i64, late: f64) {
-        if self.count == 0.0 {
-            self.first = index;
-        }
-        self.longest = self.longest.max(index - self.first);
-        self.count += 1.0;
-        let off = index as f64 - self.mean_index;
-        self.mean_index += off / self.count;
-        self.mean_late += (late - self.mean_late) / self.count;
-        self.index_index += off * (index as f64 - self.mean_index);
-        self.index_late += off * (late - self.mean_late);
-    }
-
-    /// A new stretch begins.
-    fn interrupt(&mut self) {
-        (self.count, self.mean_index, self.mean_late) = (0.0, 0.0, 0.0);
-    }
-
-    fn ppm(&self) -> Option<f64> {
-        // A device whose blocks come later and later counts too slowly.
-        (self.longest >= DRIFT_AFTER).then(|| -self.index_late / self.index_index * 1e6)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::AudioCounts;
-
-    const BLOCK: usize = 240;
-    const BLOCK_NS: i64 = 5_000_000;
-    const START: i64 = 7_000_000_000;
-
-    /// Pushes `blocks` blocks from `first` on, each holding its samples' indices, captured by `at(block)`.
-    fn push(track: &mut AudioTrack, first: usize, blocks: usize, at: impl Fn(i64) -> i64) -> Vec<f32> {
-        let mut out = Vec::new();
-        for block in first..first + blocks {
-            let samples: Vec<f32> = (block * BLOCK..(block + 1) * BLOCK).map(|i| i as f32 + 1.0).collect();
-            track.push((block * BLOCK) as u64, at(block as i64), &samples, &mut out);
-        }
-        out
-    }
-
-    fn counts(track: &AudioTrack) -> AudioCounts {
-        track.ledger().counts(u64::MAX)
-    }
-
-    #[test]
-    fn the_track_starts_at_the_take_and_not_with_the_device() {
-        let mut track = AudioTrack::new(START);
-        // The device started 12 ms before the take: 576 samples.
-        let out = push(&mut track, 0, 10, |block| START - 12_000_000 + block * BLOCK_NS);
-        assert_eq!(out[0], 577.0);
-        assert_eq!(out.len(), 10 * BLOCK - 576);
-        assert_eq!((counts(&track).silence, counts(&track).captured), (0, out.len() as u64));
-    }
-
-    #[test]
-    fn a_device_that_starts_late_is_preceded_by_silence() {
-        let mut track = AudioTrack::new(START);
-        let out = push(&mut track, 0, 2, |block| START + 10_000_000 + block * BLOCK_NS);
-        assert_eq!(out[..480], [0.0; 480]);
-        assert_eq!(out[480], 1.0);
-    }
-
-    #[test]
-    fn samples_that_a_full_ring_lost_leave_their_place_silent() {
-        let mut track = AudioTrack::new(START);
-        push(&mut track, 0, 100, |block| START + block * BLOCK_NS);
-        let out = push(&mut track, 120, 10, |block| START + block * BLOCK_NS);
-        assert_eq!(out.len(), 30 * BLOCK);
-        assert_eq!(out[20 * BLOCK - 1..=20 * BLOCK], [0.0, (120 * BLOCK) as f32 + 1.0]);
-        let it = counts(&track);
-        assert_eq!((it.dropped, it.silence, it.gaps), (20 * BLOCK as u64, 0, 0));
-    }
-
-    #[test]
-    fn a_loss_that_was_taken_for_a_silent_device_is_a_loss_once_it_is_known() {
-        let mut track = AudioTrack::new(START);
-        push(&mut track, 0, 200, |block| START + block * BLOCK_NS);
-        // Three seconds are lost; two of them have been filled before the next block comes.
-        let mut out = Vec::new();
-        track.keep_up(START + 4_000_000_000, &mut out);
-        assert_eq!((out.len(), counts(&track).silence, counts(&track).gaps), (96_000, 96_000, 1));
-        let out = push(&mut track, 800, 10, |block| START + block * BLOCK_NS);
-        assert_eq!(out[47_999..=48_000], [0.0, (800 * BLOCK) as f32 + 1.0]);
-        let it = counts(&track);
-        assert_eq!((it.dropped, it.silence, it.gaps, it.late), (144_000, 0, 0, 0));
-    }
-
-    #[test]
-    fn a_device_that_stood_still_leaves_a_gap_of_that_length() {
-        let mut track = AudioTrack::new(START);
-        push(&mut track, 0, 200, |block| START + block * BLOCK_NS);
-        // 400 ms later it counts on as if nothing had been.
-        let stall = 400_000_000;
-        let out = push(&mut track, 200, 200, |block| START + stall + block * BLOCK_NS);
-        assert_eq!(out.len(), 200 * BLOCK + 19_200);
-        assert_eq!(out[19_199..=19_200], [0.0, (200 * BLOCK) as f32 + 1.0]);
-        assert_eq!((counts(&track).silence, counts(&track).gaps), (19_200, 1));
-    }
-
-    #[test]
-    fn callbacks_that_come_late_and_catch_up_are_no_gap() {
-        let mut track = AudioTrack::new(START);
-        let mut out = push(&mut track, 0, 200, |block| START + block * BLOCK_NS);
-        // 100 ms of blocks all stamped when the machine woke up.
-        out.extend(push(&mut track, 200, 20, |_| START + 220 * BLOCK_NS));
-        out.extend(push(&mut track, 220, 100, |block| START + block * BLOCK_NS));
-        assert_eq!(out.len(), 320 * BLOCK);
-        assert!(out.iter().enumerate().all(|(i, sample)| *sample == i as f32 + 1.0));
-        assert_eq!(counts(&track).gaps, 0);
-    }
-
-    #[test]
-    fn a_clock_that_drifts_makes_no_gaps() {
-        let mut track = AudioTrack::new(START);
-        // Ten minutes at 300 ppm, with moments jittering by a millisecond.
-        let blocks = 120_000;
-        let out = push(&mut track, 0, blocks, |block| {
-            START + block * BLOCK_NS + block * 1_500 + (block * 7919 % 1000) * 1000
-        });
-        assert_eq!(out.len(), blocks * BLOCK);
-        assert_eq!(counts(&track).gaps, 0);
-        let ppm = track.drift_ppm().unwrap();
-        assert!((ppm + 300.0).abs() < 0.5, "a slow device: {ppm}");
-    }
-
-    #[test]
-    fn a_gap_is_no_drift() {
-        let mut track = AudioTrack::new(START);
-        let moment = |block: i64| START + block * BLOCK_NS - block * 500 + (block * 7919 % 1000) * 1000;
-        push(&mut track, 0, 1000, moment);
-        assert_eq!(track.drift_ppm(), None, "five seconds tell nothing");
-        for stall in 1..9 {
-            push(&mut track, 4000 * stall, 4000, |block| moment(block) + stall as i64 * 77_777_777);
-        }
-        let ppm = track.drift_ppm().unwrap();
-        assert!((ppm - 100.0).abs() < 2.0, "a fast device: {ppm}");
-    }
-
-    #[test]
-    fn a_device_that_says_nothing_is_filled_up_to_the_patience() {
-        let mut track = AudioTrack::new(START);
-        push(&mut track, 0, 200, |block| START + block * BLOCK_NS);
-        let mut out = Vec::new();
-        track.keep_up(START + 1_900_000_000, &mut out);
-        assert!(out.is_empty());
-        track.keep_up(START + 4_000_000_000, &mut out);
-        assert_eq!(out.len(), 2 * 48_000);
-        track.keep_up(START + 4_100_000_000, &mut Vec::new());
-        assert_eq!((counts(&track).gaps, counts(&track).silence), (1, 100_800));
-        // It comes back with what it captured in between: the newest second still has its place.
-        let out = push(&mut track, 200, 600, |block| START + block * BLOCK_NS);
-        assert_eq!(out[0], 148_801.0);
-        assert_eq!(counts(&track).late, 100_800);
-    }
-
-    #[test]
-    fn the_end_is_exact() {
-        let mut track = AudioTrack::new(START);
-        push(&mut track, 0, 10, |block| START + block * BLOCK_NS);
-        let mut out = Vec::new();
-        track.finish(48_000, &mut out);
-        assert_eq!((track.written(), out.len()), (48_000, 48_000 - 10 * BLOCK));
-        let mut long = AudioTrack::new(START);
-        push(&mut long, 0, 10, |block| START + block * BLOCK_NS);
-        long.finish(1600, &mut Vec::new());
-        assert_eq!(long.written(), 2400, "what was given out stays");
-        assert_eq!(long.ledger().counts(1600).captured, 1600);
-    }
-}
+mod tests;

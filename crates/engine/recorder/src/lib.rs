@@ -1,7 +1,7 @@
 //! Records one person's camera and microphone for good: a master that is always in time and that no crash can take away.
 //!
 //! [`start`] takes the rings that camera and microphone fill, and from then on three threads run: one settles one picture a tick
-//! and encodes it (H.264), one lays the samples on the timeline and encodes them (AAC), one writes the file. The first two never
+//! and encodes it (H.264), one resamples the sound to the session's time and encodes it (AAC), one writes the file. The first two never
 //! wait for the third, and none of them for the network, the window or the GPU.
 //!
 //! The file is a fragmented MP4 while it grows, each second of it synced to the disk, and becomes a plain MP4 in place when the
@@ -10,6 +10,8 @@
 
 mod audio_track;
 mod cfr;
+#[cfg(test)]
+mod drift;
 mod encode;
 mod error;
 mod folder;
@@ -21,6 +23,7 @@ mod mux;
 mod recorder;
 mod recover;
 mod report;
+mod resample;
 mod shared;
 mod threads;
 mod verify;
@@ -29,8 +32,8 @@ pub use encode::{Effort, EncodedPicture, H264Encoder, ParameterSets, VideoEncode
 pub use error::{EncodeError, RecordError};
 pub use folder::{METADATA, RECORDING, TIMECODES};
 pub use journal::JOURNAL;
-pub use ledger::{AudioCounts, VideoCounts};
 pub use marker::Marker;
+pub use ledger::{AudioCounts, Gap, GapKind, VideoCounts};
 pub use metadata::{Participant, RecordingMetadata, SessionMetadata};
 pub use recorder::{Inputs, Recorder, RecorderConfig, RecorderEvents, start};
 pub use recover::{RecoverError, Recovered, find_unfinished, recover};

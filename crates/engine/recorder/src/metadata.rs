@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::encode::VideoFormat;
-use crate::ledger::{AudioCounts, VideoCounts};
 use crate::marker::Marker;
+use crate::ledger::{AudioCounts, Gap, VideoCounts};
 
 /// Somebody in the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +87,11 @@ pub struct RecordingMetadata {
     pub video: VideoCounts,
     /// What the sound consists of.
     pub audio: AudioCounts,
-    /// How much faster the microphone's clock ran than the session's, in parts per million; `null` where that is not known.
+    /// Where the sound is silent though it should not be, in order: their lengths are the `silence` and the `dropped` of `audio`.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
+    /// How much faster the microphone's clock ran than the session's, in parts per million, over the last minute; `null` where that is
+    /// not known. The sound in the file is free of it.
     pub microphone_drift_ppm: Option<f64>,
     /// Which encoder made the pictures.
     pub video_encoder: Option<String>,
@@ -109,6 +113,7 @@ impl RecordingMetadata {
             total_frames_dropped: 0,
             video: VideoCounts::default(),
             audio: AudioCounts::default(),
+            gaps: Vec::new(),
             microphone_drift_ppm: None,
             video_encoder: video.map(|(_, _, name)| name),
         }

@@ -43,8 +43,8 @@ pub struct TakeReport {
     pub video: VideoCounts,
     /// What the sound consists of.
     pub audio: AudioCounts,
-    /// How much faster the microphone's clock ran than the session's, in parts per million. By so much the sound moves against
-    /// the pictures (100 ppm are 6 ms a minute). `None` where it did not run long enough to tell.
+    /// How much faster the microphone's clock ran than the session's, in parts per million, over the take's last minute. The sound in
+    /// the file is free of it: it was resampled to the session's time. `None` where it did not run long enough to tell.
     pub microphone_drift_ppm: Option<f64>,
     /// The file's size in bytes.
     pub bytes: u64,

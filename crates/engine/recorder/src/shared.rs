@@ -10,8 +10,8 @@ use hyperzoom_timing::{SAMPLES_PER_TICK, SharedClock, tick_time_ns};
 
 use crate::encode::EncodedPicture;
 use crate::folder::RECORDING;
-use crate::ledger::{AudioCounts, PictureLedger, SoundLedger, VideoCounts};
 use crate::marker::Marker;
+use crate::ledger::{AudioCounts, Gap, PictureLedger, SoundLedger, VideoCounts};
 use crate::metadata::Participant;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 
@@ -63,6 +63,7 @@ pub(crate) struct SoundSoFar {
 pub(crate) struct Counts {
     pub(crate) video: VideoCounts,
     pub(crate) audio: AudioCounts,
+    pub(crate) gaps: Vec<Gap>,
     pub(crate) drift_ppm: Option<f64>,
 }
 
@@ -156,9 +157,11 @@ impl Shared {
     /// The counts of a take that ends after `asked` ticks, of which the first `on_disk` are in its file.
     pub(crate) fn counts(&self, asked: u64, on_disk: u64) -> Counts {
         let sound = lock(&self.sound);
+        let total = asked.min(on_disk).saturating_mul(SAMPLES_PER_TICK);
         Counts {
             video: lock(&self.pictures).counts(asked, on_disk),
-            audio: sound.ledger.counts(asked.min(on_disk).saturating_mul(SAMPLES_PER_TICK)),
+            audio: sound.ledger.counts(total),
+            gaps: sound.ledger.gaps(total),
             drift_ppm: sound.drift_ppm.map(|ppm| (ppm * 10.0).round() / 10.0),
         }
     }

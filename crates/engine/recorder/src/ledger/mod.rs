@@ -7,5 +7,5 @@ mod sound;
 
 pub use pictures::VideoCounts;
 pub(crate) use pictures::{PictureLedger, TickEntry};
-pub use sound::AudioCounts;
+pub use sound::{AudioCounts, Gap, GapKind};
 pub(crate) use sound::{Filling, SoundLedger};

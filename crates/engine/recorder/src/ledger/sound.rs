@@ -4,10 +4,13 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// What the sound of a take consists of, in samples: `captured + silence = written + late`, always.
+/// What the sound of a take consists of: `captured + silence = written + late`, always.
+///
+/// In samples of the file, of which there are 48 000 in a second of session time. The device's own are a few millionths more or
+/// fewer: what it counted in a time is what the file has for that time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioCounts {
-    /// Samples that the device captured for this take.
+    /// Samples for which the device captured sound, also where it was lost or came too late.
     pub captured: u64,
     /// Samples in the file.
     pub written: u64,
@@ -19,6 +22,27 @@ pub struct AudioCounts {
     pub dropped: u64,
     /// Samples among the captured that came after their place had been filled with silence.
     pub late: u64,
+}
+
+/// A stretch of silence in the file's sound where there should have been none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Its first sample, at 48 kHz, counted from the file's first.
+    pub start_sample: u64,
+    /// Its length in samples.
+    pub samples: u64,
+    /// Why it is silent.
+    pub kind: GapKind,
+}
+
+/// Why there is no sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapKind {
+    /// The device gave nothing.
+    Silent,
+    /// The device gave it, and a full ring lost it.
+    Dropped,
 }
 
 /// What a stretch of the file is filled with.
@@ -115,6 +139,26 @@ impl SoundLedger {
         counts.captured += counts.late;
         counts
     }
+
+    /// Where a take that ends after `total` samples has silence instead of sound, in order. The lengths add up to the `silence` and
+    /// the `dropped` of its [`counts`](Self::counts).
+    pub(crate) fn gaps(&self, total: u64) -> Vec<Gap> {
+        let mut start_sample = 0;
+        let mut gaps = Vec::new();
+        for (end, filling) in &self.stretches {
+            let end = (*end).min(total);
+            let kind = match filling {
+                Filling::Captured => None,
+                Filling::Gap => Some(GapKind::Silent),
+                Filling::Dropped => Some(GapKind::Dropped),
+            };
+            if let Some(kind) = kind.filter(|_| end > start_sample) {
+                gaps.push(Gap { start_sample, samples: end - start_sample, kind });
+            }
+            start_sample = end;
+        }
+        gaps
+    }
 }
 
 #[cfg(test)]
@@ -144,6 +188,8 @@ mod tests {
             assert_eq!(it.written, total.min(300));
             assert_eq!(it.captured + it.silence, it.written + it.late, "{it:?}");
             assert_eq!(it.gaps, u64::from(total > 100));
+            let gap = Gap { start_sample: 100, samples: it.silence, kind: GapKind::Silent };
+            assert_eq!(ledger.gaps(total), if total > 100 { vec![gap] } else { vec![] });
         }
         let all = ledger.counts(u64::MAX);
         assert_eq!((all.captured, all.silence, all.late, all.dropped), (190, 150, 40, 0));
@@ -158,6 +204,14 @@ mod tests {
         ledger.gap_was_dropped(&(120..150));
         let it = ledger.counts(u64::MAX);
         assert_eq!((it.silence, it.gaps, it.dropped), (70, 2, 80), "it is two gaps now");
+        let gaps = ledger.gaps(210);
+        let gaps: Vec<_> = gaps.iter().map(|it| (it.start_sample, it.samples, it.kind)).collect();
+        let (silent, dropped) = (GapKind::Silent, GapKind::Dropped);
+        assert_eq!(gaps, [(100, 20, silent), (120, 30, dropped), (150, 50, silent), (200, 10, dropped)]);
+        assert_eq!(
+            serde_json::to_value(ledger.gaps(120)).unwrap(),
+            serde_json::json!([{"start_sample": 100, "samples": 20, "kind": "silent"}])
+        );
         ledger.gap_was_dropped(&(50..280));
         let it = ledger.counts(u64::MAX);
         assert_eq!((it.silence, it.gaps, it.dropped, it.captured), (0, 0, 150, 300));

@@ -167,6 +167,7 @@ impl Disk {
         let recording = &mut self.metadata.recording;
         recording.video = counts.video;
         recording.audio = counts.audio;
+        recording.gaps = counts.gaps;
         recording.microphone_drift_ppm = counts.drift_ppm;
         recording.total_frames_captured = counts.video.captured;
         recording.total_frames_dropped = counts.video.dropped;
