@@ -33,6 +33,8 @@ pub(crate) struct AudioTrack {
     start_ns: i64,
     /// The position at which the device's sample 0 lies, by its index.
     origin: Option<i64>,
+    /// The first index of each stretch between gaps, and the origin that holds from there on.
+    stretches: Vec<(i64, i64)>,
     /// The index after the last block placed. Samples from there to the next block were lost.
     next_index: i64,
     /// The smoothed difference between the moments that blocks claim and their places by count, in samples.
@@ -61,6 +63,7 @@ impl AudioTrack {
         Self {
             start_ns,
             origin: None,
+            stretches: Vec::new(),
             next_index: 0,
             lateness: 0.0,
             drift: Drift::default(),
@@ -82,6 +85,16 @@ impl AudioTrack {
     /// How much faster the device's clock runs than the session's, in parts per million, once that can be told.
     pub(crate) fn drift_ppm(&self) -> Option<f64> {
         self.drift.ppm()
+    }
+
+    /// Session time of the device's sample `index`, by count from where its stretch begins and the smoothed lateness.
+    /// `None` for what is not placed yet.
+    pub(crate) fn session_ns_of(&self, index: u64) -> Option<i64> {
+        let index = i64::try_from(index).ok().filter(|index| *index < self.next_index)?;
+        let after = self.stretches.partition_point(|(first, _)| *first <= index);
+        let (_, origin) = self.stretches.get(after.checked_sub(1)?)?;
+        let position = (origin + index) as f64 + self.lateness;
+        Some(self.start_ns + (position * 1e9 / f64::from(SAMPLE_RATE)).round() as i64)
     }
 
     /// Takes one block: `index` is its first sample's, counted by the device, captured at `at_ns` of session time.
@@ -123,6 +136,7 @@ impl AudioTrack {
             let Some(origin) = self.origin else {
                 // The first block says where the device's count lies on the timeline.
                 self.origin = Some(claimed - block.index);
+                self.stretches.push((block.index, claimed - block.index));
                 continue;
             };
             let late = (claimed - (origin + block.index)) as f64;
@@ -131,6 +145,7 @@ impl AudioTrack {
                     Evidence::Missing => return,
                     Evidence::Gap(gap) => {
                         self.origin = Some(origin + gap);
+                        self.stretches.push((block.index, origin + gap));
                         self.drift.interrupt();
                     }
                     // Only late: its moment says nothing about the device's clock.

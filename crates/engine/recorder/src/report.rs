@@ -45,6 +45,8 @@ pub struct TakeReport {
     /// How much faster the microphone's clock ran than the session's, in parts per million. By so much the sound moves against
     /// the pictures (100 ppm are 6 ms a minute). `None` where it did not run long enough to tell.
     pub microphone_drift_ppm: Option<f64>,
+    /// Samples in `microphone.flac`; `None` where there is no such file, or nobody could close it.
+    pub flac_samples: Option<u64>,
     /// The file's size in bytes.
     pub bytes: u64,
     /// The longest that one picture took to encode, in milliseconds.

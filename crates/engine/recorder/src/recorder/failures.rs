@@ -1,6 +1,5 @@
 //! Takes whose encoders, threads or disk fail: what was written plays, it is said once, and nobody waits for ever.
 
-use std::io;
 use std::sync::Mutex;
 use std::sync::mpsc::Sender;
 
@@ -192,6 +191,7 @@ fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Troub
         me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
+        flac: true,
     };
     let format = VideoFormat { shape: SHAPE, bitrate_kbps: 500, max_bitrate_kbps: 600 };
     let inner = FileStore::create(&folder.path().join(RECORDING)).unwrap();
@@ -199,6 +199,7 @@ fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Troub
     let (recorder, told) = begin(
         folder.path(),
         Box::new(store),
+        None,
         config,
         Some((format, frames_out, Box::new(video))),
         Some((tap, Box::new(audio))),
