@@ -303,3 +303,5 @@ impl Drop for Recorder {
 
 #[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod microphone;

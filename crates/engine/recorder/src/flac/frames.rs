@@ -38,6 +38,7 @@ fn header(data: &[u8]) -> Option<(u64, u64, usize)> {
     let (number, coded) = coded_number(&data[4..])?;
     let mut at = 4 + coded;
     let samples = match data[2] >> 4 {
+        1 => 192,
         code @ 2..=5 => 144 << code,
         6 => {
             at += 1;
