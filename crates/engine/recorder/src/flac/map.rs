@@ -8,6 +8,10 @@ use hyperzoom_media::SAMPLE_RATE;
 /// A block that lies this far from where the one before it ends begins a new stretch. What is less is the clock being smoothed.
 const JUMP_NS: i64 = 5_000_000;
 
+/// Samples that must have come after a block before its time is believed: until then the track may not know yet whether the device
+/// stood still before it.
+const EVIDENCE: u64 = SAMPLE_RATE as u64 / 2;
+
 /// The lines before the first row.
 pub(super) fn head(start_timecode: &str, start_tick: u64, start_ns: i64) -> String {
     format!(
@@ -84,7 +88,18 @@ impl ClockMap {
 
     /// Makes the rows that can be made, with `time_of` for the session time of the device's samples.
     pub(super) fn settle(&mut self, time_of: impl Fn(u64) -> Option<i64>) {
+        let last = self.waiting.back().map(|last| last.flac_sample + last.len);
+        if let Some(until) = last.and_then(|end| end.checked_sub(EVIDENCE)) {
+            self.settle_to(until, time_of);
+        }
+    }
+
+    /// Makes the rows of the blocks that begin up to the file's sample `until`.
+    fn settle_to(&mut self, until: u64, time_of: impl Fn(u64) -> Option<i64>) {
         while let Some(&Block { flac_sample, index, len }) = self.waiting.front() {
+            if flac_sample > until {
+                return;
+            }
             let Some(ns) = time_of(index) else { return };
             self.waiting.pop_front();
             let at = Point { flac_sample, index, ns };
@@ -109,7 +124,7 @@ impl ClockMap {
 
     /// The file ends here: `len` of its samples have come.
     pub(super) fn finish(&mut self, len: u64, time_of: impl Fn(u64) -> Option<i64>) {
-        self.settle(&time_of);
+        self.settle_to(u64::MAX, &time_of);
         // What has no time yet never gets one: it follows on.
         self.waiting.clear();
         if let Some(end) = self.end {
@@ -180,11 +195,12 @@ mod tests {
     fn a_first_moment_that_is_corrected_is_written_as_corrected() {
         let mut map = ClockMap::default();
         map.note(0, 10, 480);
+        map.settle(|_| Some(600));
+        assert_eq!(map.take(|_| Some(600)), "", "nothing has borne it out yet");
+        map.note(480, 490, EVIDENCE);
         map.settle(|_| None);
-        assert_eq!(map.take(|_| None), "");
+        assert_eq!(map.take(|_| None), "", "nobody knows");
         map.settle(|_| Some(700));
-        map.note(480, 490, 480);
-        map.settle(|index| Some(index as i64 * 20_833));
         assert_eq!(map.take(|_| Some(650)), "0,650,start\n");
     }
 
