@@ -129,6 +129,9 @@ pub struct MediaArgs {
     /// Talk without recording
     #[arg(long)]
     pub no_record: bool,
+    /// Record without microphone.flac, the microphone as it came, 24 bit, on its own clock (about 6 MB a minute)
+    #[arg(long)]
+    pub no_flac: bool,
 }
 
 /// The lengths that a frame of live audio can have.

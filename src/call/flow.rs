@@ -204,6 +204,7 @@ fn begin(
         me: Participant::new(me, call.options.name.clone()),
         session_id,
         video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
+        flac: call.options.flac,
     };
     let inputs = Inputs {
         mic,
@@ -327,6 +328,7 @@ mod tests {
             camera: CameraSpec::None,
             frame: FrameSize::Ms5,
             folder: None,
+            flac: true,
         };
         let mut call =
             Call::new(options, Instant::now(), SharedClock::new(), Console::new(), Stop::default());

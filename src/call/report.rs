@@ -177,6 +177,8 @@ pub struct RecordingReport {
     pub samples_silent: u64,
     /// How many such gaps there were.
     pub gaps: u64,
+    /// Samples in the microphone's own file; none where there is no such file.
+    pub flac_samples: Option<u64>,
     /// How much faster than the session clock the microphone ran, in parts per million; none for a short take.
     pub microphone_drift_ppm: Option<f64>,
 }
@@ -347,6 +349,7 @@ impl From<&TakeReport> for RecordingReport {
             samples_dropped: take.audio.dropped,
             samples_silent: take.audio.silence,
             gaps: take.audio.gaps,
+            flac_samples: take.flac_samples,
             microphone_drift_ppm: take.microphone_drift_ppm.map(round),
         }
     }

@@ -59,6 +59,8 @@ pub struct CallOptions {
     pub frame: FrameSize,
     /// Where takes are kept; `None` does not record.
     pub folder: Option<PathBuf>,
+    /// Whether the microphone is kept as it came as well, where a take is kept.
+    pub flac: bool,
 }
 
 /// The camera and what its pictures go through.

@@ -30,6 +30,7 @@ fn config(folder: &std::path::Path, epoch: Instant) -> RecorderConfig {
         me: Participant::new(0, "Ada"),
         session_id: 77,
         video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
+        flac: true,
     }
 }
 

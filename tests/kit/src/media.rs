@@ -122,6 +122,24 @@ pub fn sound(file: &Path) -> Vec<f32> {
     output.stdout.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
+/// The samples of a mono file of 24 bits, exactly as ffmpeg decodes them.
+///
+/// # Panics
+/// Where ffmpeg fails, or complains.
+#[must_use]
+pub fn samples_of_24_bits(file: &Path) -> Vec<i32> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-xerror", "-err_detect", "explode", "-i"])
+        .arg(file)
+        .args(["-f", "s24le", "-c:a", "pcm_s24le", "-"])
+        .output()
+        .expect("ffmpeg");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaint.is_empty(), "{}: {complaint}", file.display());
+    // The highest three bytes of a number of 32 bits, shifted down with their sign.
+    output.stdout.chunks_exact(3).map(|b| i32::from_le_bytes([0, b[0], b[1], b[2]]) >> 8).collect()
+}
+
 /// Speech as a 48 kHz mono WAV file in `folder`.
 ///
 /// # Panics

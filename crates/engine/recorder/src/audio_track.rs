@@ -102,7 +102,6 @@ impl AudioTrack {
 
     /// The session time of the device's sample `index`, in nanoseconds, as the track places it; `None` while that cannot be told: for
     /// the first third of a second. Right to the nanosecond for the samples of the last ten seconds, a forecast for those to come.
-    #[allow(dead_code, reason = "for the map beside untouched samples")]
     pub(crate) fn session_ns_of(&self, index: u64) -> Option<i64> {
         self.clock.session_ns_of(i64::try_from(index).unwrap_or(i64::MAX))
     }

@@ -7,6 +7,10 @@ use jiff::Zoned;
 
 /// The master recording's file name.
 pub const RECORDING: &str = "local_recording.mp4";
+/// The file name of the microphone's samples as they came.
+pub const MICROPHONE: &str = "microphone.flac";
+/// The file name of the map from those samples to session time.
+pub const MICROPHONE_CLOCK: &str = "microphone_clock.csv";
 /// The metadata's file name.
 pub const METADATA: &str = "session_metadata.json";
 /// The readable timecode reference's file name.

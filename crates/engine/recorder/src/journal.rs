@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::sync_folder;
-use crate::ledger::{AudioCounts, VideoCounts};
+use crate::ledger::{AudioCounts, Gap, VideoCounts};
 use crate::marker::Marker;
 use crate::metadata::SessionMetadata;
 
@@ -34,12 +34,14 @@ enum Line {
 }
 
 /// What the counts have come to, for a file of so many ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Progress {
     /// Ticks in the file.
     pub(crate) ticks: u64,
     pub(crate) video: VideoCounts,
     pub(crate) audio: AudioCounts,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) gaps: Vec<Gap>,
     pub(crate) microphone_drift_ppm: Option<f64>,
 }
 
@@ -107,7 +109,7 @@ pub(crate) struct Journalled {
 impl Journalled {
     /// The counts of the largest part of the take that lies within a file of `ticks` ticks.
     pub(crate) fn progress_within(&self, ticks: u64) -> Option<Progress> {
-        self.progress.iter().rev().find(|it| it.ticks <= ticks).copied()
+        self.progress.iter().rev().find(|it| it.ticks <= ticks).cloned()
     }
 }
 
@@ -152,7 +154,7 @@ mod tests {
 
     fn progress(ticks: u64) -> Progress {
         let video = VideoCounts { captured: ticks, written: ticks, ..VideoCounts::default() };
-        Progress { ticks, video, audio: AudioCounts::default(), microphone_drift_ppm: Some(1.5) }
+        Progress { ticks, video, audio: AudioCounts::default(), gaps: Vec::new(), microphone_drift_ppm: Some(1.5) }
     }
 
     fn written(folder: &Path) -> Vec<u8> {

@@ -95,6 +95,26 @@ pub struct RecordingMetadata {
     pub microphone_drift_ppm: Option<f64>,
     /// Which encoder made the pictures.
     pub video_encoder: Option<String>,
+    /// The microphone as it came, in a file of its own; `null` where none was asked for.
+    #[serde(default)]
+    pub microphone_flac: Option<MicrophoneFlac>,
+}
+
+/// The file that has the microphone's samples untouched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MicrophoneFlac {
+    /// Its name in the take's folder.
+    pub file: String,
+    /// Bits of a sample.
+    pub bits_per_sample: u32,
+    /// Its samples; 0 until the take has ended.
+    pub samples: u64,
+}
+
+impl MicrophoneFlac {
+    pub(crate) fn new() -> Self {
+        Self { file: crate::folder::MICROPHONE.to_owned(), bits_per_sample: crate::flac::BITS, samples: 0 }
+    }
 }
 
 impl RecordingMetadata {
@@ -116,6 +136,7 @@ impl RecordingMetadata {
             gaps: Vec::new(),
             microphone_drift_ppm: None,
             video_encoder: video.map(|(_, _, name)| name),
+            microphone_flac: None,
         }
     }
 

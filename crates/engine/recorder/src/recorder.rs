@@ -1,5 +1,6 @@
 //! A take from its start to its end.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -14,11 +15,12 @@ use ringbuf::HeapCons;
 
 use crate::encode::{AacEncoder, AudioEncoder, H264Encoder, VideoEncoder, VideoFormat};
 use crate::error::RecordError;
-use crate::folder::{self, RECORDING};
+use crate::flac::{FlacFile, FlacTap, Stores};
+use crate::folder::{self, MICROPHONE, RECORDING};
 use crate::journal::Journal;
 use crate::marker::{self, Marker};
-use crate::metadata::{Participant, RecordingMetadata, SessionMetadata};
 use crate::mux::{About, AudioConfig, FileStore, Movie, Muxer, Store, VideoConfig};
+use crate::metadata::{MicrophoneFlac, Participant, RecordingMetadata, SessionMetadata};
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 use crate::shared::{DiskQueue, Shared, ToDisk, lock};
 use crate::threads::disk::{Disk, Form, write_texts};
@@ -48,6 +50,8 @@ pub struct RecorderConfig {
     pub session_id: u64,
     /// The bitrate of the pictures to aim at, in kbit/s: 15000 to 20000 (spec §4.3.1), 18000 by default.
     pub video_bitrate_kbps: u32,
+    /// Whether the microphone is kept as it came as well, in `microphone.flac`.
+    pub flac: bool,
 }
 
 impl RecorderConfig {
@@ -124,7 +128,10 @@ pub fn start(config: RecorderConfig, inputs: Inputs) -> Result<(Recorder, Record
         .map_err(|error| RecordError::folder(&config.folder, error))?;
     let started = FileStore::create(&take.join(RECORDING))
         .map_err(|error| RecordError::folder(&take, error))
-        .and_then(|store| begin(&take, Box::new(store), config, video, audio));
+        .and_then(|store| {
+            let flac = (config.flac && audio.is_some()).then(|| Stores::create(&take));
+            begin(&take, Box::new(store), flac, config, video, audio)
+        });
     if started.is_err() {
         // A take that never began leaves nothing behind.
         drop(std::fs::remove_dir_all(&take));
@@ -139,6 +146,7 @@ type Audio = (MicTap, Box<dyn AudioEncoder>);
 fn begin(
     take: &Path,
     store: Box<dyn Store>,
+    flac: Option<io::Result<Stores>>,
     config: RecorderConfig,
     video: Option<Video>,
     audio: Option<Audio>,
@@ -169,12 +177,13 @@ fn begin(
             .map(|(_, encoder)| AudioConfig::new(encoder.config(), encoder.delay()))
             .transpose()?,
     };
+    let flac = flac.map(|stores| FlacFile::create(stores?, &movie.about, start_tick));
     let muxer = Muxer::create(store, movie).map_err(failed)?;
     folder::sync_folder(take);
 
     let about =
         video.as_ref().map(|(format, _, encoder)| (*format, encoder.parameter_sets().sps[3], encoder.name()));
-    let metadata = SessionMetadata {
+    let mut metadata = SessionMetadata {
         session_id,
         started_at_utc: started_at,
         duration_seconds: 0.0,
@@ -188,6 +197,7 @@ fn begin(
         recovered: false,
         error: None,
     };
+    metadata.recording.microphone_flac = matches!(flac, Some(Ok(_))).then(MicrophoneFlac::new);
     write_texts(take, &metadata).map_err(failed)?;
 
     let (event_sender, events) = mpsc::channel();
@@ -207,16 +217,23 @@ fn begin(
     if let Err(error) = &journal {
         shared.warn(format!("Markers would not survive a crash: the journal cannot be written ({error})."));
     }
+    shared.say(RecorderEvent::Started { folder: take.to_owned(), start_tick });
+    let flac = flac.and_then(|file| {
+        let refused =
+            |error| shared.warn(format!("There is no {MICROPHONE}: {error}. The recording itself runs."));
+        file.map_err(refused).ok()
+    });
+    let flac_tap = flac.is_some().then(|| FlacTap::new(shared.start_ns()));
     let disk = Disk {
         shared: shared.clone(),
         queue,
         muxer,
+        flac,
         metadata,
         journal_failed: journal.is_err(),
         journal: journal.ok(),
         file: Form::Growing,
     };
-    shared.say(RecorderEvent::Started { folder: take.to_owned(), start_tick });
     spawn("hz-rec-disk", move || disk.run())?;
     recorder.patience = DROP_PATIENCE;
     if let Some((format, frames, encoder)) = video {
@@ -225,7 +242,7 @@ fn begin(
         spawn("hz-rec-video", move || pictures.run())?;
     }
     if let Some((tap, encoder)) = audio {
-        let sound = Sound { shared: shared.clone(), tap, encoder, disk: disk_queue() };
+        let sound = Sound { shared: shared.clone(), tap, encoder, flac: flac_tap, disk: disk_queue() };
         spawn("hz-rec-sound", move || sound.run())?;
     }
     tracing::info!(folder = %take.display(), start_tick, "recording");
@@ -334,3 +351,5 @@ impl Drop for Recorder {
 
 #[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod microphone;

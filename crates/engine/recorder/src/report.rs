@@ -46,6 +46,8 @@ pub struct TakeReport {
     /// How much faster the microphone's clock ran than the session's, in parts per million, over the take's last minute. The sound in
     /// the file is free of it: it was resampled to the session's time. `None` where it did not run long enough to tell.
     pub microphone_drift_ppm: Option<f64>,
+    /// Samples in `microphone.flac`; `None` where there is no such file, or nobody could close it.
+    pub flac_samples: Option<u64>,
     /// The file's size in bytes.
     pub bytes: u64,
     /// The longest that one picture took to encode, in milliseconds.

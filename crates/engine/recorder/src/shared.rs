@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use hyperzoom_timing::{SAMPLES_PER_TICK, SharedClock, tick_time_ns};
 
 use crate::encode::EncodedPicture;
+use crate::flac;
 use crate::folder::RECORDING;
 use crate::marker::Marker;
 use crate::ledger::{AudioCounts, Gap, PictureLedger, SoundLedger, VideoCounts};
@@ -198,6 +199,7 @@ impl Shared {
             video: counts.video,
             audio: counts.audio,
             microphone_drift_ppm: counts.drift_ppm,
+            flac_samples: None,
             bytes: self.bytes.load(Ordering::Relaxed),
             slowest_picture_ms: self.slowest_picture_us.load(Ordering::Relaxed) as f64 / 1000.0,
             picture_ring_peak_percent: self.picture_ring.peak.load(Ordering::Relaxed),
@@ -261,6 +263,7 @@ pub(crate) enum ToDisk {
     Picture(EncodedPicture),
     Unit(Vec<u8>),
     Marker(Marker),
+    Flac(flac::Chunk),
 }
 
 /// One encoder's end of the queue to the disk: it never makes the encoder wait. The disk's thread ends with the last of them;
@@ -277,6 +280,12 @@ impl DiskQueue {
 
     pub(crate) fn unit(&self, unit: Vec<u8>) {
         self.send(unit.len(), ToDisk::Unit(unit));
+    }
+
+    /// A file of its own: a failure of the recording does not end it, and it never ends the recording.
+    pub(crate) fn flac(&self, chunk: flac::Chunk) {
+        self.shared.queued.fetch_add(chunk.len() as u64, Ordering::AcqRel);
+        drop(self.sender.send(ToDisk::Flac(chunk)));
     }
 
     /// After a failure nothing is taken any more, so that the file ends where it failed.

@@ -28,6 +28,7 @@ fn record_for_ever(folder: &Path) -> ! {
         me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 2000,
+        flac: true,
     };
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, _events) = start(config, inputs).unwrap();

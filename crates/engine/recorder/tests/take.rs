@@ -71,6 +71,7 @@ fn config(folder: &Path) -> RecorderConfig {
         me: Participant::new(1, "Bob"),
         session_id: 0xa1b2_c3d4,
         video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
+        flac: true,
     }
 }
 

@@ -27,6 +27,7 @@ fn take(parent: &Path) -> PathBuf {
         me: Participant::new(0, "Alice"),
         session_id: 7,
         video_bitrate_kbps: 500,
+        flac: true,
     };
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, _events) = start(config, inputs).unwrap();

@@ -1,6 +1,5 @@
 //! Takes whose encoders, threads or disk fail: what was written plays, it is said once, and nobody waits for ever.
 
-use std::io;
 use std::sync::Mutex;
 use std::sync::mpsc::Sender;
 
@@ -193,6 +192,7 @@ fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Troub
         me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
+        flac: true,
     };
     let format = VideoFormat { shape: SHAPE, bitrate_kbps: 500, max_bitrate_kbps: 600 };
     let inner = FileStore::create(&folder.path().join(RECORDING)).unwrap();
@@ -200,6 +200,7 @@ fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Troub
     let (recorder, told) = begin(
         folder.path(),
         Box::new(store),
+        None,
         config,
         Some((format, frames_out, Box::new(video))),
         Some((tap, Box::new(audio))),
@@ -403,10 +404,11 @@ fn a_journal_that_cannot_be_written_is_a_warning_and_markers_are_kept_all_the_sa
         me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
+        flac: false,
     };
     let store = FileStore::create(&folder.path().join(RECORDING)).unwrap();
     let audio: Audio = (tap, Box::new(AacEncoder::new().unwrap()));
-    let (recorder, mut told) = begin(folder.path(), Box::new(store), config, None, Some(audio)).unwrap();
+    let (recorder, mut told) = begin(folder.path(), Box::new(store), None, config, None, Some(audio)).unwrap();
     let first = tick_time_ns(recorder.start_tick());
     recorder.stop_at(Some(first + 1_000_000_000));
     recorder.mark_at(first, "here");

@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
 use crate::error::advice;
-use crate::folder::{METADATA, TIMECODES, write_whole};
 use crate::journal::{Journal, Progress};
 use crate::marker::{self, Marker};
+use crate::flac::{self, FlacFile};
+use crate::folder::{METADATA, MICROPHONE, TIMECODES, write_whole};
 use crate::metadata::SessionMetadata;
 use crate::mux::{Chapter, Muxer};
 use crate::report::RecorderEvent;
@@ -19,6 +20,7 @@ pub(crate) struct Disk {
     pub(crate) shared: Arc<Shared>,
     pub(crate) queue: Receiver<ToDisk>,
     pub(crate) muxer: Muxer,
+    pub(crate) flac: Option<FlacFile>,
     pub(crate) metadata: SessionMetadata,
     /// None where it cannot be written.
     pub(crate) journal: Option<Journal>,
@@ -61,6 +63,10 @@ impl Disk {
                     }
                     self.muxer.unit(unit)
                 }
+                ToDisk::Flac(chunk) => {
+                    self.append_flac(&chunk);
+                    continue;
+                }
             };
             match written {
                 Ok(false) => (),
@@ -71,14 +77,40 @@ impl Disk {
         self.end();
     }
 
+    fn append_flac(&mut self, chunk: &flac::Chunk) {
+        self.shared.taken(chunk.len());
+        let Some(flac) = &mut self.flac else { return };
+        if let Err(error) = flac.append(chunk) {
+            self.warn_of_flac(&error);
+        }
+    }
+
+    fn finish_flac(&mut self) {
+        if let Some(Err(error)) = self.flac.as_mut().map(FlacFile::finish) {
+            self.warn_of_flac(&error);
+        }
+    }
+
+    fn warn_of_flac(&self, error: &io::Error) {
+        // Where the disk has failed, that has been said.
+        if self.shared.has_failed() {
+            tracing::warn!("{MICROPHONE} was not written to its end: {error}");
+            return;
+        }
+        self.shared.warn(format!(
+            "{MICROPHONE} has stopped: {error}. {}. What was written of it plays, and the recording itself goes on.",
+            advice(error)
+        ));
+    }
+
     fn note_fragment(&mut self) {
         self.note_size();
         tracing::debug!(number = self.muxer.fragments(), bytes = self.muxer.bytes(), "fragment on disk");
         let ticks = self.muxer.ticks_on_disk();
         let counts = self.shared.counts(ticks, ticks);
         self.journalled(|journal| {
-            let Counts { video, audio, drift_ppm: microphone_drift_ppm } = counts;
-            journal.progress(Progress { ticks, video, audio, microphone_drift_ppm })
+            let Counts { video, audio, gaps, drift_ppm: microphone_drift_ppm } = counts;
+            journal.progress(Progress { ticks, video, audio, gaps, microphone_drift_ppm })
         });
         if self.shared.participants_changed.swap(false, Ordering::AcqRel) {
             self.write_metadata();
@@ -154,12 +186,14 @@ impl Disk {
                 }
             }
         }
+        self.finish_flac();
         self.note_size();
         // A file that a failure closed is not cut any more.
         asked = asked.max(ticks);
         let counts = shared.counts(asked, ticks);
         let complete = self.file == Form::Plain && !shared.has_failed();
-        let report = shared.describe(ticks, &counts, complete, shared.error());
+        let mut report = shared.describe(ticks, &counts, complete, shared.error());
+        report.flac_samples = self.flac.as_ref().map(FlacFile::samples);
 
         self.metadata.duration_seconds = report.seconds();
         self.metadata.complete = complete;
@@ -169,6 +203,9 @@ impl Disk {
         recording.audio = counts.audio;
         recording.gaps = counts.gaps;
         recording.microphone_drift_ppm = counts.drift_ppm;
+        if let (Some(flac), Some(samples)) = (&mut recording.microphone_flac, report.flac_samples) {
+            flac.samples = samples;
+        }
         recording.total_frames_captured = counts.video.captured;
         recording.total_frames_dropped = counts.video.dropped;
         if self.file == Form::Plain {

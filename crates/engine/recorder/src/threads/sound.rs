@@ -9,12 +9,16 @@ use hyperzoom_timing::{SAMPLES_PER_TICK, tick_time_ns};
 use super::NAP;
 use crate::audio_track::AudioTrack;
 use crate::encode::AudioEncoder;
+use crate::error::EncodeError;
+use crate::flac::FlacTap;
+use crate::folder::MICROPHONE;
 use crate::shared::{DiskQueue, Shared, lock};
 
 pub(crate) struct Sound {
     pub(crate) shared: Arc<Shared>,
     pub(crate) tap: MicTap,
     pub(crate) encoder: Box<dyn AudioEncoder>,
+    pub(crate) flac: Option<FlacTap>,
     pub(crate) disk: DiskQueue,
 }
 
@@ -32,7 +36,9 @@ impl Sound {
             let gone = self.tap.is_closed();
             self.watch_ring();
             while let Some(mark) = self.tap.next_block(&mut block) {
-                track.push(mark.sample_index, self.shared.session_ns(mark.at), &block, &mut out);
+                let at_ns = self.shared.session_ns(mark.at);
+                track.push(mark.sample_index, at_ns, &block, &mut out);
+                self.push_flac(&track, mark.sample_index, at_ns, &block);
             }
             let now = self.shared.now_ns();
             track.keep_up(now, &mut out);
@@ -56,11 +62,42 @@ impl Sound {
                 thread::sleep(NAP);
             }
         }
+        self.finish_flac(&track);
         if !self.shared.has_failed()
             && let Err(error) = self.encoder.finish(&mut |unit| self.disk.unit(unit))
         {
             self.shared.fail(format!("{error}. The last moments of sound are lost."));
         }
+    }
+
+    fn push_flac(&mut self, track: &AudioTrack, index: u64, at_ns: i64, block: &[f32]) {
+        let Some(flac) = &mut self.flac else { return };
+        let end_ns = self.shared.end_tick().map(tick_time_ns);
+        match flac.push(track, index, at_ns, block, end_ns) {
+            Ok(()) => {
+                if let Some(chunk) = flac.poll(track) {
+                    self.disk.flac(chunk);
+                }
+            }
+            Err(error) => {
+                self.flac = None;
+                self.warn_of_flac(&error);
+            }
+        }
+    }
+
+    fn finish_flac(&mut self, track: &AudioTrack) {
+        match self.flac.take().map(|flac| flac.finish(track)) {
+            Some(Ok(chunk)) => self.disk.flac(chunk),
+            Some(Err(error)) => self.warn_of_flac(&error),
+            None => (),
+        }
+    }
+
+    fn warn_of_flac(&self, error: &EncodeError) {
+        self.shared.warn(format!(
+            "{error}: {MICROPHONE} has stopped. What was written of it plays, and the recording itself goes on."
+        ));
     }
 
     fn watch_ring(&self) {

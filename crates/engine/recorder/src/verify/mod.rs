@@ -4,6 +4,7 @@
 //! NAL units, and the metadata is held against them. Any bytes give a verdict or an error, never a panic.
 
 mod checks;
+mod flac;
 pub(crate) mod reader;
 
 use std::io;
@@ -86,5 +87,8 @@ pub fn verify(folder: &Path) -> Result<Verdict, VerifyError> {
     let metadata = std::fs::read(folder.join(METADATA))
         .map_err(|error| error.to_string())
         .and_then(|bytes| checks::Beside::read(&bytes).map_err(|error| error.to_string()));
-    Ok(checks::judge(folder, &recording, metadata))
+    let mut verdict = checks::judge(folder, &recording, metadata);
+    let flac = verdict.metadata.as_ref().and_then(|metadata| flac::check(folder, metadata));
+    verdict.checks.extend(flac);
+    Ok(verdict)
 }
