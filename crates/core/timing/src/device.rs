@@ -36,7 +36,9 @@ const PASSES: usize = 3;
 /// The fitted line moves a little with every good mark. The *map* that this type gives out follows it smoothly: it is
 /// continuous, its rate is the fitted one and at most 500 ppm to either side of it, and it comes closer to the line with a time
 /// constant of 2 s (a correction of the session clock by 1 ms is made up in some 4 s). From one block of 5 ms to the next it so
-/// never moves by more than 2.5 µs against a steady clock. A resampler that follows it makes no sound.
+/// never moves by more than 2.5 µs against that line, and by nanoseconds once it has settled. A resampler that follows it makes no
+/// sound. A correction of the session clock by more than half a millisecond is taken for one when it lets samples come earlier, at
+/// once, and when it lets them come later, after 4 s of it.
 ///
 /// Only [`step`](Self::step) makes it jump: whoever lays the samples out knows when the device stood still.
 #[derive(Debug, Clone)]
