@@ -1,5 +1,7 @@
 //! Takes as other people's programs see them.
 
+pub mod gstreamer;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,6 +38,45 @@ pub fn stream<'a>(probe: &'a serde_json::Value, kind: &str) -> &'a serde_json::V
 #[must_use]
 pub fn number(value: &serde_json::Value) -> f64 {
     value.as_str().and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("not a number: {value}"))
+}
+
+/// The packets of one stream (`v` or `a`), each by its presentation and its decoding time in units of the stream.
+///
+/// # Panics
+/// Where ffprobe fails, or complains, or a packet has no times.
+#[must_use]
+pub fn packet_times(file: &Path, stream: &str) -> Vec<(i64, i64)> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", stream, "-show_entries", "packet=pts,dts", "-of", "csv=p=0"])
+        .arg(file)
+        .output()
+        .expect("ffprobe");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "ffprobe {}: {errors}", file.display());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let times = |line: &str| {
+        let (pts, dts) = line.trim_end_matches(',').split_once(',')?;
+        Some((pts.parse().ok()?, dts.split(',').next()?.parse().ok()?))
+    };
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines.map(|line| times(line).unwrap_or_else(|| panic!("a packet without times: {line}"))).collect()
+}
+
+/// The luma of every picture, on average over the picture.
+///
+/// # Panics
+/// Where ffmpeg fails.
+#[must_use]
+pub fn brightness(file: &Path) -> Vec<u8> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(file)
+        .args(["-map", "0:v", "-vsync", "passthrough", "-vf", "scale=1:1:flags=area,format=gray"])
+        .args(["-f", "rawvideo", "-"])
+        .output()
+        .expect("ffmpeg");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 /// A chapter as ffprobe tells it.
@@ -99,7 +140,8 @@ pub fn decode_errors(file: &Path) -> String {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-xerror", "-err_detect", "explode", "-i"])
         .arg(file)
-        .args(["-map", "0", "-f", "null", "-"])
+        // The timecode is data, which has no decoder.
+        .args(["-map", "0:v?", "-map", "0:a?", "-f", "null", "-"])
         .output()
         .expect("ffmpeg");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -2,12 +2,16 @@
 //!
 //! ```text
 //! growing:   ftyp | free (16) | moov, no samples | mdat, timecode | moof mdat | moof mdat | ...
-//! finished:  ftyp | mdat ------------------------------------------------ | moov, all samples
+//! finished:  ftyp | mdat ------------------------------------------------------- free, titles | moov, all samples
 //! ```
 //!
-//! The sixteen bytes of the `free` box become the header of an `mdat` box that spans all up to the appended `moov`. They are
-//! written last, after the `moov` is on the disk, so that the file is whole at every instant: before them it is the growing
-//! form with a box too many at its end, after them the finished one.
+//! The sixteen bytes of the `free` box become the header of an `mdat` box that spans all up to the appended `moov`, and so the
+//! chapters' titles too. They are written last, after the `moov` is on the disk, in steps of which each leaves one of the two forms,
+//! so that the file is whole at every instant: before them it is the growing form with boxes too many at its end, after them
+//! the finished one.
+//!
+//! Nothing that readers go by is written before what it speaks of has been synced. So the same holds where the power fails, and
+//! of what was not synced yet any part may have come to the disk.
 
 mod about;
 mod boxes;

@@ -110,6 +110,25 @@ fn the_timecode_and_the_words_are_there_growing_cut_off_and_finished() {
 }
 
 #[test]
+fn the_other_readers_take_chapters_and_every_form() {
+    let calls = with_chapters(65, true, true, &chapters(&[(4800, "Größe"), (96_000, "二")]));
+    let whole = replay(&calls);
+    let mut reader = ::mp4::Mp4Reader::read_header(std::io::Cursor::new(&whole), whole.len() as u64).unwrap();
+    assert_eq!(reader.tracks()[&4].sample_count(), 2);
+    let text = reader.read_sample(4, 1).unwrap().unwrap();
+    assert_eq!(&text.bytes[2..9], "Größe".as_bytes());
+    if !hyperzoom_testkit::have(&media::gstreamer::PROGRAMS) {
+        return;
+    }
+    let scratch = Scratch::new();
+    for (form, bytes) in [("finished", whole), ("growing", replay(&calls[..calls.len() - 6]))] {
+        let decoded = media::gstreamer::decode(&scratch.file(&bytes));
+        assert_eq!(decoded.pictures.len(), 65, "{form}");
+        assert_eq!(decoded.pictures[64], 64 * 1_000_000_000 / 30, "{form}");
+    }
+}
+
+#[test]
 fn a_take_without_a_session_name_is_called_after_whose_it_is() {
     let about = About { session_name: None, ..about() };
     let notebook = Notebook::new();

@@ -4,7 +4,10 @@ use super::*;
 
 /// A disk that keeps what is written, and nothing of what lies between.
 #[derive(Clone, Default)]
-struct Sparse(Arc<Mutex<Vec<(u64, Vec<u8>)>>>);
+struct Sparse(Arc<Mutex<Vec<Written>>>);
+
+/// Where something was written, and what.
+type Written = (u64, Vec<u8>);
 
 impl Sparse {
     fn len(&self) -> u64 {
