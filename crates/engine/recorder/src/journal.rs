@@ -154,7 +154,13 @@ mod tests {
 
     fn progress(ticks: u64) -> Progress {
         let video = VideoCounts { captured: ticks, written: ticks, ..VideoCounts::default() };
-        Progress { ticks, video, audio: AudioCounts::default(), gaps: Vec::new(), microphone_drift_ppm: Some(1.5) }
+        Progress {
+            ticks,
+            video,
+            audio: AudioCounts::default(),
+            gaps: Vec::new(),
+            microphone_drift_ppm: Some(1.5),
+        }
     }
 
     fn written(folder: &Path) -> Vec<u8> {

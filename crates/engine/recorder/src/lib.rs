@@ -31,10 +31,10 @@ mod verify;
 
 pub use encode::{Effort, EncodedPicture, H264Encoder, ParameterSets, VideoEncoder, VideoFormat};
 pub use error::{EncodeError, RecordError};
-pub use journal::JOURNAL;
-pub use marker::Marker;
-pub use ledger::{AudioCounts, Gap, GapKind, VideoCounts};
 pub use folder::{METADATA, MICROPHONE, MICROPHONE_CLOCK, RECORDING, TIMECODES};
+pub use journal::JOURNAL;
+pub use ledger::{AudioCounts, Gap, GapKind, VideoCounts};
+pub use marker::Marker;
 pub use metadata::{MicrophoneFlac, Participant, RecordingMetadata, SessionMetadata};
 pub use recorder::{Inputs, Recorder, RecorderConfig, RecorderEvents, start};
 pub use recover::{RecoverError, Recovered, find_unfinished, recover};

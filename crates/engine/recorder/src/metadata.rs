@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::encode::VideoFormat;
-use crate::marker::Marker;
 use crate::ledger::{AudioCounts, Gap, VideoCounts};
+use crate::marker::Marker;
 
 /// Somebody in the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

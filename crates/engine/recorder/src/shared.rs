@@ -11,8 +11,8 @@ use hyperzoom_timing::{SAMPLES_PER_TICK, SharedClock, tick_time_ns};
 use crate::encode::EncodedPicture;
 use crate::flac;
 use crate::folder::RECORDING;
-use crate::marker::Marker;
 use crate::ledger::{AudioCounts, Gap, PictureLedger, SoundLedger, VideoCounts};
+use crate::marker::Marker;
 use crate::metadata::Participant;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 

@@ -408,7 +408,8 @@ fn a_journal_that_cannot_be_written_is_a_warning_and_markers_are_kept_all_the_sa
     };
     let store = FileStore::create(&folder.path().join(RECORDING)).unwrap();
     let audio: Audio = (tap, Box::new(AacEncoder::new().unwrap()));
-    let (recorder, mut told) = begin(folder.path(), Box::new(store), None, config, None, Some(audio)).unwrap();
+    let (recorder, mut told) =
+        begin(folder.path(), Box::new(store), None, config, None, Some(audio)).unwrap();
     let first = tick_time_ns(recorder.start_tick());
     recorder.stop_at(Some(first + 1_000_000_000));
     recorder.mark_at(first, "here");

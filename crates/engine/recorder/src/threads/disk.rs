@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
 use crate::error::advice;
-use crate::journal::{Journal, Progress};
-use crate::marker::{self, Marker};
 use crate::flac::{self, FlacFile};
 use crate::folder::{METADATA, MICROPHONE, TIMECODES, write_whole};
+use crate::journal::{Journal, Progress};
+use crate::marker::{self, Marker};
 use crate::metadata::SessionMetadata;
 use crate::mux::{Chapter, Muxer};
 use crate::report::RecorderEvent;
