@@ -59,6 +59,8 @@ pub struct CallOptions {
     pub frame: FrameSize,
     /// Where takes are kept; `None` does not record.
     pub folder: Option<PathBuf>,
+    /// Set a marker for each line of standard input, also where that is no terminal.
+    pub markers: bool,
 }
 
 /// The camera and what its pictures go through.

@@ -53,6 +53,7 @@ fn options(side: Side, args: CallArgs) -> Result<CallOptions, CommandError> {
             FrameMs::Ten => FrameSize::Ms10,
         },
         folder,
+        markers: args.markers,
     })
 }
 
