@@ -13,7 +13,7 @@ pub(super) fn recover_in_background(folder: PathBuf, console: Console) {
             match recover(&take) {
                 Ok(done) if done.already_finished => (),
                 Ok(done) => console.say(format!("{}: {}", take.display(), describe(&done))),
-                Err(RecoverError::Running { .. }) => (),
+                Err(error @ RecoverError::Running { .. }) => tracing::debug!("{error}"),
                 Err(error) => console.say(format!("an earlier take was cut off, and {error}")),
             }
         }
