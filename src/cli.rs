@@ -14,6 +14,7 @@ Examples:
   hyperzoom demo --people 2 --seconds 10        a whole call on this machine, recorded and checked
   hyperzoom devices                             what can be given to --mic and --speaker
   hyperzoom verify ~/HyperZoom/recordings/*     check takes
+  hyperzoom recover ~/HyperZoom/recordings      finish the takes that were cut off
 
 Exit codes:
   0  all well
@@ -44,13 +45,19 @@ pub enum Command {
     Devices(DevicesArgs),
     /// Check takes: what is in the files, and whether it is whole
     Verify(VerifyArgs),
+    /// Finish takes that were cut off by a crash or a loss of power
+    Recover(RecoverArgs),
 }
 
 const HOST_EXAMPLES: &str = "\
 Examples:
   hyperzoom host --name Ada
   hyperzoom host --name Ada --mic usb --speaker headphones --port 5000
-  hyperzoom host --mic file:speech.wav --camera pattern --speaker none --for 60 --json";
+  hyperzoom host --mic file:speech.wav --camera pattern --speaker none --for 60 --json
+  (sleep 60; echo \"the good bit\"; sleep 30; echo) | hyperzoom host --markers     two markers from a script
+
+While the call is recorded, a name and Enter set a marker at that moment, and Enter alone a numbered one. Markers become
+chapters of the recording.";
 
 /// `hyperzoom host`
 #[derive(Debug, Args)]
@@ -101,6 +108,9 @@ pub struct CallArgs {
     /// Print a report as JSON at the end
     #[arg(long)]
     pub json: bool,
+    /// Set a marker for each line of standard input, also where that is no terminal
+    #[arg(long, conflicts_with = "no_record")]
+    pub markers: bool,
     /// Devices and files.
     #[command(flatten)]
     pub media: MediaArgs,
@@ -186,6 +196,32 @@ pub struct VerifyArgs {
     #[arg(required = true)]
     pub folders: Vec<PathBuf>,
     /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+const RECOVER_EXAMPLES: &str = "\
+Examples:
+  hyperzoom recover ~/HyperZoom/recordings/2026-02-27_20-15-00     one take
+  hyperzoom recover ~/HyperZoom/recordings                         all that were cut off in there
+  hyperzoom recover --json /media/card/local_recording.mp4
+
+A take that ended well is left as it is, and so is one that is being recorded. `host` and `join` recover what they find in
+their folder by themselves.
+
+Exit codes:
+  0  all is recovered, or there was nothing to do
+  1  something could not be recovered
+  2  wrong usage";
+
+/// `hyperzoom recover`
+#[derive(Debug, Args)]
+#[command(after_help = RECOVER_EXAMPLES)]
+pub struct RecoverArgs {
+    /// Takes' folders, their recordings, or folders of takes
+    #[arg(required = true, value_name = "FILE_OR_FOLDER")]
+    pub paths: Vec<PathBuf>,
+    /// Print what was done as JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -8,8 +8,10 @@ use hyperzoom_net_plugin::{Net, NetPlugin};
 use hyperzoom_record_plugin::RecordPlugin;
 
 use super::flow::{self, Call, Phase};
+use super::markers::Prompt;
 use super::report::{self, CallReport};
 use super::setup::{Engines, PictureEngines};
+use super::unfinished;
 use crate::console::Console;
 use crate::error::CommandError;
 use crate::stop::Stop;
@@ -19,6 +21,10 @@ const FRAME: Duration = Duration::from_millis(10);
 
 pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<CallReport, CommandError> {
     let Engines { options, epoch, clock, invite: _, transport, sound, pictures } = engines;
+    let prompt = options.folder.is_some().then(|| Prompt::open(options.markers)).flatten();
+    if let Some(folder) = &options.folder {
+        unfinished::recover_in_background(folder.clone(), console.clone());
+    }
     let mut app = App::new();
     app.add_plugins((NetPlugin, CapturePlugin, RecordPlugin))
         .insert_resource(Net::new(transport.0, transport.1))
@@ -27,6 +33,9 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
         .add_systems(Update, flow::systems());
     if let Some(PictureEngines { camera, events, live }) = pictures {
         app.insert_resource(Pictures::new(camera, events, live));
+    }
+    if let Some(prompt) = prompt {
+        app.insert_resource(prompt);
     }
     app.finish();
     app.cleanup();

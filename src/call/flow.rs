@@ -19,6 +19,7 @@ use hyperzoom_recorder::{Inputs, Participant, RecorderConfig};
 use hyperzoom_session::LeaveReason;
 use hyperzoom_timing::{SharedClock, tick_time_ns};
 
+use super::markers::{self, Prompt};
 use super::setup::CallOptions;
 use crate::console::{Console, clock};
 use crate::error::CommandError;
@@ -93,7 +94,18 @@ impl Call {
 }
 
 pub(super) fn systems() -> ScheduleConfigs<ScheduleSystem> {
-    (announce_net, announce_devices, announce_recording, begin, keep_participants, plan, end, leave, show)
+    (
+        announce_net,
+        announce_devices,
+        announce_recording,
+        begin,
+        keep_participants,
+        plan,
+        markers::set,
+        end,
+        leave,
+        show,
+    )
         .chain()
 }
 
@@ -164,9 +176,18 @@ fn announce_devices(mut call: ResMut<'_, Call>, mut messages: MessageReader<'_, 
     }
 }
 
-fn announce_recording(call: Res<'_, Call>, mut messages: MessageReader<'_, '_, RecordMessage>) {
+fn announce_recording(
+    call: Res<'_, Call>,
+    prompt: Option<Res<'_, Prompt>>,
+    mut messages: MessageReader<'_, '_, RecordMessage>,
+) {
     for message in messages.read() {
         call.console.say(message.to_string());
+        if let (RecordMessage::Started { .. }, Some(prompt)) = (message, &prompt)
+            && prompt.is_terminal()
+        {
+            call.console.say("type a name and press Enter to set a marker");
+        }
     }
 }
 
@@ -329,6 +350,7 @@ mod tests {
             frame: FrameSize::Ms5,
             folder: None,
             flac: true,
+            markers: false,
         };
         let mut call =
             Call::new(options, Instant::now(), SharedClock::new(), Console::new(), Stop::default());

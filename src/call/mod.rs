@@ -5,11 +5,14 @@
 
 mod app;
 mod flow;
+mod markers;
 mod report;
 mod setup;
+mod unfinished;
 
 pub use report::{CallReport, PeerReport, RecordingReport, SoundReport};
 pub use setup::{CallOptions, DEFAULT_PORT, Side, recordings_folder};
+pub(crate) use unfinished::describe as describe_recovery;
 
 use crate::console::Console;
 use crate::error::CommandError;

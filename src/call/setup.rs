@@ -61,6 +61,8 @@ pub struct CallOptions {
     pub folder: Option<PathBuf>,
     /// Whether the microphone is kept as it came as well, where a take is kept.
     pub flac: bool,
+    /// Set a marker for each line of standard input, also where that is no terminal.
+    pub markers: bool,
 }
 
 /// The camera and what its pictures go through.

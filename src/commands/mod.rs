@@ -4,6 +4,7 @@ mod demo;
 mod devices;
 mod host;
 mod join;
+mod recover;
 mod talk;
 mod verify;
 
@@ -21,5 +22,6 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Demo(args) => demo::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Recover(args) => recover::run(&args),
     }
 }

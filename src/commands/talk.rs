@@ -54,6 +54,7 @@ fn options(side: Side, args: CallArgs) -> Result<CallOptions, CommandError> {
         },
         folder,
         flac: !args.media.no_flac,
+        markers: args.markers,
     })
 }
 

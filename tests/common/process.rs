@@ -1,7 +1,7 @@
 //! `hyperzoom` as a process of its own, and what it says.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ pub struct HyperZoom {
     lines: Receiver<String>,
     /// All lines of standard error that were waited for so far, for a failure's message.
     said: Vec<String>,
+    stdin: Option<ChildStdin>,
     stdout: Option<BufReader<std::process::ChildStdout>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -63,7 +64,8 @@ impl HyperZoom {
                 }
             }
         });
-        Self { child, lines, said: Vec::new(), stdout, reader: Some(reader) }
+        let stdin = child.stdin.take();
+        Self { child, lines, said: Vec::new(), stdin, stdout, reader: Some(reader) }
     }
 
     /// The first line of standard output: a host's invite.
@@ -90,6 +92,12 @@ impl HyperZoom {
         }
     }
 
+    /// Types a line into it, where its standard input is a pipe.
+    pub fn type_line(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("piped");
+        writeln!(stdin, "{line}").and_then(|()| stdin.flush()).expect("it reads");
+    }
+
     fn drain(&mut self) -> String {
         self.said.extend(self.lines.try_iter());
         self.said.join("\n")
@@ -101,8 +109,8 @@ impl HyperZoom {
     }
 
     /// Ends it as a power cut would.
-    pub fn kill(&self) {
-        self.signal("-KILL");
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
     }
 
     fn signal(&self, signal: &str) {

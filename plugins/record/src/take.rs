@@ -8,8 +8,8 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::ResMut;
 use bevy_platform::cell::SyncCell;
 use hyperzoom_recorder::{
-    Inputs, Participant, RecordError, Recorder, RecorderConfig, RecorderEvent, RecorderEvents, TakeProgress,
-    TakeReport,
+    Inputs, Marker, Participant, RecordError, Recorder, RecorderConfig, RecorderEvent, RecorderEvents,
+    TakeProgress, TakeReport,
 };
 
 /// Where the take is.
@@ -93,6 +93,25 @@ impl Take {
         }
     }
 
+    /// Sets a marker at this moment; one without a name gets a number. `None` where nothing is recorded.
+    ///
+    /// [`RecordMessage::Marked`] follows when no crash can take it away any more.
+    pub fn mark(&mut self, name: &str) -> Option<Marker> {
+        self.marked(|recorder| recorder.mark(name))
+    }
+
+    /// Sets a marker at a moment of session time, as [`mark`](Self::mark) does.
+    pub fn mark_at(&mut self, session_ns: i64, name: &str) -> Option<Marker> {
+        self.marked(|recorder| recorder.mark_at(session_ns, name))
+    }
+
+    fn marked(&mut self, mark: impl FnOnce(&Recorder) -> Marker) -> Option<Marker> {
+        if !matches!(self.state, TakeState::Starting | TakeState::Recording { .. }) {
+            return None;
+        }
+        self.running.get().as_ref().map(|(recorder, _)| mark(recorder))
+    }
+
     /// How the running take goes.
     pub fn progress(&mut self) -> Option<TakeProgress> {
         self.running.get().as_ref().map(|(recorder, _)| recorder.progress())
@@ -113,6 +132,8 @@ pub enum RecordMessage {
         /// The tick of its first picture.
         start_tick: u64,
     },
+    /// A marker was set, and no crash takes it away any more.
+    Marked(Marker),
     /// Something a person should know; the recording goes on.
     Warning(String),
     /// The recording ended before its time.
@@ -130,6 +151,7 @@ impl fmt::Display for RecordMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started { folder, .. } => write!(f, "recording into {}", folder.display()),
+            Self::Marked(marker) => write!(f, "marker at {}: {}", marker.timecode(), marker.name),
             Self::Warning(text) => write!(f, "recording: {text}"),
             Self::Failed(text) => write!(f, "NOT RECORDING ANY MORE: {text}"),
             Self::Finished { folder, seconds } => {
@@ -148,6 +170,7 @@ pub(crate) fn drain(mut take: ResMut<'_, Take>, mut messages: MessageWriter<'_, 
                 }
                 RecordMessage::Started { folder, start_tick }
             }
+            RecorderEvent::Marked(marker) => RecordMessage::Marked(marker),
             RecorderEvent::Warning(text) => RecordMessage::Warning(text),
             RecorderEvent::Failed(text) => RecordMessage::Failed(text),
             RecorderEvent::Finished(report) => {

@@ -57,7 +57,12 @@ fn a_take_ends_at_the_time_that_was_planned_for_it() {
         app.update();
         said.extend(app.world_mut().resource_mut::<Messages<RecordMessage>>().drain());
         if let Some(RecordMessage::Started { start_tick, .. }) = said.last() {
-            app.world_mut().resource_mut::<Take>().plan_end(tick_time_ns(start_tick + 15));
+            let mut take = app.world_mut().resource_mut::<Take>();
+            take.plan_end(tick_time_ns(start_tick + 15));
+            assert!(
+                take.mark_at(tick_time_ns(start_tick + 7), "half of it")
+                    .is_some_and(|it| it.tick == start_tick + 7)
+            );
         }
         std::thread::yield_now();
         assert!(Instant::now() < deadline, "the take never ended: {said:?}");
@@ -67,6 +72,8 @@ fn a_take_ends_at_the_time_that_was_planned_for_it() {
     assert_eq!((report.ticks, report.complete), (15, true));
     assert!(matches!(said.first(), Some(RecordMessage::Started { .. })), "{said:?}");
     assert!(matches!(said.last(), Some(RecordMessage::Finished { .. })), "{said:?}");
+    assert!(said.iter().any(|it| it.to_string().ends_with(": half of it")), "{said:?}");
+    assert_eq!(app.world_mut().resource_mut::<Take>().mark("too late"), None);
 }
 
 #[test]

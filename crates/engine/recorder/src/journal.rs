@@ -134,7 +134,7 @@ fn parse(mut from: impl BufRead) -> Journalled {
             Ok(Line::Marker(marker)) => found.markers.push(marker),
             Ok(Line::Progress(progress)) => found.progress.push(progress),
             Err(error) if line.ends_with(b"\n") => {
-                tracing::debug!("a line of the journal is damaged: {error}")
+                tracing::debug!("a line of the journal is damaged: {error}");
             }
             Err(_) => (),
         }

@@ -82,6 +82,8 @@ fn a_take_that_was_cut_off_is_read_and_said_to_be_unfinished() {
     let verdict = verify(&folder).unwrap();
     assert!(verdict.unfinished && verdict.pictures == 75, "{verdict:#?}");
     assert_eq!(failed(&verdict)[0], "finished");
+    let advice = &verdict.checks.iter().find(|check| check.name == "finished").unwrap().detail;
+    assert!(advice.contains("hyperzoom recover") && advice.contains(folder.to_str().unwrap()), "{advice}");
     // In the middle of the last fragment.
     std::fs::write(folder.join(RECORDING), &bytes[..bytes.len() - 100]).unwrap();
     let verdict = verify(&folder).unwrap();

@@ -6,7 +6,7 @@ use super::Problem;
 use super::decoder::Decoder;
 use super::fragment::{Fragment, Run};
 use super::source::{Header, Source};
-use crate::mux::Parts;
+use crate::mux::{Parts, VideoConfig};
 
 /// The largest sample: an uncompressed 4K picture is 12 MB.
 const SAMPLE_LIMIT: u64 = 32 << 20;
@@ -86,7 +86,7 @@ fn pictures<R: Read + Seek>(
     run: &Run,
     limit: u64,
 ) -> Result<usize, Problem> {
-    let Some(sets) = parts.movie.video.as_ref().and_then(|video| video.parameter_sets()) else {
+    let Some(sets) = parts.movie.video.as_ref().and_then(VideoConfig::parameter_sets) else {
         return Ok(0);
     };
     let Ok(mut decoder) = Decoder::new(&sets) else { return Ok(0) };
