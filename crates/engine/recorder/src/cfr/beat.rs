@@ -67,7 +67,9 @@ impl Beat {
         let expected = last + (self.period * steps) as i64;
         let error = (stamp - expected) as f64;
         let settled = self.points >= SETTLED;
-        let gate = if settled { (4.0 * self.jitter).clamp(GATE.0, GATE.1) } else { PAUSE };
+        // A fit through few points is off itself.
+        let trust = 1.0 + f64::from(SETTLED) / f64::from(self.points.max(1));
+        let gate = if settled { (4.0 * self.jitter).clamp(GATE.0, GATE.1) * trust } else { PAUSE };
         let mut fitted = expected;
         if error.abs() <= gate {
             self.off = None;

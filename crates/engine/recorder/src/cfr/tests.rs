@@ -248,7 +248,9 @@ proptest! {
         let (got, ideal) = (Cadence::of(&shown(warm)), Cadence::ideal(&camera.truth, 1000 * SECOND / rate, span));
         prop_assert!(got.repeats <= ideal.repeats + 1, "{:?} {:?}", got, ideal);
         prop_assert!(got.decimated <= ideal.decimated + 1, "{:?} {:?}", got, ideal);
-        prop_assert!(got.longest_repeat <= ideal.longest_repeat.max(1), "{:?} {:?}", got, ideal);
+        // A camera of 15 pictures a second that is in the middle between ticks may move from one to the other once.
+        let moves = usize::from(rate == 15_000);
+        prop_assert!(got.longest_repeat <= ideal.longest_repeat.max(1) + moves, "{:?} {:?}", got, ideal);
         let worst = distances(warm, &camera.truth).map(i64::abs).max().unwrap();
         prop_assert!(worst <= SECOND / 30, "a picture is {} ns from its time", worst);
     }
