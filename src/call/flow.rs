@@ -204,6 +204,7 @@ fn begin(
         me: Participant::new(me, call.options.name.clone()),
         session_id,
         video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
+        shedding: pictures.as_mut().map(|p| p.live().shedding().clone()).unwrap_or_default(),
     };
     let inputs = Inputs {
         mic,

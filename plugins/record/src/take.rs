@@ -8,8 +8,8 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::ResMut;
 use bevy_platform::cell::SyncCell;
 use hyperzoom_recorder::{
-    Inputs, Participant, RecordError, Recorder, RecorderConfig, RecorderEvent, RecorderEvents, TakeProgress,
-    TakeReport,
+    Inputs, Participant, PressureChange, RecordError, Recorder, RecorderConfig, RecorderEvent,
+    RecorderEvents, TakeProgress, TakeReport,
 };
 
 /// Where the take is.
@@ -115,6 +115,8 @@ pub enum RecordMessage {
     },
     /// Something a person should know; the recording goes on.
     Warning(String),
+    /// The recording falls behind, or recovers; it goes on.
+    Pressure(PressureChange),
     /// The recording ended before its time.
     Failed(String),
     /// The file is closed.
@@ -131,6 +133,7 @@ impl fmt::Display for RecordMessage {
         match self {
             Self::Started { folder, .. } => write!(f, "recording into {}", folder.display()),
             Self::Warning(text) => write!(f, "recording: {text}"),
+            Self::Pressure(change) => write!(f, "recording: {change}"),
             Self::Failed(text) => write!(f, "NOT RECORDING ANY MORE: {text}"),
             Self::Finished { folder, seconds } => {
                 write!(f, "recorded {seconds:.1} s into {}", folder.display())
@@ -149,6 +152,7 @@ pub(crate) fn drain(mut take: ResMut<'_, Take>, mut messages: MessageWriter<'_, 
                 RecordMessage::Started { folder, start_tick }
             }
             RecorderEvent::Warning(text) => RecordMessage::Warning(text),
+            RecorderEvent::Pressure(change) => RecordMessage::Pressure(change),
             RecorderEvent::Failed(text) => RecordMessage::Failed(text),
             RecorderEvent::Finished(report) => {
                 let message =

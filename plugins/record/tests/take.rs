@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bevy_app::App;
 use bevy_ecs::message::Messages;
-use hyperzoom_media::{SAMPLE_RATE, mic_tap};
+use hyperzoom_media::{SAMPLE_RATE, Shedding, mic_tap};
 use hyperzoom_record_plugin::{RecordMessage, RecordPlugin, Take, TakeState};
 use hyperzoom_recorder::{Inputs, Participant, RecorderConfig};
 use hyperzoom_timing::{SessionClock, SharedClock, tick_time_ns};
@@ -30,6 +30,7 @@ fn config(folder: &std::path::Path, epoch: Instant) -> RecorderConfig {
         me: Participant::new(0, "Ada"),
         session_id: 77,
         video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
+        shedding: Shedding::default(),
     }
 }
 

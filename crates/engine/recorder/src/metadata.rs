@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encode::VideoFormat;
 use crate::ledger::{AudioCounts, VideoCounts};
+use crate::pressure::PressureReport;
 
 /// Somebody in the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,9 @@ pub struct RecordingMetadata {
     pub audio: AudioCounts,
     /// How much faster the microphone's clock ran than the session's, in parts per million; `null` where that is not known.
     pub microphone_drift_ppm: Option<f64>,
+    /// How far the recording was behind, and what was done about it.
+    #[serde(default)]
+    pub pressure: PressureReport,
     /// Which encoder made the pictures.
     pub video_encoder: Option<String>,
 }
@@ -104,6 +108,7 @@ impl RecordingMetadata {
             video: VideoCounts::default(),
             audio: AudioCounts::default(),
             microphone_drift_ppm: None,
+            pressure: PressureReport::default(),
             video_encoder: video.map(|(_, _, name)| name),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::{FrameRef, I420, MicTap};
+use hyperzoom_media::{FrameRef, I420, MicTap, Shedding};
 use hyperzoom_timing::{SharedClock, Timecode, tick_at_or_after, tick_time_ns};
 use jiff::{Timestamp, Unit, Zoned};
 use ringbuf::HeapCons;
@@ -17,9 +17,10 @@ use crate::error::RecordError;
 use crate::folder::{self, RECORDING};
 use crate::metadata::{Participant, RecordingMetadata, SessionMetadata};
 use crate::mux::{AudioConfig, FileStore, Movie, Muxer, Store, VideoConfig};
+use crate::priority;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
-use crate::shared::{DiskQueue, Shared, lock};
-use crate::threads::disk::{Disk, Form, write_texts};
+use crate::shared::{DiskQueue, DiskTimes, Shared, lock};
+use crate::threads::disk::{Disk, Form, TimedStore, write_texts};
 use crate::threads::pictures::Pictures;
 use crate::threads::sound::Sound;
 
@@ -46,6 +47,8 @@ pub struct RecorderConfig {
     pub session_id: u64,
     /// The bitrate of the pictures to aim at, in kbit/s: 15000 to 20000 (spec §4.3.1), 18000 by default.
     pub video_bitrate_kbps: u32,
+    /// Set while the recording needs the computer for itself.
+    pub shedding: Shedding,
 }
 
 impl RecorderConfig {
@@ -101,7 +104,8 @@ pub fn start(config: RecorderConfig, inputs: Inputs) -> Result<(Recorder, Record
                 bitrate_kbps: config.video_bitrate_kbps,
                 max_bitrate_kbps: config.video_bitrate_kbps * times / of,
             };
-            let encoder: Box<dyn VideoEncoder> = Box::new(H264Encoder::new(format, 0)?);
+            let encoder: Box<dyn VideoEncoder> =
+                Box::new(priority::on_raised_thread(move || H264Encoder::new(format, 0))??);
             Some((format, frames, encoder))
         }
         None => None,
@@ -155,6 +159,8 @@ fn begin(
             .map(|(_, encoder)| AudioConfig::new(encoder.config(), encoder.delay()))
             .transpose()?,
     };
+    let disk_times = Arc::new(DiskTimes::default());
+    let store = Box::new(TimedStore::new(store, disk_times.clone()));
     let muxer = Muxer::create(store, movie).map_err(failed)?;
     folder::sync_folder(take);
 
@@ -176,7 +182,16 @@ fn begin(
 
     let (event_sender, events) = mpsc::channel();
     let (epoch, clock, folder) = (config.epoch, config.clock, take.to_owned());
-    let shared = Arc::new(Shared::new(epoch, clock, folder, start_tick, vec![config.me], event_sender));
+    let shared = Arc::new(Shared::new(
+        epoch,
+        clock,
+        folder,
+        start_tick,
+        vec![config.me],
+        event_sender,
+        config.shedding,
+        disk_times,
+    ));
     // Where a thread does not start, the queue goes first and then this, which ends the threads that run.
     let mut recorder = Recorder { shared: shared.clone(), patience: Duration::ZERO };
     let (sender, queue) = mpsc::channel();
@@ -188,11 +203,17 @@ fn begin(
     if let Some((format, frames, encoder)) = video {
         let pictures =
             Pictures { shared: shared.clone(), frames, shape: format.shape, encoder, disk: disk_queue() };
-        spawn("hz-rec-video", move || pictures.run())?;
+        spawn("hz-rec-video", move || {
+            priority::raise();
+            pictures.run();
+        })?;
     }
     if let Some((tap, encoder)) = audio {
         let sound = Sound { shared: shared.clone(), tap, encoder, disk: disk_queue() };
-        spawn("hz-rec-sound", move || sound.run())?;
+        spawn("hz-rec-sound", move || {
+            priority::raise();
+            sound.run();
+        })?;
     }
     tracing::info!(folder = %take.display(), start_tick, "recording");
     Ok((recorder, RecorderEvents(events)))

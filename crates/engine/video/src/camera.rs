@@ -13,6 +13,7 @@ use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::source::{self, PictureSource};
 use crate::spec::{CameraSpec, FrameRate};
+use crate::thread::Precedence;
 use crate::{VideoError, thread};
 
 /// What pictures may take of the memory at most: 43 of 1920x1080, of which only those in use are ever made.
@@ -119,7 +120,7 @@ fn start(source: Box<dyn PictureSource>, epoch: Instant) -> Result<(Camera, Came
         events,
     };
     tracing::debug!(camera = %describe, "camera starts");
-    let thread = thread::spawn("camera", move || worker.run(new_taps))?;
+    let thread = thread::spawn("camera", Precedence::High, move || worker.run(new_taps))?;
     let camera = Camera { shape, rate, describe, counters, taps: Some(taps), thread: Some(thread) };
     Ok((camera, CameraEvents(events_out)))
 }

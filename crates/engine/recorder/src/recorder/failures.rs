@@ -12,6 +12,7 @@ use super::*;
 use crate::encode::{EncodedPicture, ParameterSets};
 use crate::error::EncodeError;
 use crate::metadata::SessionMetadata;
+use crate::pressure::{PressureSource, PressureStage};
 use crate::verify::{Verdict, verify};
 
 const SHAPE: I420 = I420 { width: 160, height: 96 };
@@ -192,6 +193,7 @@ fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Troub
         me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
+        shedding: Shedding::default(),
     };
     let format = VideoFormat { shape: SHAPE, bitrate_kbps: 500, max_bitrate_kbps: 600 };
     let inner = FileStore::create(&folder.path().join(RECORDING)).unwrap();
@@ -317,9 +319,19 @@ fn a_disk_that_stalls_until_64_mib_wait_ends_the_take_and_is_given_all_of_them()
     rig.recorder.stop_at(Some(tick_time_ns(rig.recorder.start_tick() + 120)));
     let mut events = std::iter::from_fn(|| rig.told.wait(LONG));
     assert!(matches!(events.next(), Some(RecorderEvent::Started { .. })));
-    let warning = events.next();
-    assert!(matches!(&warning, Some(RecorderEvent::Warning(text)) if text.contains("slow")), "{warning:?}");
-    let failed = events.next();
+    let mut failed = None;
+    let mut stages = Vec::new();
+    for event in events.by_ref() {
+        match event {
+            RecorderEvent::Pressure(change) => stages.push((change.stage, change.source)),
+            other => {
+                failed = Some(other);
+                break;
+            }
+        }
+    }
+    let slow = (PressureStage::Hurry, PressureSource::Disk);
+    assert!(stages.contains(&slow), "{stages:?}");
     assert!(matches!(&failed, Some(RecorderEvent::Failed(text)) if text.contains("64 MB")), "{failed:?}");
     let progress = rig.recorder.progress();
     assert!(

@@ -3,14 +3,15 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use crate::error::advice;
 use crate::folder::{METADATA, TIMECODES, write_whole};
 use crate::metadata::SessionMetadata;
-use crate::mux::Muxer;
-use crate::shared::{Shared, ToDisk, lock};
+use crate::mux::{Muxer, Store};
+use crate::shared::{DiskTimes, Shared, ToDisk, lock};
 
 pub(crate) struct Disk {
     pub(crate) shared: Arc<Shared>,
@@ -119,6 +120,7 @@ impl Disk {
         recording.video = counts.video;
         recording.audio = counts.audio;
         recording.microphone_drift_ppm = counts.drift_ppm;
+        recording.pressure = report.pressure;
         recording.total_frames_captured = counts.video.captured;
         recording.total_frames_dropped = counts.video.dropped;
         if self.file == Form::Plain {
@@ -149,6 +151,39 @@ impl Drop for Disk {
             );
             self.shared.publish(self.shared.describe_unclosed("the file was not closed"));
         }
+    }
+}
+
+/// A store that notes how long it takes.
+pub(crate) struct TimedStore {
+    inner: Box<dyn Store>,
+    times: Arc<DiskTimes>,
+}
+
+impl TimedStore {
+    pub(crate) fn new(inner: Box<dyn Store>, times: Arc<DiskTimes>) -> Self {
+        Self { inner, times }
+    }
+}
+
+fn timed<T>(longest_us: &AtomicU64, work: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let done = work();
+    longest_us.fetch_max(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+    done
+}
+
+impl Store for TimedStore {
+    fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+        timed(&self.times.write_us, || self.inner.write_at(offset, data))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        timed(&self.times.sync_us, || self.inner.sync())
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.inner.truncate(len)
     }
 }
 
