@@ -4,11 +4,12 @@
 //! headless app until the call is over. The engines' threads carry the media; the app only begins and ends things.
 
 mod app;
+mod budget;
 mod flow;
 mod report;
 mod setup;
 
-pub use report::{CallReport, PeerReport, RecordingReport, SoundReport};
+pub use report::{CallReport, LiveVideoReport, PeerReport, RecordingReport, SoundReport};
 pub use setup::{CallOptions, DEFAULT_PORT, Side, recordings_folder};
 
 use crate::console::Console;

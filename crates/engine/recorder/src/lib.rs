@@ -21,6 +21,7 @@ mod priority;
 mod recorder;
 mod report;
 mod shared;
+mod space;
 mod threads;
 mod verify;
 
@@ -32,4 +33,5 @@ pub use metadata::{Participant, RecordingMetadata, SessionMetadata};
 pub use pressure::{PressureChange, PressureReport, PressureSource, PressureStage};
 pub use recorder::{Inputs, Recorder, RecorderConfig, RecorderEvents, start};
 pub use report::{RecorderEvent, TakeProgress, TakeReport};
+pub use shared::DISK_QUEUE_BYTES;
 pub use verify::{Check, Verdict, VerifyError, verify};

@@ -17,7 +17,7 @@ use crate::pressure::{Fills, Pressure, PressureReport, PressureStage};
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 
 /// Encoded bytes that may wait for a disk that stalls: 25 s of the highest bitrate.
-const QUEUE_LIMIT: u64 = 64 << 20;
+pub const DISK_QUEUE_BYTES: u64 = 64 << 20;
 
 /// State of one take.
 pub(crate) struct Shared {
@@ -339,16 +339,16 @@ impl DiskQueue {
         }
         let size = size as u64;
         let queued = self.shared.queued.fetch_add(size, Ordering::AcqRel) + size;
-        if queued > QUEUE_LIMIT {
+        if queued > DISK_QUEUE_BYTES {
             self.shared.queued.fetch_sub(size, Ordering::AcqRel);
-            self.shared.disk_queue.set(QUEUE_LIMIT, QUEUE_LIMIT);
+            self.shared.disk_queue.set(DISK_QUEUE_BYTES, DISK_QUEUE_BYTES);
             self.shared.fail(format!(
                 "The disk has not kept up: {} MB of recording wait for it. The recording has ended; what was written stays playable.",
-                QUEUE_LIMIT >> 20
+                DISK_QUEUE_BYTES >> 20
             ));
             return;
         }
-        self.shared.disk_queue.set(queued, QUEUE_LIMIT);
+        self.shared.disk_queue.set(queued, DISK_QUEUE_BYTES);
         self.shared.press();
         // Where the disk's thread has died it has said so.
         drop(self.sender.send(message));
@@ -370,6 +370,6 @@ impl Shared {
     /// The disk's thread has taken `size` bytes out of the queue.
     pub(crate) fn taken(&self, size: usize) {
         let queued = self.queued.fetch_sub(size as u64, Ordering::AcqRel) - size as u64;
-        self.disk_queue.set(queued, QUEUE_LIMIT);
+        self.disk_queue.set(queued, DISK_QUEUE_BYTES);
     }
 }

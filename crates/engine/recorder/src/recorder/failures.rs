@@ -9,6 +9,9 @@ use ringbuf::HeapRb;
 use ringbuf::traits::{Producer, Split};
 
 use super::*;
+
+mod disks;
+
 use crate::encode::{EncodedPicture, ParameterSets};
 use crate::error::EncodeError;
 use crate::metadata::SessionMetadata;
@@ -132,17 +135,22 @@ struct TroubledStore {
 
 enum Trouble {
     None,
-    /// Ends when the sender is dropped.
-    Stall(Mutex<Receiver<()>>),
+    /// Says that it has begun, and ends when the gate is dropped.
+    Stall(Sender<()>, Mutex<Receiver<()>>),
     Panic,
 }
 
 /// Keeps the disk stalled until it is dropped.
-struct Gate(#[expect(dead_code, reason = "its drop is what counts")] Sender<()>);
+struct Gate {
+    #[expect(dead_code, reason = "its drop is what counts")]
+    open: Sender<()>,
+    stalled: Receiver<()>,
+}
 
 fn stall() -> (Gate, Trouble) {
-    let (sender, receiver) = mpsc::channel();
-    (Gate(sender), Trouble::Stall(Mutex::new(receiver)))
+    let (open, receiver) = mpsc::channel();
+    let (says, stalled) = mpsc::channel();
+    (Gate { open, stalled }, Trouble::Stall(says, Mutex::new(receiver)))
 }
 
 /// The number of the write that begins the fragment of this number, from 0: the head is one, each fragment is two.
@@ -157,7 +165,10 @@ impl Store for TroubledStore {
         if number >= self.troubled {
             match &self.trouble {
                 Trouble::None => (),
-                Trouble::Stall(gate) => drop(lock(gate).recv()),
+                Trouble::Stall(says, gate) => {
+                    drop(says.send(()));
+                    drop(lock(gate).recv());
+                }
                 Trouble::Panic => panic!("this panic is part of a test"),
             }
         }
@@ -182,6 +193,14 @@ struct Rig {
 }
 
 fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Trouble) -> Rig {
+    rig_on(video, audio, |inner| Box::new(TroubledStore { inner, writes: 0, troubled, trouble })).unwrap()
+}
+
+fn rig_on(
+    video: BrittleVideo,
+    audio: BrittleAudio,
+    store: impl FnOnce(FileStore) -> Box<dyn Store>,
+) -> Result<Rig, RecordError> {
     let folder = tempfile::tempdir().unwrap();
     let (mut frames, frames_out) = HeapRb::new(200).split();
     let (mut mic, tap) = mic_tap(10.0);
@@ -197,15 +216,13 @@ fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Troub
     };
     let format = VideoFormat { shape: SHAPE, bitrate_kbps: 500, max_bitrate_kbps: 600 };
     let inner = FileStore::create(&folder.path().join(RECORDING)).unwrap();
-    let store = TroubledStore { inner, writes: 0, troubled, trouble };
     let (recorder, told) = begin(
         folder.path(),
-        Box::new(store),
+        store(inner),
         config,
         Some((format, frames_out, Box::new(video))),
         Some((tap, Box::new(audio))),
-    )
-    .unwrap();
+    )?;
     let first = recorder.start_tick();
     let pool = FramePool::new(SHAPE, 130);
     for i in 0..122 {
@@ -217,7 +234,7 @@ fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Troub
         let at = Duration::from_nanos(tick_time_ns(first) as u64) + Duration::from_millis(i * 10);
         assert_eq!(mic.push(&[0.1; 480], at), 0);
     }
-    Rig { recorder, told, folder, _mic: mic }
+    Ok(Rig { recorder, told, folder, _mic: mic })
 }
 
 fn healthy() -> (BrittleVideo, BrittleAudio) {

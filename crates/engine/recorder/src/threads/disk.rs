@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::advice;
 use crate::folder::{METADATA, TIMECODES, write_whole};
 use crate::metadata::SessionMetadata;
 use crate::mux::{Muxer, Store};
 use crate::shared::{DiskTimes, Shared, ToDisk, lock};
+use crate::space::{self, Reserve, RoomWatch};
 
 pub(crate) struct Disk {
     pub(crate) shared: Arc<Shared>,
@@ -19,6 +20,8 @@ pub(crate) struct Disk {
     pub(crate) muxer: Muxer,
     pub(crate) metadata: SessionMetadata,
     pub(crate) file: Form,
+    pub(crate) reserve: Reserve,
+    pub(crate) room: RoomWatch,
 }
 
 /// What has become of the file.
@@ -63,9 +66,40 @@ impl Disk {
 
     fn note_fragment(&mut self) {
         self.note_size();
+        self.keep_room();
         tracing::debug!(number = self.muxer.fragments(), bytes = self.muxer.bytes(), "fragment on disk");
         if self.shared.participants_changed.swap(false, Ordering::AcqRel) {
             self.write_metadata();
+        }
+    }
+
+    /// Sees to it that the take can be ended well on a disk that fills up, and says in time that it does.
+    fn keep_room(&mut self) {
+        // An access unit has 1024 samples, a picture 1600: no take has more than three of both for each picture.
+        if let Err(error) = self.reserve.grow_for(3 * self.muxer.ticks_on_disk()) {
+            // The next fragment will not fit either, and what there is of the reserve is for its sake.
+            tracing::debug!("no room is left for the reserve: {error}");
+        }
+        if !self.room.is_due(self.shared.epoch.elapsed()) {
+            return;
+        }
+        let age = Duration::from_nanos((self.shared.now_ns() - self.shared.start_ns()).max(0) as u64);
+        let left =
+            space::free(&self.shared.folder).map(|free| self.room.check(age, self.muxer.bytes(), free));
+        match left {
+            Ok(Some(left)) => {
+                let left = match left.as_secs() {
+                    ..60 => format!("{} seconds", left.as_secs()),
+                    60..120 => "one minute".to_owned(),
+                    seconds => format!("{} minutes", seconds / 60),
+                };
+                self.shared.warn(format!(
+                    "THE DISK IS FILLING UP: there is room for {left} more. Free some space on the disk of {}.",
+                    self.shared.folder.display()
+                ));
+            }
+            Ok(None) => (),
+            Err(error) => tracing::debug!("how full the disk is cannot be known: {error}"),
         }
     }
 
@@ -82,6 +116,7 @@ impl Disk {
             advice(error),
             self.shared.folder.display()
         ));
+        self.reserve.release();
         self.file = match self.muxer.salvage() {
             Ok(()) => Form::Plain,
             Err(error) => {
@@ -95,6 +130,8 @@ impl Disk {
         let shared = self.shared.clone();
         let mut asked = shared.end_tick().map_or(u64::MAX, |end| end - shared.start_tick);
         let mut ticks = self.muxer.ticks_on_disk();
+        // What it was kept for comes now.
+        self.reserve.release();
         if self.file == Form::Growing {
             // An encoder that failed leaves less than was asked for; that much becomes a whole file.
             let whole = asked.min(self.muxer.ticks());
