@@ -20,6 +20,7 @@ impl Muxer {
         let mut header = [0, 0, 0, 1, b'm', b'd', b'a', b't', 0, 0, 0, 0, 0, 0, 0, 0];
         header[8..].copy_from_slice(&(self.end - self.placeholder_at).to_be_bytes());
         self.store.write_at(self.placeholder_at, &header)?;
+        self.converted = true;
         self.store.sync()?;
         self.end += moov.len() as u64;
         Ok(())

@@ -55,6 +55,8 @@ pub(crate) struct Muxer {
     movie: Movie,
     /// Where the placeholder lies.
     placeholder_at: u64,
+    /// Whether the placeholder has become the header of an `mdat` box: the file needs its `moov` from then on.
+    converted: bool,
     /// The end of the last fragment that is whole.
     end: u64,
     fragments: u32,
@@ -83,6 +85,7 @@ impl Muxer {
             store,
             movie,
             placeholder_at,
+            converted: false,
             end: head.len() as u64,
             fragments: 0,
             pictures: VecDeque::new(),
@@ -157,6 +160,10 @@ impl Muxer {
     pub(crate) fn salvage(&mut self) -> io::Result<()> {
         self.pictures.clear();
         self.units.clear();
+        if self.converted {
+            // All is written, only its last sync has failed.
+            return self.store.sync();
+        }
         let cut = self.store.truncate(self.end);
         let ticks = if self.movie.video.is_some() { self.pictures_on_disk() } else { u64::MAX };
         let converted = self.finalise(ticks);
