@@ -19,6 +19,7 @@ use hyperzoom_recorder::{Inputs, Participant, RecorderConfig};
 use hyperzoom_session::LeaveReason;
 use hyperzoom_timing::{SharedClock, tick_time_ns};
 
+use super::budget::{MIC_RING_SECONDS, picture_ring};
 use super::markers::{self, Prompt};
 use super::setup::CallOptions;
 use crate::console::{Console, clock};
@@ -27,12 +28,6 @@ use crate::stop::Stop;
 
 /// Ending takes no longer than this; what a recording has on disk by then is safe.
 const END_LIMIT: Duration = Duration::from_secs(10);
-
-/// Microphone that the recorder's ring holds, in seconds: an encoder or a disk that stalls this long loses nothing.
-const MIC_RING_SECONDS: f32 = 10.0;
-
-/// Pictures that the recorder's ring holds: over a second; 1080p ones are 3.1 MB each.
-const PICTURE_RING: usize = 40;
 
 /// Where the call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,10 +221,14 @@ fn begin(
         session_id,
         video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
         flac: call.options.flac,
+        shedding: pictures.as_mut().map(|p| p.live().shedding().clone()).unwrap_or_default(),
     };
     let inputs = Inputs {
         mic,
-        video: pictures.as_mut().map(|p| (p.camera().shape(), p.camera().record_tap(PICTURE_RING))),
+        video: pictures.as_mut().map(|p| {
+            let shape = p.camera().shape();
+            (shape, p.camera().record_tap(picture_ring(shape)))
+        }),
     };
     if let Err(error) = take.start(config, inputs) {
         call.console.say(format!("NOT RECORDING: {error}"));

@@ -4,13 +4,14 @@
 //! headless app until the call is over. The engines' threads carry the media; the app only begins and ends things.
 
 mod app;
+mod budget;
 mod flow;
 mod markers;
 mod report;
 mod setup;
 mod unfinished;
 
-pub use report::{CallReport, PeerReport, RecordingReport, SoundReport};
+pub use report::{CallReport, LiveVideoReport, PeerReport, RecordingReport, SoundReport};
 pub use setup::{CallOptions, DEFAULT_PORT, Side, recordings_folder};
 pub(crate) use unfinished::describe as describe_recovery;
 

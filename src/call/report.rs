@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use bevy_ecs::world::World;
 use hyperzoom_audio::{SoundHost, StreamShape};
-use hyperzoom_capture_plugin::{Picture, Sound, Voice};
+use hyperzoom_capture_plugin::{Picture, Pictures, Sound, Voice};
 use hyperzoom_net_plugin::{Link, Membership, Peer, Presence};
 use hyperzoom_record_plugin::{Take, TakeState};
-use hyperzoom_recorder::TakeReport;
+use hyperzoom_recorder::{PressureReport, TakeReport};
 use hyperzoom_session::LeaveReason;
 use serde::Serialize;
 
@@ -30,6 +30,8 @@ pub struct CallReport {
     pub sound: SoundReport,
     /// Everybody else who was there.
     pub peers: Vec<PeerReport>,
+    /// What became of the live picture; none without a camera.
+    pub live_video: Option<LiveVideoReport>,
     /// The recording, where there was one.
     pub recording: Option<RecordingReport>,
     /// Why there was none, or why it was not finished, where one was asked for.
@@ -49,6 +51,17 @@ pub struct SoundReport {
     pub frames_sent: u64,
     /// Microphone samples that the live path lost.
     pub live_samples_lost: u64,
+}
+
+/// The live picture that the others see.
+#[derive(Debug, Clone, Serialize)]
+pub struct LiveVideoReport {
+    /// Pictures that were sent.
+    pub sent: u64,
+    /// Pictures that the rate control left out, or that could not be encoded.
+    pub left_out: u64,
+    /// How long it was given up since the recording needed the computer, in seconds: the others saw it stand still.
+    pub shed_seconds: f64,
 }
 
 /// One device.
@@ -179,6 +192,10 @@ pub struct RecordingReport {
     pub gaps: u64,
     /// Samples in the microphone's own file; none where there is no such file.
     pub flac_samples: Option<u64>,
+    /// How far the recording was behind, and what was done about it.
+    pub pressure: PressureReport,
+    /// The longest that one picture took to encode, in milliseconds.
+    pub slowest_picture_ms: f64,
     /// How much faster than the session clock the microphone ran, in parts per million; none for a short take.
     pub microphone_drift_ppm: Option<f64>,
 }
@@ -224,6 +241,13 @@ impl fmt::Display for CallReport {
                 peer.audio.lost,
                 peer.audio.concealed,
                 peer.video.decoded,
+            )?;
+        }
+        if let Some(live) = self.live_video.as_ref().filter(|live| live.shed_seconds > 0.0) {
+            writeln!(
+                f,
+                "live      paused for {:.1} s: the recording needed the computer",
+                live.shed_seconds
             )?;
         }
         match &self.recording {
@@ -274,6 +298,14 @@ pub(super) fn collect(world: &mut World) -> CallReport {
         frames_sent: live.sent_frames,
         live_samples_lost: live.lost_live_samples,
     };
+    let live_video = world.get_resource_mut::<Pictures>().map(|mut pictures| {
+        let live = pictures.live().stats();
+        LiveVideoReport {
+            sent: live.sent,
+            left_out: live.left_out + live.failed,
+            shed_seconds: round(live.shed.as_secs_f64()),
+        }
+    });
     let call = world.resource::<Call>();
     let duration = call.began.zip(call.ended).map_or(0.0, |(began, ended)| (ended - began).as_secs_f64());
     CallReport {
@@ -283,6 +315,7 @@ pub(super) fn collect(world: &mut World) -> CallReport {
         duration_seconds: round(duration),
         sound,
         peers,
+        live_video,
         recording,
         recording_error: call.recording_error.clone(),
         camera_error: call.camera_error.clone(),
@@ -350,6 +383,8 @@ impl From<&TakeReport> for RecordingReport {
             samples_silent: take.audio.silence,
             gaps: take.audio.gaps,
             flac_samples: take.flac_samples,
+            pressure: take.pressure,
+            slowest_picture_ms: round(take.slowest_picture_ms),
             microphone_drift_ppm: take.microphone_drift_ppm.map(round),
         }
     }

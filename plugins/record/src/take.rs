@@ -8,8 +8,8 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::ResMut;
 use bevy_platform::cell::SyncCell;
 use hyperzoom_recorder::{
-    Inputs, Marker, Participant, RecordError, Recorder, RecorderConfig, RecorderEvent, RecorderEvents,
-    TakeProgress, TakeReport,
+    Inputs, Marker, Participant, PressureChange, RecordError, Recorder, RecorderConfig, RecorderEvent,
+    RecorderEvents, TakeProgress, TakeReport,
 };
 
 /// Where the take is.
@@ -136,6 +136,8 @@ pub enum RecordMessage {
     Marked(Marker),
     /// Something a person should know; the recording goes on.
     Warning(String),
+    /// The recording falls behind, or recovers; it goes on.
+    Pressure(PressureChange),
     /// The recording ended before its time.
     Failed(String),
     /// The file is closed.
@@ -153,6 +155,7 @@ impl fmt::Display for RecordMessage {
             Self::Started { folder, .. } => write!(f, "recording into {}", folder.display()),
             Self::Marked(marker) => write!(f, "marker at {}: {}", marker.timecode(), marker.name),
             Self::Warning(text) => write!(f, "recording: {text}"),
+            Self::Pressure(change) => write!(f, "recording: {change}"),
             Self::Failed(text) => write!(f, "NOT RECORDING ANY MORE: {text}"),
             Self::Finished { folder, seconds } => {
                 write!(f, "recorded {seconds:.1} s into {}", folder.display())
@@ -172,6 +175,7 @@ pub(crate) fn drain(mut take: ResMut<'_, Take>, mut messages: MessageWriter<'_, 
             }
             RecorderEvent::Marked(marker) => RecordMessage::Marked(marker),
             RecorderEvent::Warning(text) => RecordMessage::Warning(text),
+            RecorderEvent::Pressure(change) => RecordMessage::Pressure(change),
             RecorderEvent::Failed(text) => RecordMessage::Failed(text),
             RecorderEvent::Finished(report) => {
                 let message =

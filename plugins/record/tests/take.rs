@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bevy_app::App;
 use bevy_ecs::message::Messages;
-use hyperzoom_media::{SAMPLE_RATE, mic_tap};
+use hyperzoom_media::{SAMPLE_RATE, Shedding, mic_tap};
 use hyperzoom_record_plugin::{RecordMessage, RecordPlugin, Take, TakeState};
 use hyperzoom_recorder::{Inputs, Participant, RecorderConfig};
 use hyperzoom_timing::{SessionClock, SharedClock, tick_time_ns};
@@ -31,6 +31,7 @@ fn config(folder: &std::path::Path, epoch: Instant) -> RecorderConfig {
         session_id: 77,
         video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
         flac: true,
+        shedding: Shedding::default(),
     }
 }
 

@@ -9,10 +9,12 @@
 mod frame;
 mod mic;
 mod packet;
+mod shedding;
 
 pub use frame::{Frame, FramePool, FrameRef, I420, PoolEmpty};
 pub use mic::{CaptureMark, MicFeed, MicTap, mic_tap};
 pub use packet::{AudioPacket, EncodedFrame, MediaKind, PacketSink, PacketTooLong};
+pub use shedding::Shedding;
 
 /// The rate of all sound inside the program, in samples a second.
 pub const SAMPLE_RATE: u32 = 48_000;

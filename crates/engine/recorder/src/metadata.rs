@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::encode::VideoFormat;
 use crate::ledger::{AudioCounts, Gap, VideoCounts};
 use crate::marker::Marker;
+use crate::pressure::PressureReport;
 
 /// Somebody in the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +94,9 @@ pub struct RecordingMetadata {
     /// How much faster the microphone's clock ran than the session's, in parts per million, over the last minute; `null` where that is
     /// not known. The sound in the file is free of it.
     pub microphone_drift_ppm: Option<f64>,
+    /// How far the recording was behind, and what was done about it.
+    #[serde(default)]
+    pub pressure: PressureReport,
     /// Which encoder made the pictures.
     pub video_encoder: Option<String>,
     /// The microphone as it came, in a file of its own; `null` where none was asked for.
@@ -135,6 +139,7 @@ impl RecordingMetadata {
             audio: AudioCounts::default(),
             gaps: Vec::new(),
             microphone_drift_ppm: None,
+            pressure: PressureReport::default(),
             video_encoder: video.map(|(_, _, name)| name),
             microphone_flac: None,
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::{FrameRef, I420, MicTap};
+use hyperzoom_media::{FrameRef, I420, MicTap, Shedding};
 use hyperzoom_timing::{SharedClock, Timecode, tick_at_or_after, tick_time_ns};
 use jiff::{Timestamp, Unit, Zoned};
 use ringbuf::HeapCons;
@@ -21,9 +21,11 @@ use crate::journal::Journal;
 use crate::marker::{self, Marker};
 use crate::metadata::{MicrophoneFlac, Participant, RecordingMetadata, SessionMetadata};
 use crate::mux::{About, AudioConfig, FileStore, Movie, Muxer, Store, VideoConfig};
+use crate::priority;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
-use crate::shared::{DiskQueue, Shared, ToDisk, lock};
-use crate::threads::disk::{Disk, Form, write_texts};
+use crate::shared::{DiskQueue, DiskTimes, Shared, ToDisk, lock};
+use crate::space::{Reserve, RoomWatch};
+use crate::threads::disk::{Disk, Form, TimedStore, write_texts};
 use crate::threads::pictures::Pictures;
 use crate::threads::sound::Sound;
 
@@ -52,6 +54,8 @@ pub struct RecorderConfig {
     pub video_bitrate_kbps: u32,
     /// Whether the microphone is kept as it came as well, in `microphone.flac`.
     pub flac: bool,
+    /// Set while the recording needs the computer for itself.
+    pub shedding: Shedding,
 }
 
 impl RecorderConfig {
@@ -111,7 +115,8 @@ pub fn start(config: RecorderConfig, inputs: Inputs) -> Result<(Recorder, Record
                 bitrate_kbps: config.video_bitrate_kbps,
                 max_bitrate_kbps: config.video_bitrate_kbps * times / of,
             };
-            let encoder: Box<dyn VideoEncoder> = Box::new(H264Encoder::new(format, 0)?);
+            let encoder: Box<dyn VideoEncoder> =
+                Box::new(priority::on_raised_thread(move || H264Encoder::new(format, 0))??);
             Some((format, frames, encoder))
         }
         None => None,
@@ -178,6 +183,8 @@ fn begin(
             .transpose()?,
     };
     let flac = flac.map(|stores| FlacFile::create(stores?, &movie.about, start_tick));
+    let disk_times = Arc::new(DiskTimes::default());
+    let store = Box::new(TimedStore::new(store, disk_times.clone()));
     let muxer = Muxer::create(store, movie).map_err(failed)?;
     folder::sync_folder(take);
 
@@ -202,7 +209,16 @@ fn begin(
 
     let (event_sender, events) = mpsc::channel();
     let (epoch, clock, folder) = (config.epoch, config.clock, take.to_owned());
-    let shared = Arc::new(Shared::new(epoch, clock, folder, start_tick, vec![config.me], event_sender));
+    let shared = Arc::new(Shared::new(
+        epoch,
+        clock,
+        folder,
+        start_tick,
+        vec![config.me],
+        event_sender,
+        config.shedding,
+        disk_times,
+    ));
     // Where a thread does not start, the queue goes first and then this, which ends the threads that run.
     let (sender, queue) = mpsc::channel();
     let sender = Arc::new(sender);
@@ -217,6 +233,8 @@ fn begin(
     if let Err(error) = &journal {
         shared.warn(format!("Markers would not survive a crash: the journal cannot be written ({error})."));
     }
+    let mut reserve = Reserve::new(take);
+    reserve.grow_for(0).map_err(failed)?;
     shared.say(RecorderEvent::Started { folder: take.to_owned(), start_tick });
     let flac = flac.and_then(|file| {
         let refused =
@@ -233,17 +251,25 @@ fn begin(
         journal_failed: journal.is_err(),
         journal: journal.ok(),
         file: Form::Growing,
+        reserve,
+        room: RoomWatch::default(),
     };
     spawn("hz-rec-disk", move || disk.run())?;
     recorder.patience = DROP_PATIENCE;
     if let Some((format, frames, encoder)) = video {
         let pictures =
             Pictures { shared: shared.clone(), frames, shape: format.shape, encoder, disk: disk_queue() };
-        spawn("hz-rec-video", move || pictures.run())?;
+        spawn("hz-rec-video", move || {
+            priority::raise();
+            pictures.run();
+        })?;
     }
     if let Some((tap, encoder)) = audio {
         let sound = Sound { shared: shared.clone(), tap, encoder, flac: flac_tap, disk: disk_queue() };
-        spawn("hz-rec-sound", move || sound.run())?;
+        spawn("hz-rec-sound", move || {
+            priority::raise();
+            sound.run();
+        })?;
     }
     tracing::info!(folder = %take.display(), start_tick, "recording");
     Ok((recorder, RecorderEvents(events)))

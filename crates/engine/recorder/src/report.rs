@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::{AudioCounts, VideoCounts};
 use crate::marker::Marker;
+use crate::pressure::{PressureChange, PressureReport};
 
 /// A running take, as of now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -52,8 +53,9 @@ pub struct TakeReport {
     pub bytes: u64,
     /// The longest that one picture took to encode, in milliseconds.
     pub slowest_picture_ms: f64,
-    /// How full the ring of pictures was at worst, in percent.
-    pub picture_ring_peak_percent: u64,
+    /// How far the recording was behind, and what was done about it.
+    #[serde(default)]
+    pub pressure: PressureReport,
     /// Whether the take ended well: all of it is there, as a plain MP4.
     pub complete: bool,
     /// What went wrong, where something did.
@@ -82,6 +84,8 @@ pub enum RecorderEvent {
     Marked(Marker),
     /// Something a person should know; the recording goes on.
     Warning(String),
+    /// The recording falls behind, or recovers; it goes on.
+    Pressure(PressureChange),
     /// The recording has ended before its time. What was written stays. It is said once, and [`Finished`](Self::Finished)
     /// follows as soon as the file is closed.
     Failed(String),

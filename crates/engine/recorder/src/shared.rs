@@ -6,24 +6,20 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use hyperzoom_media::Shedding;
 use hyperzoom_timing::{SAMPLES_PER_TICK, SharedClock, tick_time_ns};
 
-use crate::encode::EncodedPicture;
+use crate::encode::{Effort, EncodedPicture};
 use crate::flac;
 use crate::folder::RECORDING;
 use crate::ledger::{AudioCounts, Gap, PictureLedger, SoundLedger, VideoCounts};
 use crate::marker::Marker;
 use crate::metadata::Participant;
+use crate::pressure::{Fills, Pressure, PressureReport, PressureStage};
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 
 /// Encoded bytes that may wait for a disk that stalls: 25 s of the highest bitrate.
-const QUEUE_LIMIT: u64 = 64 << 20;
-
-/// Share of a ring or queue, in percent, from which on a warning is due.
-const ALARM_PERCENT: u64 = 80;
-
-/// Share of a ring, in percent, below which it has recovered: it may warn again.
-const CALM_PERCENT: u64 = 40;
+pub const DISK_QUEUE_BYTES: u64 = 64 << 20;
 
 /// State of one take.
 pub(crate) struct Shared {
@@ -42,6 +38,10 @@ pub(crate) struct Shared {
     queued: AtomicU64,
     pub(crate) picture_ring: Gauge,
     pub(crate) sound_ring: Gauge,
+    disk_queue: Gauge,
+    pressure: Mutex<Pressure>,
+    shedding: Shedding,
+    pub(crate) disk_times: Arc<DiskTimes>,
     pub(crate) slowest_picture_us: AtomicU64,
     error: Mutex<Option<String>>,
     failed: AtomicBool,
@@ -76,6 +76,8 @@ impl Shared {
         start_tick: u64,
         participants: Vec<Participant>,
         events: Sender<RecorderEvent>,
+        shedding: Shedding,
+        disk_times: Arc<DiskTimes>,
     ) -> Self {
         Self {
             epoch,
@@ -91,6 +93,10 @@ impl Shared {
             queued: AtomicU64::new(0),
             picture_ring: Gauge::default(),
             sound_ring: Gauge::default(),
+            disk_queue: Gauge::default(),
+            pressure: Mutex::default(),
+            shedding,
+            disk_times,
             slowest_picture_us: AtomicU64::new(0),
             error: Mutex::default(),
             failed: AtomicBool::new(false),
@@ -147,6 +153,45 @@ impl Shared {
         }
     }
 
+    /// Acts on the fills as they are now; returns how hard the video encoder may try.
+    ///
+    /// Every thread that notes a fill calls it, so that one that hangs does not keep the others from acting.
+    pub(crate) fn press(&self) -> Effort {
+        let fills = Fills {
+            pictures: self.picture_ring.percent(),
+            sound: self.sound_ring.percent(),
+            disk: self.disk_queue.percent(),
+        };
+        let mut pressure = lock(&self.pressure);
+        if let Some(change) = pressure.update(self.epoch.elapsed(), fills) {
+            self.shedding.set(pressure.is_shedding());
+            if change.stage >= PressureStage::Hurry && change.stage > change.before {
+                tracing::warn!(stage = ?change.stage, percent = change.percent, "{change}");
+            } else {
+                tracing::info!(stage = ?change.stage, percent = change.percent, "{change}");
+            }
+            self.say(RecorderEvent::Pressure(change));
+        }
+        pressure.effort()
+    }
+
+    /// What pressure the take has been under.
+    pub(crate) fn pressure(&self) -> PressureReport {
+        let (shed, hurried) = lock(&self.pressure).times();
+        let peak = |gauge: &Gauge| gauge.peak.load(Ordering::Relaxed);
+        let ms = |us: &AtomicU64| us.load(Ordering::Relaxed) as f64 / 1000.0;
+        let seconds = |time: Duration| time.as_millis() as f64 / 1000.0;
+        PressureReport {
+            live_video_shed_seconds: seconds(shed),
+            encoder_hurried_seconds: seconds(hurried),
+            picture_ring_peak_percent: peak(&self.picture_ring),
+            sound_ring_peak_percent: peak(&self.sound_ring),
+            disk_queue_peak_percent: peak(&self.disk_queue),
+            slowest_write_ms: ms(&self.disk_times.write_us),
+            slowest_sync_ms: ms(&self.disk_times.sync_us),
+        }
+    }
+
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
@@ -177,8 +222,8 @@ impl Shared {
             bytes: self.bytes.load(Ordering::Relaxed),
             fragments: self.fragments.load(Ordering::Relaxed),
             queued_bytes: self.queued.load(Ordering::Relaxed),
-            picture_ring_percent: self.picture_ring.percent.load(Ordering::Relaxed),
-            sound_ring_percent: self.sound_ring.percent.load(Ordering::Relaxed),
+            picture_ring_percent: self.picture_ring.percent(),
+            sound_ring_percent: self.sound_ring.percent(),
             failed: self.has_failed(),
         }
     }
@@ -202,7 +247,7 @@ impl Shared {
             flac_samples: None,
             bytes: self.bytes.load(Ordering::Relaxed),
             slowest_picture_ms: self.slowest_picture_us.load(Ordering::Relaxed) as f64 / 1000.0,
-            picture_ring_peak_percent: self.picture_ring.peak.load(Ordering::Relaxed),
+            pressure: self.pressure(),
             complete,
             error,
         }
@@ -217,6 +262,8 @@ impl Shared {
     }
 
     pub(crate) fn publish(&self, report: TakeReport) {
+        // Nothing is being recorded that would need the computer.
+        self.shedding.set(false);
         // The event first: whoever has waited for the report finds it said.
         self.say(RecorderEvent::Finished(Box::new(report.clone())));
         *lock(&self.report) = Some(report);
@@ -231,26 +278,38 @@ impl Shared {
     }
 }
 
-/// How full a ring is.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.shedding.set(false);
+    }
+}
+
+/// How full a ring or a queue is.
 #[derive(Default)]
 pub(crate) struct Gauge {
     percent: AtomicU64,
     peak: AtomicU64,
-    alarmed: AtomicBool,
 }
 
 impl Gauge {
-    /// Notes the fill; returns the percentage where that is news to warn of: from [`ALARM_PERCENT`] on, and only again after it
-    /// was below [`CALM_PERCENT`].
-    pub(crate) fn set(&self, fill: usize, capacity: usize) -> Option<u64> {
-        let percent = (fill * 100 / capacity.max(1)) as u64;
+    /// Notes the fill.
+    pub(crate) fn set(&self, fill: u64, capacity: u64) {
+        let percent = fill * 100 / capacity.max(1);
         self.peak.fetch_max(percent, Ordering::Relaxed);
         self.percent.store(percent, Ordering::Relaxed);
-        if percent < CALM_PERCENT {
-            self.alarmed.store(false, Ordering::Relaxed);
-        }
-        (percent >= ALARM_PERCENT && !self.alarmed.swap(true, Ordering::Relaxed)).then_some(percent)
     }
+
+    /// The fill in percent, as last noted.
+    fn percent(&self) -> u64 {
+        self.percent.load(Ordering::Relaxed)
+    }
+}
+
+/// The longest that the disk took, in microseconds.
+#[derive(Default)]
+pub(crate) struct DiskTimes {
+    pub(crate) write_us: AtomicU64,
+    pub(crate) sync_us: AtomicU64,
 }
 
 /// A lock that a panicking thread does not take away from the others.
@@ -295,18 +354,17 @@ impl DiskQueue {
         }
         let size = size as u64;
         let queued = self.shared.queued.fetch_add(size, Ordering::AcqRel) + size;
-        if queued > QUEUE_LIMIT {
+        if queued > DISK_QUEUE_BYTES {
             self.shared.queued.fetch_sub(size, Ordering::AcqRel);
+            self.shared.disk_queue.set(DISK_QUEUE_BYTES, DISK_QUEUE_BYTES);
             self.shared.fail(format!(
                 "The disk has not kept up: {} MB of recording wait for it. The recording has ended; what was written stays playable.",
-                QUEUE_LIMIT >> 20
+                DISK_QUEUE_BYTES >> 20
             ));
             return;
         }
-        let alarm = QUEUE_LIMIT * ALARM_PERCENT / 100;
-        if queued >= alarm && queued - size < alarm {
-            self.shared.warn(format!("The disk is slow: {} MB of recording wait for it.", queued >> 20));
-        }
+        self.shared.disk_queue.set(queued, DISK_QUEUE_BYTES);
+        self.shared.press();
         // Where the disk's thread has died it has said so.
         drop(self.sender.send(message));
     }
@@ -326,20 +384,7 @@ impl Drop for DiskQueue {
 impl Shared {
     /// The disk's thread has taken `size` bytes out of the queue.
     pub(crate) fn taken(&self, size: usize) {
-        self.queued.fetch_sub(size as u64, Ordering::AcqRel);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ring_warns_once_until_it_has_recovered() {
-        let gauge = Gauge::default();
-        let warned: Vec<_> =
-            [10, 79, 80, 95, 70, 90, 39, 81].iter().filter_map(|fill| gauge.set(*fill, 100)).collect();
-        assert_eq!(warned, [80, 81]);
-        assert_eq!(gauge.peak.load(Ordering::Relaxed), 95);
+        let queued = self.queued.fetch_sub(size as u64, Ordering::AcqRel) - size as u64;
+        self.disk_queue.set(queued, DISK_QUEUE_BYTES);
     }
 }

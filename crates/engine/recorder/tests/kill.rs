@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::{FramePool, I420, mic_tap};
+use hyperzoom_media::{FramePool, I420, Shedding, mic_tap};
 use hyperzoom_recorder::{Inputs, Participant, RECORDING, RecorderConfig, start, verify};
 use hyperzoom_timing::{SharedClock, tick_time_ns};
 use ringbuf::HeapRb;
@@ -29,6 +29,7 @@ fn record_for_ever(folder: &Path) -> ! {
         session_id: 1,
         video_bitrate_kbps: 2000,
         flac: true,
+        shedding: Shedding::default(),
     };
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, _events) = start(config, inputs).unwrap();

@@ -37,6 +37,8 @@ fn running() -> Running {
         me: Participant::new(3, "Alice"),
         session_id: 7,
         video_bitrate_kbps: 500,
+        flac: true,
+        shedding: hyperzoom_media::Shedding::default(),
     };
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, mut told) = start(config, inputs).unwrap();

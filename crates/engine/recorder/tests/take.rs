@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::{FramePool, FrameRef, I420, MicFeed, MicTap, mic_tap};
+use hyperzoom_media::{FramePool, FrameRef, I420, MicFeed, MicTap, Shedding, mic_tap};
 use hyperzoom_recorder::{
     Inputs, JOURNAL, METADATA, Participant, RECORDING, RecordError, Recorder, RecorderConfig, RecorderEvent,
     RecorderEvents, SessionMetadata, TIMECODES, start,
@@ -72,6 +72,7 @@ fn config(folder: &Path) -> RecorderConfig {
         session_id: 0xa1b2_c3d4,
         video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
         flac: true,
+        shedding: Shedding::default(),
     }
 }
 
@@ -100,7 +101,7 @@ fn events(events: &mut RecorderEvents) -> Vec<RecorderEvent> {
 }
 
 fn three_seconds(folder: &Path) -> (Recorder, RecorderEvents) {
-    let (mut devices, frames, tap) = devices(120, 5.0);
+    let (mut devices, frames, tap) = devices(300, 5.0);
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames)) };
     let (recorder, told) = start(config(folder), inputs).unwrap();
     let first = recorder.start_tick();

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::{FramePool, I420, mic_tap};
+use hyperzoom_media::{FramePool, I420, Shedding, mic_tap};
 use hyperzoom_recorder::{
     Inputs, METADATA, Participant, RECORDING, RecorderConfig, Verdict, VerifyError, start, verify,
 };
@@ -28,6 +28,7 @@ fn take(parent: &Path) -> PathBuf {
         session_id: 7,
         video_bitrate_kbps: 500,
         flac: true,
+        shedding: Shedding::default(),
     };
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, _events) = start(config, inputs).unwrap();

@@ -13,10 +13,11 @@ use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::source::{self, PictureSource};
 use crate::spec::{CameraSpec, FrameRate};
+use crate::thread::Precedence;
 use crate::{VideoError, thread};
 
 /// What pictures may take of the memory at most: 43 of 1920x1080, of which only those in use are ever made.
-const POOL_BYTES: usize = 128 << 20;
+pub const PICTURE_POOL_BYTES: usize = 128 << 20;
 
 /// Pictures that the live path holds at most: two in its ring. It only ever wants the newest.
 const LIVE_RING: usize = 2;
@@ -112,14 +113,14 @@ fn start(source: Box<dyn PictureSource>, epoch: Instant) -> Result<(Camera, Came
     let worker = Worker {
         source,
         epoch,
-        pool: FramePool::new(shape, (POOL_BYTES / shape.len()).clamp(8, 240)),
+        pool: FramePool::new(shape, (PICTURE_POOL_BYTES / shape.len()).clamp(8, 240)),
         live: Vec::new(),
         record: Vec::new(),
         counters: counters.clone(),
         events,
     };
     tracing::debug!(camera = %describe, "camera starts");
-    let thread = thread::spawn("camera", move || worker.run(new_taps))?;
+    let thread = thread::spawn("camera", Precedence::High, move || worker.run(new_taps))?;
     let camera = Camera { shape, rate, describe, counters, taps: Some(taps), thread: Some(thread) };
     Ok((camera, CameraEvents(events_out)))
 }

@@ -11,6 +11,7 @@ use ringbuf::HeapCons;
 use ringbuf::traits::{Consumer, Observer};
 use triple_buffer::{Input, Output, triple_buffer};
 
+use crate::thread::Precedence;
 use crate::vp8::{Decoder, FrameStart};
 use crate::{VideoError, thread};
 
@@ -131,7 +132,7 @@ pub fn start_decoder(inbox: HeapCons<EncodedFrame>) -> Result<VideoDecoder, Vide
     let (pictures, newest) = triple_buffer(&Picture::EMPTY);
     let mut stage = Stage::new(shared.clone(), pictures)?;
     let mut inbox = inbox;
-    let thread = thread::spawn("video decode", move || {
+    let thread = thread::spawn("video decode", Precedence::Normal, move || {
         let mut waiting = VecDeque::new();
         while !stage.shared.stop.load(Relaxed) {
             let closed = !inbox.write_is_held();

@@ -26,7 +26,9 @@ mod spec;
 mod thread;
 pub mod vp8;
 
-pub use camera::{Camera, CameraConfig, CameraCounts, CameraEvent, CameraEvents, start_camera};
+pub use camera::{
+    Camera, CameraConfig, CameraCounts, CameraEvent, CameraEvents, PICTURE_POOL_BYTES, start_camera,
+};
 pub use decode::{DecoderStats, Picture, PictureReader, VideoDecoder, Waker, start_decoder};
 pub use error::VideoError;
 pub use live::{LiveConfig, LiveStats, LiveVideo, start_live};

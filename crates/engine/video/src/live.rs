@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::{JoinHandle, park_timeout};
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::{Frame, FrameRef, I420, MediaKind, PacketSink};
+use hyperzoom_media::{Frame, FrameRef, I420, MediaKind, PacketSink, Shedding};
 use hyperzoom_timing::SharedClock;
 use ringbuf::HeapCons;
 use ringbuf::traits::{Consumer, Observer};
 
 use crate::scale::Scaler;
 use crate::spec::{FrameRate, check_shape};
+use crate::thread::Precedence;
 use crate::vp8::{Encoder, EncoderConfig};
 use crate::{VideoError, thread};
 
@@ -40,13 +41,16 @@ pub struct LiveConfig {
     pub fps: u32,
     /// Bit rate of the video in kbit/s.
     pub bitrate_kbps: u32,
+    /// While it is on nothing is scaled, encoded or sent, and others see the last picture.
+    pub shedding: Shedding,
 }
 
 impl LiveConfig {
     /// As the product sends it: 854x480 at 24 frames a second and 400 kbit/s (spec §4.2.3).
     #[must_use]
     pub fn new(epoch: Instant, clock: SharedClock) -> Self {
-        Self { epoch, clock, width: 854, height: 480, fps: 24, bitrate_kbps: 400 }
+        let shedding = Shedding::default();
+        Self { epoch, clock, width: 854, height: 480, fps: 24, bitrate_kbps: 400, shedding }
     }
 }
 
@@ -69,6 +73,8 @@ pub struct LiveStats {
     pub delay: Duration,
     /// Time spent on scaling and encoding, all frames together.
     pub busy: Duration,
+    /// How long the picture was given up for the recording's sake.
+    pub shed: Duration,
 }
 
 #[derive(Default)]
@@ -85,11 +91,13 @@ struct Shared {
     failed: AtomicU64,
     delay_us: AtomicU64,
     busy_us: AtomicU64,
+    shed_us: AtomicU64,
 }
 
 /// The running live path. Dropping it ends it.
 pub struct LiveVideo {
     shared: Arc<Shared>,
+    shedding: Shedding,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -104,10 +112,12 @@ pub fn start_live(
 ) -> Result<LiveVideo, VideoError> {
     let shared = Arc::new(Shared::default());
     shared.sending.store(true, Relaxed);
+    let shedding = config.shedding.clone();
     let mut stage = Stage::new(config, shared.clone(), sink)?;
     let mut frames = frames;
-    let thread = thread::spawn("live video", move || {
+    let thread = thread::spawn("live video", Precedence::Low, move || {
         while !stage.shared.stop.load(Relaxed) {
+            stage.note_shedding();
             let closed = !frames.write_is_held();
             match newest(&mut frames, &stage.shared) {
                 Some(frame) => stage.frame(&frame),
@@ -116,7 +126,7 @@ pub fn start_live(
             }
         }
     })?;
-    Ok(LiveVideo { shared, thread: Some(thread) })
+    Ok(LiveVideo { shared, shedding, thread: Some(thread) })
 }
 
 /// Empties the ring and keeps the last picture.
@@ -140,6 +150,12 @@ impl LiveVideo {
         self.shared.sending.store(sending, Relaxed);
     }
 
+    /// What gives the picture up, for others that show it.
+    #[must_use]
+    pub fn shedding(&self) -> &Shedding {
+        &self.shedding
+    }
+
     /// Aims at another bit rate from the next frame on.
     pub fn set_bitrate(&self, kbps: u32) {
         self.shared.bitrate_kbps.store(kbps.clamp(50, 10_000), Relaxed);
@@ -159,6 +175,7 @@ impl LiveVideo {
             failed: shared.failed.load(Relaxed),
             delay: micros(&shared.delay_us),
             busy: micros(&shared.busy_us),
+            shed: micros(&shared.shed_us),
         }
     }
 }
@@ -213,11 +230,14 @@ struct Stage {
     /// The next frame must be a keyframe; it stays so until one went out.
     want_keyframe: bool,
     last_keyframe: Option<Duration>,
+    shedding: Shedding,
+    /// Up to when the time of shedding is counted, while it lasts.
+    shed_until: Option<Duration>,
 }
 
 impl Stage {
     fn new(config: LiveConfig, shared: Arc<Shared>, sink: Box<dyn PacketSink>) -> Result<Self, VideoError> {
-        let LiveConfig { epoch, clock, width, height, fps, bitrate_kbps } = config;
+        let LiveConfig { epoch, clock, width, height, fps, bitrate_kbps, shedding } = config;
         let shape = I420 { width, height };
         check_shape(shape)?;
         let rate = FrameRate::new(fps, 1).ok_or_else(|| VideoError::Vpx {
@@ -236,11 +256,24 @@ impl Stage {
             bitrate_kbps,
             want_keyframe: true,
             last_keyframe: None,
+            shedding,
+            shed_until: None,
         })
     }
 
+    /// Counts the time of shedding.
+    fn note_shedding(&mut self) {
+        let now = self.epoch.elapsed();
+        if let Some(until) = self.shed_until.replace(now) {
+            self.shared.shed_us.fetch_add(now.saturating_sub(until).as_micros() as u64, Relaxed);
+        }
+        if !self.shedding.is_on() {
+            self.shed_until = None;
+        }
+    }
+
     fn frame(&mut self, frame: &Frame) {
-        if !self.shared.sending.load(Relaxed) {
+        if !self.shared.sending.load(Relaxed) || self.shedding.is_on() {
             self.want_keyframe = true;
             return;
         }
@@ -416,6 +449,26 @@ mod tests {
             more += keyframes(&bench.feed(1)).len();
         }
         assert!((3..=4).contains(&more), "{more} keyframes in a second of requests");
+    }
+
+    #[test]
+    fn nothing_is_encoded_while_the_recording_needs_the_computer_and_a_keyframe_follows() {
+        let mut bench = Bench::new();
+        bench.feed(10);
+        let shedding = bench.stage.shedding.clone();
+        shedding.set(true);
+        bench.stage.note_shedding();
+        let busy = bench.stage.shared.busy_us.load(Relaxed);
+        assert!(bench.feed(30).is_empty());
+        assert_eq!(bench.stage.shared.busy_us.load(Relaxed), busy, "no work was done");
+        bench.stage.note_shedding();
+        assert!(bench.stage.shared.shed_us.load(Relaxed) > 0);
+        shedding.set(false);
+        bench.stage.note_shedding();
+        let shed = bench.stage.shared.shed_us.load(Relaxed);
+        assert_eq!(bench.feed(2)[0].0, MediaKind::VideoKeyframe);
+        bench.stage.note_shedding();
+        assert_eq!(bench.stage.shared.shed_us.load(Relaxed), shed, "what comes after it is not counted");
     }
 
     #[test]

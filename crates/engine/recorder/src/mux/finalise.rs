@@ -33,6 +33,7 @@ impl Muxer {
         self.store.sync()?;
         self.store.write_at(self.placeholder_at + 4, b"mdat")?;
         self.store.write_at(self.placeholder_at + 3, &[1])?;
+        self.converted = true;
         self.store.sync()?;
         self.end += tail.len() as u64;
         Ok(())

@@ -72,6 +72,8 @@ pub(crate) struct Muxer {
     placeholder_at: u64,
     /// Where the timecode track's one sample lies.
     timecode_at: u64,
+    /// Whether the placeholder has become the header of an `mdat` box: the file needs its `moov` from then on.
+    converted: bool,
     /// The end of the last fragment that is whole.
     end: u64,
     fragments: u32,
@@ -103,6 +105,7 @@ impl Muxer {
             movie,
             placeholder_at,
             timecode_at,
+            converted: false,
             end: head.len() as u64,
             fragments: 0,
             pictures: VecDeque::new(),
@@ -177,6 +180,10 @@ impl Muxer {
     pub(crate) fn salvage(&mut self, chapters: &[Chapter]) -> io::Result<()> {
         self.pictures.clear();
         self.units.clear();
+        if self.converted {
+            // All is written, only its last sync has failed.
+            return self.store.sync();
+        }
         let cut = self.store.truncate(self.end);
         let ticks = if self.movie.video.is_some() { self.pictures_on_disk() } else { u64::MAX };
         let converted = self.finalise(ticks, chapters);

@@ -29,7 +29,19 @@ impl Muxer {
     pub(crate) fn resume(store: Box<dyn Store>, parts: Parts) -> Self {
         let Parts { movie, placeholder_at, timecode_at, end, fragments, video, audio } = parts;
         let (pictures, units) = (VecDeque::new(), VecDeque::new());
-        Self { store, movie, placeholder_at, timecode_at, end, fragments, pictures, units, video, audio }
+        Self {
+            store,
+            movie,
+            placeholder_at,
+            timecode_at,
+            converted: false,
+            end,
+            fragments,
+            pictures,
+            units,
+            video,
+            audio,
+        }
     }
 
     /// Converts all that there is to a plain MP4 with these chapters.

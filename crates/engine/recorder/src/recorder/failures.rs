@@ -8,10 +8,14 @@ use ringbuf::HeapRb;
 use ringbuf::traits::{Producer, Split};
 
 use super::*;
+
+mod disks;
+
 use crate::encode::{EncodedPicture, ParameterSets};
 use crate::error::EncodeError;
 use crate::journal::JOURNAL;
 use crate::metadata::SessionMetadata;
+use crate::pressure::{PressureSource, PressureStage};
 use crate::verify::{Verdict, verify};
 
 const SHAPE: I420 = I420 { width: 160, height: 96 };
@@ -131,17 +135,22 @@ struct TroubledStore {
 
 enum Trouble {
     None,
-    /// Ends when the sender is dropped.
-    Stall(Mutex<Receiver<()>>),
+    /// Says that it has begun, and ends when the gate is dropped.
+    Stall(Sender<()>, Mutex<Receiver<()>>),
     Panic,
 }
 
 /// Keeps the disk stalled until it is dropped.
-struct Gate(#[expect(dead_code, reason = "its drop is what counts")] Sender<()>);
+struct Gate {
+    #[expect(dead_code, reason = "its drop is what counts")]
+    open: Sender<()>,
+    stalled: Receiver<()>,
+}
 
 fn stall() -> (Gate, Trouble) {
-    let (sender, receiver) = mpsc::channel();
-    (Gate(sender), Trouble::Stall(Mutex::new(receiver)))
+    let (open, receiver) = mpsc::channel();
+    let (says, stalled) = mpsc::channel();
+    (Gate { open, stalled }, Trouble::Stall(says, Mutex::new(receiver)))
 }
 
 /// The number of the write that begins the fragment of this number, from 0: the head is one, each fragment is two.
@@ -156,7 +165,10 @@ impl Store for TroubledStore {
         if number >= self.troubled {
             match &self.trouble {
                 Trouble::None => (),
-                Trouble::Stall(gate) => drop(lock(gate).recv()),
+                Trouble::Stall(says, gate) => {
+                    let _ = says.send(());
+                    let _ = lock(gate).recv();
+                }
                 Trouble::Panic => panic!("this panic is part of a test"),
             }
         }
@@ -181,6 +193,14 @@ struct Rig {
 }
 
 fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Trouble) -> Rig {
+    rig_on(video, audio, |inner| Box::new(TroubledStore { inner, writes: 0, troubled, trouble })).unwrap()
+}
+
+fn rig_on(
+    video: BrittleVideo,
+    audio: BrittleAudio,
+    store: impl FnOnce(FileStore) -> Box<dyn Store>,
+) -> Result<Rig, RecordError> {
     let folder = tempfile::tempdir().unwrap();
     let (mut frames, frames_out) = HeapRb::new(200).split();
     let (mut mic, tap) = mic_tap(10.0);
@@ -192,20 +212,19 @@ fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Troub
         me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
-        flac: true,
+        flac: false,
+        shedding: Shedding::default(),
     };
     let format = VideoFormat { shape: SHAPE, bitrate_kbps: 500, max_bitrate_kbps: 600 };
     let inner = FileStore::create(&folder.path().join(RECORDING)).unwrap();
-    let store = TroubledStore { inner, writes: 0, troubled, trouble };
     let (recorder, told) = begin(
         folder.path(),
-        Box::new(store),
+        store(inner),
         None,
         config,
         Some((format, frames_out, Box::new(video))),
         Some((tap, Box::new(audio))),
-    )
-    .unwrap();
+    )?;
     let first = recorder.start_tick();
     let pool = FramePool::new(SHAPE, 130);
     for i in 0..122 {
@@ -217,7 +236,7 @@ fn rig(video: BrittleVideo, audio: BrittleAudio, troubled: usize, trouble: Troub
         let at = Duration::from_nanos(tick_time_ns(first) as u64) + Duration::from_millis(i * 10);
         assert_eq!(mic.push(&[0.1; 480], at), 0);
     }
-    Rig { recorder, told, folder, _mic: mic }
+    Ok(Rig { recorder, told, folder, _mic: mic })
 }
 
 fn healthy() -> (BrittleVideo, BrittleAudio) {
@@ -319,9 +338,19 @@ fn a_disk_that_stalls_until_64_mib_wait_ends_the_take_and_is_given_all_of_them()
     rig.recorder.stop_at(Some(tick_time_ns(rig.recorder.start_tick() + 120)));
     let mut events = std::iter::from_fn(|| rig.told.wait(LONG));
     assert!(matches!(events.next(), Some(RecorderEvent::Started { .. })));
-    let warning = events.next();
-    assert!(matches!(&warning, Some(RecorderEvent::Warning(text)) if text.contains("slow")), "{warning:?}");
-    let failed = events.next();
+    let mut failed = None;
+    let mut stages = Vec::new();
+    for event in events.by_ref() {
+        match event {
+            RecorderEvent::Pressure(change) => stages.push((change.stage, change.source)),
+            other => {
+                failed = Some(other);
+                break;
+            }
+        }
+    }
+    let slow = (PressureStage::Hurry, PressureSource::Disk);
+    assert!(stages.contains(&slow), "{stages:?}");
     assert!(matches!(&failed, Some(RecorderEvent::Failed(text)) if text.contains("64 MB")), "{failed:?}");
     let progress = rig.recorder.progress();
     assert!(
@@ -405,6 +434,7 @@ fn a_journal_that_cannot_be_written_is_a_warning_and_markers_are_kept_all_the_sa
         session_id: 1,
         video_bitrate_kbps: 500,
         flac: false,
+        shedding: Shedding::default(),
     };
     let store = FileStore::create(&folder.path().join(RECORDING)).unwrap();
     let audio: Audio = (tap, Box::new(AacEncoder::new().unwrap()));

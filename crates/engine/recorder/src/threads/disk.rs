@@ -3,8 +3,9 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use crate::error::advice;
 use crate::flac::{self, FlacFile};
@@ -12,9 +13,10 @@ use crate::folder::{METADATA, MICROPHONE, TIMECODES, write_whole};
 use crate::journal::{Journal, Progress};
 use crate::marker::{self, Marker};
 use crate::metadata::SessionMetadata;
-use crate::mux::{Chapter, Muxer};
+use crate::mux::{Chapter, Muxer, Store};
 use crate::report::RecorderEvent;
-use crate::shared::{Counts, Shared, ToDisk, lock};
+use crate::shared::{Counts, DiskTimes, Shared, ToDisk, lock};
+use crate::space::{self, Reserve, RoomWatch};
 
 pub(crate) struct Disk {
     pub(crate) shared: Arc<Shared>,
@@ -27,6 +29,8 @@ pub(crate) struct Disk {
     /// Whether it has been said that the journal cannot be written.
     pub(crate) journal_failed: bool,
     pub(crate) file: Form,
+    pub(crate) reserve: Reserve,
+    pub(crate) room: RoomWatch,
 }
 
 /// What has become of the file.
@@ -105,6 +109,7 @@ impl Disk {
 
     fn note_fragment(&mut self) {
         self.note_size();
+        self.keep_room();
         tracing::debug!(number = self.muxer.fragments(), bytes = self.muxer.bytes(), "fragment on disk");
         let ticks = self.muxer.ticks_on_disk();
         let counts = self.shared.counts(ticks, ticks);
@@ -145,6 +150,36 @@ impl Disk {
         }
     }
 
+    /// Sees to it that the take can be ended well on a disk that fills up, and says in time that it does.
+    fn keep_room(&mut self) {
+        // An access unit has 1024 samples, a picture 1600: no take has more than three of both for each picture.
+        if let Err(error) = self.reserve.grow_for(3 * self.muxer.ticks_on_disk()) {
+            // The next fragment will not fit either, and what there is of the reserve is for its sake.
+            tracing::debug!("no room is left for the reserve: {error}");
+        }
+        if !self.room.is_due(self.shared.epoch.elapsed()) {
+            return;
+        }
+        let age = Duration::from_nanos((self.shared.now_ns() - self.shared.start_ns()).max(0) as u64);
+        let left =
+            space::free(&self.shared.folder).map(|free| self.room.check(age, self.muxer.bytes(), free));
+        match left {
+            Ok(Some(left)) => {
+                let left = match left.as_secs() {
+                    ..60 => format!("{} seconds", left.as_secs()),
+                    60..120 => "one minute".to_owned(),
+                    seconds => format!("{} minutes", seconds / 60),
+                };
+                self.shared.warn(format!(
+                    "THE DISK IS FILLING UP: there is room for {left} more. Free some space on the disk of {}.",
+                    self.shared.folder.display()
+                ));
+            }
+            Ok(None) => (),
+            Err(error) => tracing::debug!("how full the disk is cannot be known: {error}"),
+        }
+    }
+
     fn note_size(&self) {
         self.shared.bytes.store(self.muxer.bytes(), Ordering::Relaxed);
         self.shared.fragments.store(self.muxer.fragments().into(), Ordering::Relaxed);
@@ -158,6 +193,7 @@ impl Disk {
             advice(error),
             self.shared.folder.display()
         ));
+        self.reserve.release();
         self.file = match self.muxer.salvage(&self.chapters(self.muxer.ticks_on_disk())) {
             Ok(()) => Form::Plain,
             Err(error) => {
@@ -174,6 +210,8 @@ impl Disk {
         // Behind an end that was given late, or given again.
         let end = shared.start_tick.saturating_add(asked);
         self.metadata.markers.retain(|marker| marker.tick < end);
+        // What it was kept for comes now.
+        self.reserve.release();
         if self.file == Form::Growing {
             // An encoder that failed leaves less than was asked for; that much becomes a whole file.
             let whole = asked.min(self.muxer.ticks());
@@ -206,6 +244,7 @@ impl Disk {
         if let (Some(flac), Some(samples)) = (&mut recording.microphone_flac, report.flac_samples) {
             flac.samples = samples;
         }
+        recording.pressure = report.pressure;
         recording.total_frames_captured = counts.video.captured;
         recording.total_frames_dropped = counts.video.dropped;
         if self.file == Form::Plain {
@@ -246,6 +285,39 @@ impl Drop for Disk {
             );
             self.shared.publish(self.shared.describe_unclosed("the file was not closed"));
         }
+    }
+}
+
+/// A store that notes how long it takes.
+pub(crate) struct TimedStore {
+    inner: Box<dyn Store>,
+    times: Arc<DiskTimes>,
+}
+
+impl TimedStore {
+    pub(crate) fn new(inner: Box<dyn Store>, times: Arc<DiskTimes>) -> Self {
+        Self { inner, times }
+    }
+}
+
+fn timed<T>(longest_us: &AtomicU64, work: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let done = work();
+    longest_us.fetch_max(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+    done
+}
+
+impl Store for TimedStore {
+    fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+        timed(&self.times.write_us, || self.inner.write_at(offset, data))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        timed(&self.times.sync_us, || self.inner.sync())
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.inner.truncate(len)
     }
 }
 

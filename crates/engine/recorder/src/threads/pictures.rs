@@ -11,7 +11,7 @@ use ringbuf::traits::{Consumer, Observer};
 
 use super::NAP;
 use crate::cfr::{ConstantRate, Tick};
-use crate::encode::VideoEncoder;
+use crate::encode::{Effort, VideoEncoder};
 use crate::error::EncodeError;
 use crate::shared::{DiskQueue, Shared, lock};
 
@@ -29,8 +29,9 @@ impl Pictures {
         let mut rate = ConstantRate::new(self.shared.start_tick);
         let mut intake = Intake::default();
         let black = black(self.shape);
+        let mut effort = Effort::Full;
         while !self.shared.has_failed() && self.shared.end_tick().is_none_or(|end| rate.next_tick() < end) {
-            self.watch_ring();
+            self.watch_ring(&mut effort);
             self.take_in(&mut intake, &mut rate);
             let Some(tick) = rate.poll(self.shared.now_ns()) else {
                 thread::sleep(NAP);
@@ -57,6 +58,11 @@ impl Pictures {
             // The source counts its pictures: what is missing did not fit into the ring.
             let lost = intake.expected.map_or(0, |expected| frame.index.saturating_sub(expected));
             intake.expected = Some(frame.index + 1);
+            if lost > 0 {
+                // Which it was, whoever looked.
+                self.shared.picture_ring.set(1, 1);
+                self.shared.press();
+            }
             if frame.shape == self.shape {
                 rate.push(self.shared.session_ns(frame.captured_at), lost, frame);
             } else if !std::mem::replace(&mut intake.reshaped, true) {
@@ -85,12 +91,13 @@ impl Pictures {
         Ok(())
     }
 
-    fn watch_ring(&self) {
-        let (fill, capacity) = (self.frames.occupied_len(), self.frames.capacity().get());
-        if let Some(percent) = self.shared.picture_ring.set(fill, capacity) {
-            self.shared.warn(format!(
-                "The recording is falling behind: its picture buffer is {percent} % full. Close other programs."
-            ));
+    /// Notes how full the ring is, and has the encoder try as hard as that allows.
+    fn watch_ring(&mut self, effort: &mut Effort) {
+        self.shared.picture_ring.set(self.frames.occupied_len() as u64, self.frames.capacity().get() as u64);
+        let wanted = self.shared.press();
+        if std::mem::replace(effort, wanted) != wanted {
+            let able = self.encoder.set_effort(wanted);
+            tracing::debug!(?wanted, able, "the video encoder's effort");
         }
     }
 }

@@ -101,11 +101,8 @@ impl Sound {
     }
 
     fn watch_ring(&self) {
-        if let Some(percent) = self.shared.sound_ring.set(self.tap.available(), self.tap.capacity()) {
-            self.shared.warn(format!(
-                "The recording is falling behind: its sound buffer is {percent} % full. Close other programs."
-            ));
-        }
+        self.shared.sound_ring.set(self.tap.available() as u64, self.tap.capacity() as u64);
+        self.shared.press();
     }
 
     fn publish(&self, track: &AudioTrack) {

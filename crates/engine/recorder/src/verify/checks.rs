@@ -4,7 +4,6 @@ use std::path::Path;
 
 use hyperzoom_media::{MASTER_FPS, SAMPLE_RATE};
 use hyperzoom_timing::{SAMPLES_PER_TICK, Timecode};
-use serde::Deserialize;
 use shiguredo_mp4::bitstream::aac::parse_audio_specific_config;
 use shiguredo_mp4::bitstream::h264::parse_sps;
 use shiguredo_mp4::boxes::SampleEntry;
@@ -12,6 +11,7 @@ use shiguredo_mp4::boxes::SampleEntry;
 use super::reader::{Recording, Track};
 use super::{Check, Verdict};
 use crate::encode::GOP;
+use crate::marker::Marker;
 use crate::metadata::SessionMetadata;
 use crate::mux::{Chapter, frame_number, title};
 
@@ -28,33 +28,11 @@ impl Checks {
     }
 }
 
-/// What stands beside the recording.
-pub(super) struct Beside {
-    metadata: SessionMetadata,
-    markers: Vec<Named>,
-}
-
-/// A marker, as far as a chapter shows it.
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-    tick: u64,
-}
-
-impl Beside {
-    /// Reads `session_metadata.json`.
-    pub(super) fn read(json: &[u8]) -> serde_json::Result<Self> {
-        #[derive(Deserialize)]
-        struct Markers {
-            #[serde(default)]
-            markers: Vec<Named>,
-        }
-        let Markers { markers } = serde_json::from_slice(json)?;
-        Ok(Self { metadata: serde_json::from_slice(json)?, markers })
-    }
-}
-
-pub(super) fn judge(folder: &Path, recording: &Recording, metadata: Result<Beside, String>) -> Verdict {
+pub(super) fn judge(
+    folder: &Path,
+    recording: &Recording,
+    metadata: Result<SessionMetadata, String>,
+) -> Verdict {
     let mut checks = Checks(Vec::new());
     let of = |handler: &[u8; 4]| recording.tracks.iter().find(|track| &track.handler == handler);
     let (video, audio) = (of(b"vide"), of(b"soun"));
@@ -93,10 +71,10 @@ pub(super) fn judge(folder: &Path, recording: &Recording, metadata: Result<Besid
     let pictures = video.map_or(0, |track| track.samples.len() as u64);
     let says = own_timecode(&mut checks, recording);
     let metadata = match metadata {
-        Ok(Beside { metadata, markers }) => {
+        Ok(metadata) => {
             against_metadata(&mut checks, &metadata, recording, seconds, video.map(|_| pictures));
             against_head(&mut checks, &metadata, recording, says);
-            against_markers(&mut checks, &metadata, &markers, recording, seconds);
+            against_markers(&mut checks, &metadata, recording, seconds);
             Some(metadata)
         }
         Err(reason) => {
@@ -253,28 +231,22 @@ fn against_head(
 }
 
 /// Whether the chapters are the markers. A file that was cut off has none yet.
-fn against_markers(
-    checks: &mut Checks,
-    metadata: &SessionMetadata,
-    markers: &[Named],
-    recording: &Recording,
-    seconds: f64,
-) {
+fn against_markers(checks: &mut Checks, metadata: &SessionMetadata, recording: &Recording, seconds: f64) {
     if recording.fragmented {
         return;
     }
     let ticks = (seconds * f64::from(MASTER_FPS)).round() as u64;
     // A marker lies at a moment, its tick is the nearest of the grid: the two may be one tick apart.
-    let same = |chapter: &Chapter, marker: &Named| {
+    let same = |chapter: &Chapter, marker: &Marker| {
         let tick = metadata.start_tick.saturating_add(chapter.at / SAMPLES_PER_TICK);
         tick.abs_diff(marker.tick) <= 1 && chapter.title == title(&marker.name)
     };
     let chapters = &recording.chapters;
-    let lost = markers.iter().find(|marker| {
+    let lost = metadata.markers.iter().find(|marker| {
         let inside = marker.tick.checked_sub(metadata.start_tick).is_some_and(|tick| tick + 1 < ticks);
         inside && !chapters.iter().any(|chapter| same(chapter, marker))
     });
-    let extra = chapters.iter().find(|chapter| !markers.iter().any(|marker| same(chapter, marker)));
+    let extra = chapters.iter().find(|chapter| !metadata.markers.iter().any(|marker| same(chapter, marker)));
     let detail = match (lost, extra) {
         (Some(marker), _) => format!("the marker \"{}\" is no chapter of the file", marker.name),
         (None, Some(chapter)) => format!("the chapter \"{}\" is no marker of the metadata", chapter.title),

@@ -84,9 +84,10 @@ pub fn verify(folder: &Path) -> Result<Verdict, VerifyError> {
         reader::Problem::Io(source) => read(source),
         reader::Problem::Damaged(reason) => VerifyError::Damaged { path: path.clone(), reason },
     })?;
-    let metadata = std::fs::read(folder.join(METADATA))
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| checks::Beside::read(&bytes).map_err(|error| error.to_string()));
+    let metadata =
+        std::fs::read(folder.join(METADATA)).map_err(|error| error.to_string()).and_then(|bytes| {
+            serde_json::from_slice::<SessionMetadata>(&bytes).map_err(|error| error.to_string())
+        });
     let mut verdict = checks::judge(folder, &recording, metadata);
     let flac = verdict.metadata.as_ref().and_then(|metadata| flac::check(folder, metadata));
     verdict.checks.extend(flac);

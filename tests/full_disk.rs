@@ -1,0 +1,91 @@
+//! A disk that is really full: the call goes on, and what was recorded until then plays.
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use common::process::{HyperZoom, command};
+use hyperzoom_testkit::media::{decode_errors, ffprobe, number, only_take, stream};
+
+/// A file system of a few MB on a folder. It is unmounted when it is dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// None where mounting is not permitted.
+    fn mount(megabytes: u32) -> Option<Self> {
+        let disk = Self(tempfile::tempdir().unwrap());
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "none"])
+            .arg(disk.path())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        mounted.then_some(disk)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.path()).stderr(Stdio::null()).status();
+    }
+}
+
+#[test]
+fn a_disk_that_gets_full_ends_the_recording_and_not_the_call() {
+    if !hyperzoom_testkit::have(&["ffmpeg", "ffprobe", "mount"]) {
+        return;
+    }
+    let Some(disk) = SmallDisk::mount(6) else {
+        return hyperzoom_testkit::skipped("mounting a small file system is not permitted here");
+    };
+    let person = |verb: &[&str], name: &str| {
+        let mut command = command(verb);
+        command.args(["--headless", "--json", "--bind", "127.0.0.1", "--name", name]);
+        command.args(["--mic", "tone", "--speaker", "none", "--camera", "pattern:1280x720@30"]);
+        command
+    };
+    let mut host = person(&["host", "--port", "0"], "host");
+    host.arg("--folder").arg(disk.path());
+    let mut host = HyperZoom::spawn(host);
+    let mut guest = person(&["join", &host.invite()], "guest");
+    guest.arg("--no-record");
+    let mut guest = HyperZoom::spawn(guest);
+    guest.wait_for("host is here");
+    let warned = host.wait_for("DISK IS FILLING UP");
+    assert!(warned.contains("seconds more"), "{warned}");
+    let failed = host.wait_for("NOT RECORDING ANY MORE");
+    assert!(failed.contains("The disk is full") && failed.contains("--folder"), "{failed}");
+    host.interrupt();
+    let ended = host.wait();
+    // The call ended as asked; the recording did not.
+    assert_eq!(ended.code(), 4, "{}", ended.stderr);
+    assert!(!ended.stderr.contains("disconnected"), "{}", ended.stderr);
+    guest.wait_for("host has left");
+    guest.interrupt();
+    assert_eq!(guest.wait().code(), 0);
+
+    let report = ended.report();
+    let recording = &report["recording"];
+    let (written, dropped) = (number(&recording["frames_written"]), number(&recording["frames_dropped"]));
+    assert!(written > 0.0 && dropped > 0.0, "what is missing is said: {report:#}");
+    assert!(report["peers"][0]["audio"]["received"].as_u64() > Some(0), "{report:#}");
+
+    let take = only_take(disk.path());
+    let file = take.join("local_recording.mp4");
+    assert_eq!(decode_errors(&file), "");
+    assert_eq!(number(&stream(&ffprobe(&file), "video")["nb_read_packets"]), written);
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(take.join("session_metadata.json")).unwrap()).unwrap();
+    assert_eq!(metadata["complete"], false);
+    assert!(metadata["error"].as_str().is_some_and(|error| error.contains("full")), "{metadata:#}");
+    assert_eq!(metadata["recording"]["container"], "MP4", "there was room for the file's index");
+    assert_eq!(number(&metadata["recording"]["total_frames_dropped"]), dropped);
+    assert!(!take.join(".reserve").exists());
+}
