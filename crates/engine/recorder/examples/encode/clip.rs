@@ -41,7 +41,8 @@ impl Clip {
         let (room, cloth) = (Texture::new(1, 2048, 90.0, 38.0), Texture::new(2, 1024, 130.0, 30.0));
         Self::make(folder, "talking head", pictures, |number, x, y| {
             let time = number as f32 / 30.0;
-            let (sway, nod) = (22.0 * (1.9 * time).sin() + 4.0 * (7.3 * time).sin(), 9.0 * (2.7 * time).cos());
+            let (sway, nod) =
+                (22.0 * (1.9 * time).sin() + 4.0 * (7.3 * time).sin(), 9.0 * (2.7 * time).cos());
             let (head_x, head_y) = ((x - 960.0 - sway) / 210.0, (y - 430.0 - nod) / 290.0);
             let (body_x, body_y) = ((x - 960.0 - 0.4 * sway) / 560.0, (y - 1100.0 - 0.5 * nod) / 420.0);
             let head = head_x * head_x + head_y * head_y < 1.0;
@@ -186,8 +187,10 @@ impl Texture {
         let mask = self.size - 1;
         let (left, top) = (left as i32 as usize & mask, top as i32 as usize & mask);
         let (right, bottom) = ((left + 1) & mask, (top + 1) & mask);
-        let upper = self.samples[top * self.size + left] * (1.0 - x) + self.samples[top * self.size + right] * x;
-        let lower = self.samples[bottom * self.size + left] * (1.0 - x) + self.samples[bottom * self.size + right] * x;
+        let upper =
+            self.samples[top * self.size + left] * (1.0 - x) + self.samples[top * self.size + right] * x;
+        let lower = self.samples[bottom * self.size + left] * (1.0 - x)
+            + self.samples[bottom * self.size + right] * x;
         upper * (1.0 - y) + lower * y
     }
 }

@@ -1,113 +1,148 @@
-//! Measures the encoder: CPU time and wall time a picture, and bitrate, at 1080p30 and 18 Mbit/s.
+//! What the master recording's encoder costs and how good it is, beside x264 through ffmpeg where that is installed.
 //!
-//! `cargo run --release -p hyperzoom-recorder --example encode [SECONDS] [THREADS]`; with OUT=file the stream is written too (Annex B).
+//! `./x bench encode [FILE.y4m]`, or `cargo run -p hyperzoom-recorder --example encode [SECONDS] [ROUNDS] [FILE.y4m]`. Every encoder gets the same raw
+//! pictures from the same file, in turns; figures are the median over the rounds. With KEEP=FOLDER the streams stay there (Annex B).
 #![allow(missing_docs)]
 
-use std::time::Instant;
+mod clip;
+mod ours;
+mod quality;
+mod x264;
 
-use hyperzoom_media::I420;
-use hyperzoom_recorder::{H264Encoder, RecorderConfig, VideoEncoder, VideoFormat};
+use std::path::{Path, PathBuf};
 
-/// CPU time of all threads of this process, in milliseconds, from /proc (Linux).
-fn cpu_ms() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: f64 = after.split_whitespace().skip(11).take(2).filter_map(|it| it.parse::<f64>().ok()).sum();
-    ticks * 10.0
+use clip::Clip;
+use hyperzoom_recorder::{Effort, RecorderConfig};
+
+pub(crate) type Failed = Box<dyn std::error::Error>;
+
+/// Bits a second, and the most.
+const BITRATE_KBPS: u32 = RecorderConfig::BITRATE_KBPS;
+const MAX_BITRATE_KBPS: u32 = BITRATE_KBPS * 10 / 9;
+const THREADS: u16 = 2;
+
+/// Longer than this and the next picture has to wait.
+const A_PICTURE_MS: f64 = 1000.0 / 30.0;
+
+/// What one run measured; times in milliseconds.
+pub(crate) struct Run {
+    /// User and system time of all threads a picture, without reading the pictures.
+    pub(crate) cpu: f64,
+    /// Time on the wall a picture: the median of each submission, or where pictures overlap the whole run's mean.
+    pub(crate) wall: f64,
+    /// Each submission's, where they are one by one.
+    pub(crate) walls: Option<Vec<f64>>,
 }
 
-/// A talking head's worth of change: a still, textured room, a moving textured oval, and the camera's noise everywhere.
-fn picture(shape: I420, number: u64, noise: &[i8], out: &mut [u8]) {
-    let [y, u, v] = shape.planes_mut(out);
-    let (w, h) = (shape.width as usize, shape.height as usize);
-    let phase = number as f32 / 30.0;
-    let (cx, cy) =
-        (w as f32 * (0.5 + 0.03 * (phase * 1.3).sin()), h as f32 * (0.55 + 0.02 * (phase * 2.1).cos()));
-    let shift = (number as usize * 7919) % 65_536;
-    for row in 0..h {
-        for col in 0..w {
-            let (dx, dy) = ((col as f32 - cx) / (w as f32 * 0.16), (row as f32 - cy) / (h as f32 * 0.38));
-            let inside = dx * dx + dy * dy < 1.0;
-            let texture = if inside {
-                150.0 + 40.0 * (dx * 9.0).sin() * (dy * 11.0 + phase).cos()
-            } else {
-                90.0 + 30.0 * (col as f32 * 0.011).sin() + 20.0 * ((row / 24 + col / 40) % 2) as f32
-            };
-            let grain = noise[(row * w + col + shift) % noise.len()];
-            y[row * w + col] = (texture as i32 + i32::from(grain)).clamp(16, 235) as u8;
+#[derive(Clone, Copy)]
+enum Contender {
+    Ours(Effort),
+    X264(&'static str),
+}
+
+impl Contender {
+    fn name(self) -> String {
+        match self {
+            Self::Ours(Effort::Full) => "openh264".to_owned(),
+            Self::Ours(Effort::Hurry) => "openh264, hurrying".to_owned(),
+            Self::X264(preset) => format!("x264 {preset}"),
         }
     }
-    for (i, (u, v)) in u.iter_mut().zip(v.iter_mut()).enumerate() {
-        *u = 120 + ((i / 64) % 8) as u8;
-        *v = 130 + ((i / 48) % 8) as u8;
+
+    fn run(self, clip: &Clip, stream: &Path) -> Result<Run, Failed> {
+        match self {
+            Self::Ours(effort) => ours::encode(clip, effort, stream),
+            Self::X264(preset) => x264::encode(clip, preset, stream),
+        }
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut args = std::env::args().skip(1).map(|it| it.parse::<u64>());
-    let seconds = args.next().transpose()?.unwrap_or(10);
-    let threads = args.next().transpose()?.unwrap_or(0) as u16;
-    let shape = I420 { width: 1920, height: 1080 };
-    let mut state = 88_172_645_463_325_252_u64;
-    let noise: Vec<i8> = (0..1 << 21)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            // Roughly normal, standard deviation 2.
-            ((state & 7) as i8 + (state >> 8 & 7) as i8 - 7) / 2
-        })
-        .collect();
-    let clip: Vec<Vec<u8>> = (0..30)
-        .map(|number| {
-            let mut data = vec![0; shape.len()];
-            picture(shape, number, &noise, &mut data);
-            data
-        })
-        .collect();
-
-    let bitrate_kbps = RecorderConfig::BITRATE_KBPS;
-    let format = VideoFormat { shape, bitrate_kbps, max_bitrate_kbps: bitrate_kbps * 10 / 9 };
-    let mut encoder = H264Encoder::new(format, threads)?;
-    let out = std::env::var_os("OUT").map(std::fs::File::create).transpose()?;
-    let mut out = out.map(std::io::BufWriter::new);
-    write_nals(&mut out, [&encoder.parameter_sets().sps[..], &encoder.parameter_sets().pps[..]])?;
-    let (cpu, wall) = (cpu_ms(), Instant::now());
-    let (mut bytes, mut worst) = (0, 0.0_f64);
-    for position in 0..seconds * 30 {
-        let began = Instant::now();
-        // There and back, so that the clip has no cut.
-        let turn = (position % 58) as usize;
-        encoder.submit(position, &clip[if turn < 30 { turn } else { 58 - turn }])?;
-        while let Some(picture) = encoder.poll()? {
-            bytes += picture.data.len();
-            let mut rest = &picture.data[..];
-            while let Some((len, after)) = rest.split_first_chunk::<4>() {
-                let (nal, after) = after.split_at(u32::from_be_bytes(*len) as usize);
-                write_nals(&mut out, [nal])?;
-                rest = after;
-            }
+fn main() -> Result<(), Failed> {
+    let (mut numbers, mut given) = (Vec::new(), None);
+    for argument in std::env::args().skip(1) {
+        match argument.parse::<u64>() {
+            Ok(number) => numbers.push(number),
+            Err(_) => given = Some(PathBuf::from(argument)),
         }
-        worst = worst.max(began.elapsed().as_secs_f64() * 1000.0);
     }
-    let pictures = (seconds * 30) as f64;
-    println!(
-        "{}: {:.1} ms of CPU a picture, {:.1} ms of wall time, {worst:.1} ms at worst, {:.1} Mbit/s",
-        encoder.name(),
-        (cpu_ms() - cpu) / pictures,
-        wall.elapsed().as_secs_f64() * 1000.0 / pictures,
-        bytes as f64 * 8.0 / seconds as f64 / 1e6,
-    );
+    let (seconds, rounds) = (*numbers.first().unwrap_or(&5), *numbers.get(1).unwrap_or(&3));
+    let folder = tempfile::tempdir()?;
+    let pictures = seconds.max(1) * 30;
+    if let Some(file) = given {
+        return compare(&Clip::read_y4m(folder.path(), &file, pictures)?, folder.path(), rounds.max(1));
+    }
+    for make in [Clip::talking_head, Clip::pan] {
+        let clip = make(folder.path(), pictures)?;
+        compare(&clip, folder.path(), rounds.max(1))?;
+        std::fs::remove_file(&clip.path)?;
+    }
     Ok(())
 }
 
-fn write_nals<'a>(
-    out: &mut Option<impl std::io::Write>,
-    nals: impl IntoIterator<Item = &'a [u8]>,
-) -> std::io::Result<()> {
-    let Some(out) = out else { return Ok(()) };
-    nals.into_iter().try_for_each(|nal| {
-        out.write_all(&[0, 0, 0, 1])?;
-        out.write_all(nal)
-    })
+fn compare(clip: &Clip, folder: &Path, rounds: u64) -> Result<(), Failed> {
+    let mut contenders = vec![Contender::Ours(Effort::Full), Contender::Ours(Effort::Hurry)];
+    if x264::installed() {
+        contenders.extend([Contender::X264("ultrafast"), Contender::X264("veryfast")]);
+    } else {
+        println!("(ffmpeg with libx264 is not installed: no comparison, no PSNR, no SSIM)");
+    }
+    println!(
+        "\n{}: {}x{}, {} pictures at 30 a second, {:.0} Mbit/s asked for, {THREADS} threads, {rounds} rounds",
+        clip.name,
+        clip.shape.width,
+        clip.shape.height,
+        clip.pictures,
+        f64::from(BITRATE_KBPS) / 1000.0,
+    );
+    println!(
+        "{:<20} {:>7} {:>13} {:>8} {:>9} {:>8} {:>8} {:>8} {:>8}",
+        "a picture", "CPU ms", "(least-most)", "wall ms", "worst ms", "over 33", "Mbit/s", "PSNR-Y", "SSIM-Y"
+    );
+    let mut runs: Vec<Vec<Run>> = contenders.iter().map(|_| Vec::new()).collect();
+    let stream = |contender: Contender| folder.join(contender.name().replace([' ', ','], "-") + ".h264");
+    for _ in 0..rounds {
+        for (contender, runs) in contenders.iter().zip(&mut runs) {
+            runs.push(contender.run(clip, &stream(*contender))?);
+        }
+    }
+    for (contender, runs) in contenders.iter().zip(&runs) {
+        let path = stream(*contender);
+        let mbps = std::fs::metadata(&path)?.len() as f64 * 8.0 * 30.0 / clip.pictures as f64 / 1e6;
+        let (mut cpu, mut wall) =
+            (sorted(runs.iter().map(|it| it.cpu)), sorted(runs.iter().map(|it| it.wall)));
+        let range = format!("({:.1}-{:.1})", cpu[0], cpu[cpu.len() - 1]);
+        let worst = sorted(runs.iter().filter_map(|it| it.walls.as_ref()?.iter().copied().reduce(f64::max)));
+        let late = sorted(runs.iter().filter_map(|it| {
+            Some(it.walls.as_ref()?.iter().filter(|&&it| it > A_PICTURE_MS).count() as f64)
+        }));
+        let shown =
+            |values: &[f64], digits| median(values).map_or("-".to_owned(), |it| format!("{it:.digits$}"));
+        let quality = x264::installed().then(|| quality::of(clip, &path)).transpose()?;
+        let (psnr, ssim) = quality.map_or(("-".to_owned(), "-".to_owned()), |it| {
+            (format!("{:.2}", it.psnr), format!("{:.4}", it.ssim))
+        });
+        println!(
+            "{:<20} {:>7} {range:>13} {:>8} {:>9} {:>8} {mbps:>8.2} {psnr:>8} {ssim:>8}",
+            contender.name(),
+            shown(std::mem::take(&mut cpu).as_slice(), 2),
+            shown(std::mem::take(&mut wall).as_slice(), 2),
+            shown(&worst, 1),
+            shown(&late, 0),
+        );
+        if let Some(keep) = std::env::var_os("KEEP") {
+            let name = path.file_name().unwrap_or_default();
+            std::fs::copy(&path, Path::new(&keep).join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn median(sorted: &[f64]) -> Option<f64> {
+    sorted.get(sorted.len() / 2).copied()
 }
