@@ -277,4 +277,6 @@ impl Drop for Recorder {
 }
 
 #[cfg(test)]
+mod delayed;
+#[cfg(test)]
 mod failures;

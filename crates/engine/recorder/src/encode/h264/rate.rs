@@ -24,7 +24,7 @@ const TRIM: f32 = 0.3;
 const TRIM_RANGE: (f32, f32) = (0.7, 1.6);
 
 /// How many of the usual bits a hurried second has. A picture's time goes with its bits.
-const HURRIED: f32 = 0.3;
+const HURRIED: f32 = 0.15;
 /// Quantisers that a hurry begins with: it is needed at once.
 const HURRY_STEP: f32 = 3.0;
 
