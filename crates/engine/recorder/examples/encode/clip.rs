@@ -107,7 +107,7 @@ impl Clip {
     /// The first pictures of a YUV4MPEG2 file in 4:2:0 with 8 bits a sample; its pictures count as 30 a second, whatever it says.
     pub(crate) fn read_y4m(folder: &Path, source: &Path, most: u64) -> io::Result<Self> {
         let bad = |what: &str| io::Error::other(format!("{}: {what}", source.display()));
-        let mut input = BufReader::new(File::open(source)?);
+        let mut input = BufReader::new(File::open(source).map_err(|error| bad(&error.to_string()))?);
         let mut line = String::new();
         input.read_line(&mut line)?;
         let number = |tag: char| line.split_whitespace().find_map(|it| it.strip_prefix(tag)?.parse().ok());

@@ -10,6 +10,7 @@ mod quality;
 mod x264;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clip::Clip;
 use hyperzoom_recorder::{Effort, RecorderConfig};
@@ -57,7 +58,17 @@ impl Contender {
     }
 }
 
-fn main() -> Result<(), Failed> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("encode: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Failed> {
     let (mut numbers, mut given) = (Vec::new(), None);
     for argument in std::env::args().skip(1) {
         match argument.parse::<u64>() {
@@ -108,8 +119,7 @@ fn compare(clip: &Clip, folder: &Path, rounds: u64) -> Result<(), Failed> {
     for (contender, runs) in contenders.iter().zip(&runs) {
         let path = stream(*contender);
         let mbps = std::fs::metadata(&path)?.len() as f64 * 8.0 * 30.0 / clip.pictures as f64 / 1e6;
-        let (mut cpu, mut wall) =
-            (sorted(runs.iter().map(|it| it.cpu)), sorted(runs.iter().map(|it| it.wall)));
+        let (cpu, wall) = (sorted(runs.iter().map(|it| it.cpu)), sorted(runs.iter().map(|it| it.wall)));
         let range = format!("({:.1}-{:.1})", cpu[0], cpu[cpu.len() - 1]);
         let worst = sorted(runs.iter().filter_map(|it| it.walls.as_ref()?.iter().copied().reduce(f64::max)));
         let late = sorted(runs.iter().filter_map(|it| {
@@ -124,8 +134,8 @@ fn compare(clip: &Clip, folder: &Path, rounds: u64) -> Result<(), Failed> {
         println!(
             "{:<20} {:>7} {range:>13} {:>8} {:>9} {:>8} {mbps:>8.2} {psnr:>8} {ssim:>8}",
             contender.name(),
-            shown(std::mem::take(&mut cpu).as_slice(), 2),
-            shown(std::mem::take(&mut wall).as_slice(), 2),
+            shown(&cpu, 2),
+            shown(&wall, 2),
             shown(&worst, 1),
             shown(&late, 0),
         );

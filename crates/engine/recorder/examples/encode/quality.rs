@@ -14,8 +14,9 @@ pub(crate) struct Quality {
 }
 
 pub(crate) fn of(clip: &Clip, stream: &Path) -> Result<Quality, Failed> {
-    // Both get timestamps by counting, so that picture meets picture.
-    let graph = "[0:v]setpts=N/30/TB,split[a][b];[1:v]setpts=N/30/TB,split[c][d];\
+    // Both get timestamps by counting, so that picture meets picture. In a time base where they are whole: N/30/TB is rounded down
+    // for some of them, and then two pictures share a moment.
+    let graph = "[0:v]settb=1/30,setpts=N,split[a][b];[1:v]settb=1/30,setpts=N,split[c][d];\
                  [a][c]psnr[e];[b][d]ssim,nullsink";
     let run = Command::new("ffmpeg")
         .args(["-hide_banner", "-nostdin", "-nostats", "-f", "h264", "-framerate", "30", "-i"])
