@@ -376,6 +376,8 @@ impl Drop for Recorder {
 }
 
 #[cfg(test)]
+mod delayed;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod microphone;

@@ -61,6 +61,9 @@ pub trait VideoEncoder: Send {
 
     /// Hands over one picture, laid out as [`I420`] says.
     ///
+    /// It is lent until this returns, since it is a pooled picture of the camera's: an encoder that returns before it has read it makes
+    /// a copy, which for hardware is the upload that it makes anyway.
+    ///
     /// # Errors
     /// [`EncodeError`] when the encoder refuses it; it will not take another.
     fn submit(&mut self, position: u64, picture: &[u8]) -> Result<(), EncodeError>;
