@@ -208,17 +208,7 @@ fn begin(
     write_texts(take, &metadata).map_err(failed)?;
 
     let (event_sender, events) = mpsc::channel();
-    let (epoch, clock, folder) = (config.epoch, config.clock, take.to_owned());
-    let shared = Arc::new(Shared::new(
-        epoch,
-        clock,
-        folder,
-        start_tick,
-        vec![config.me],
-        event_sender,
-        config.shedding,
-        disk_times,
-    ));
+    let shared = Arc::new(Shared::new(config, take.to_owned(), start_tick, event_sender, disk_times));
     // Where a thread does not start, the queue goes first and then this, which ends the threads that run.
     let (sender, queue) = mpsc::channel();
     let sender = Arc::new(sender);

@@ -16,6 +16,7 @@ use crate::ledger::{AudioCounts, Gap, PictureLedger, SoundLedger, VideoCounts};
 use crate::marker::Marker;
 use crate::metadata::Participant;
 use crate::pressure::{Fills, Pressure, PressureReport, PressureStage};
+use crate::recorder::RecorderConfig;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 
 /// Encoded bytes that may wait for a disk that stalls: 25 s of the highest bitrate.
@@ -70,15 +71,13 @@ pub(crate) struct Counts {
 
 impl Shared {
     pub(crate) fn new(
-        epoch: Instant,
-        clock: SharedClock,
+        config: RecorderConfig,
         folder: PathBuf,
         start_tick: u64,
-        participants: Vec<Participant>,
         events: Sender<RecorderEvent>,
-        shedding: Shedding,
         disk_times: Arc<DiskTimes>,
     ) -> Self {
+        let RecorderConfig { epoch, clock, me, shedding, .. } = config;
         Self {
             epoch,
             clock,
@@ -100,7 +99,7 @@ impl Shared {
             slowest_picture_us: AtomicU64::new(0),
             error: Mutex::default(),
             failed: AtomicBool::new(false),
-            participants: Mutex::new(participants),
+            participants: Mutex::new(vec![me]),
             participants_changed: AtomicBool::new(false),
             events,
             report: Mutex::default(),

@@ -37,6 +37,7 @@ fn take(parent: &Path, ticks: u64, flac: bool) -> TakeReport {
         session_id: 0xbeef,
         video_bitrate_kbps: 500,
         flac,
+        shedding: hyperzoom_media::Shedding::default(),
     };
     let (recorder, _told) = start(config, Inputs { mic: Some(tap), video: None }).unwrap();
     let first = recorder.start_tick();

@@ -40,6 +40,8 @@ fn take(parent: &Path) -> PathBuf {
         me: Participant::new(2, "Zoë"),
         session_id: 0xfeed,
         video_bitrate_kbps: 1000,
+        flac: true,
+        shedding: hyperzoom_media::Shedding::default(),
     };
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, _events) = start(config, inputs).unwrap();

@@ -84,12 +84,15 @@ fn take(depth: usize) -> (TakeReport, tempfile::TempDir) {
         me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
+        flac: false,
+        shedding: Shedding::default(),
     };
     let format = VideoFormat { shape: SHAPE, bitrate_kbps: 500, max_bitrate_kbps: 600 };
     let encoder = Delayed { inner: H264Encoder::new(format, 1).unwrap(), depth, inside: VecDeque::new() };
     let (recorder, _told) = begin(
         folder.path(),
         Box::new(FileStore::create(&folder.path().join(RECORDING)).unwrap()),
+        None,
         config,
         Some((format, frames_out, Box::new(encoder))),
         Some((tap, Box::new(AacEncoder::new().unwrap()))),

@@ -65,6 +65,7 @@ fn take(main: usize, flac: usize, map: usize) -> Outcome {
         session_id: 1,
         video_bitrate_kbps: 500,
         flac: true,
+        shedding: Shedding::default(),
     };
     let stores = Stores {
         flac: FullStore::boxed(&path.join(MICROPHONE), flac),
