@@ -230,6 +230,7 @@ fn the_next_call_finishes_what_was_cut_off() {
     let invite = host.process.invite();
     let mut guest = Victim::start(&["join", &invite], "guest", "pattern:320x180@30", folder.path());
     for victim in [&mut host, &mut guest] {
+        victim.process.wait_for("recording into");
         victim.mark();
         victim.process.wait_for("fragment on disk");
         victim.kill();
@@ -246,7 +247,7 @@ fn the_next_call_finishes_what_was_cut_off() {
         next.arg("--folder").arg(folder).env("HZ_LOG", "hyperzoom=debug,warn");
         let mut next = HyperZoom::spawn(next);
         if *folder == host.folder {
-            let line = next.wait_for("recovered");
+            let line = next.wait_for("recovered 0:");
             assert!(line.contains(take.to_str().unwrap()) && line.contains("1 marker"), "{line}");
         } else {
             next.wait_for("being recorded");
