@@ -162,15 +162,23 @@ impl Victim {
             assert_eq!(decode_errors(&take.join(RECORDING)), "");
             let verdict = hyperzoom_recorder::verify(&take).unwrap();
             let wrong: Vec<_> = verdict.checks.iter().filter(|check| !check.ok).collect();
-            let said = wrong.iter().all(|check| check.name == "ended well");
-            assert!(said && verdict.pictures == frames && !verdict.unfinished, "{wrong:?}\n{stderr}");
+            // On a busy machine it may have dropped pictures before it was cut off, and its counts say so.
+            let said =
+                |check: &&hyperzoom_recorder::Check| matches!(check.name, "ended well" | "nothing dropped");
+            assert!(
+                wrong.iter().copied().all(|check| said(&check))
+                    && verdict.pictures == frames
+                    && !verdict.unfinished,
+                "{wrong:?}\n{stderr}"
+            );
         }
         // Once more there is nothing to do.
         assert_eq!(run([Path::new("recover"), &take]).code(), 0);
         let held = frames * 1000 / 30;
         let ms = self.ended_utc_ms - metadata.started_at_utc.as_millisecond() - held as i64;
         let salvaged = outcomes[0]["salvaged_frames"].as_u64().unwrap_or(0);
-        Loss { ms, salvaged, ended_well: metadata.complete }
+        let dropped = metadata.recording.video.dropped;
+        Loss { ms, salvaged, dropped, ended_well: metadata.complete }
     }
 }
 
@@ -181,6 +189,8 @@ struct Loss {
     ms: i64,
     /// Pictures from a torn fragment.
     salvaged: u64,
+    /// Pictures that the busy machine had dropped before.
+    dropped: u64,
     /// Whether it had ended before it was killed.
     ended_well: bool,
 }
@@ -230,6 +240,7 @@ fn the_next_call_finishes_what_was_cut_off() {
     let invite = host.process.invite();
     let mut guest = Victim::start(&["join", &invite], "guest", "pattern:320x180@30", folder.path());
     for victim in [&mut host, &mut guest] {
+        victim.process.wait_for("recording into");
         victim.mark();
         victim.process.wait_for("fragment on disk");
         victim.kill();
@@ -246,7 +257,7 @@ fn the_next_call_finishes_what_was_cut_off() {
         next.arg("--folder").arg(folder).env("HZ_LOG", "hyperzoom=debug,warn");
         let mut next = HyperZoom::spawn(next);
         if *folder == host.folder {
-            let line = next.wait_for("recovered");
+            let line = next.wait_for("recovered 0:");
             assert!(line.contains(take.to_str().unwrap()) && line.contains("1 marker"), "{line}");
         } else {
             next.wait_for("being recorded");
@@ -278,8 +289,10 @@ fn bench_crash() {
     let mut ms: Vec<_> = losses.iter().map(|loss| loss.ms).collect();
     ms.sort_unstable();
     let salvaged = losses.iter().filter(|loss| loss.salvaged > 0).count();
+    let dropped: u64 = losses.iter().map(|loss| loss.dropped).sum();
     println!(
         "\nrecovered {recovered} of 100 (20 of them killed while they ended, of which {ended_well} had ended by then; {salvaged} had a torn second)\n\
+         dropped by the busy machine before they were killed: {dropped} pictures\n\
          lost a kill: {} ms in the median, {} ms in the 90th percentile, {} ms at worst",
         ms[ms.len() / 2],
         ms[ms.len() * 9 / 10],
