@@ -183,16 +183,10 @@ fn begin(
 
     let (event_sender, events) = mpsc::channel();
     let (epoch, clock, folder) = (config.epoch, config.clock, take.to_owned());
-    let shared = Arc::new(Shared::new(
-        epoch,
-        clock,
-        folder,
-        start_tick,
-        vec![config.me],
-        event_sender,
-        config.shedding,
-        disk_times,
-    ));
+    let mut shared =
+        Shared::new(epoch, clock, folder, start_tick, vec![config.me], event_sender, config.shedding);
+    shared.disk_times = disk_times;
+    let shared = Arc::new(shared);
     // Where a thread does not start, the queue goes first and then this, which ends the threads that run.
     let mut recorder = Recorder { shared: shared.clone(), patience: Duration::ZERO };
     let (sender, queue) = mpsc::channel();

@@ -74,7 +74,6 @@ impl Shared {
         participants: Vec<Participant>,
         events: Sender<RecorderEvent>,
         shedding: Shedding,
-        disk_times: Arc<DiskTimes>,
     ) -> Self {
         Self {
             epoch,
@@ -93,7 +92,7 @@ impl Shared {
             disk_queue: Gauge::default(),
             pressure: Mutex::default(),
             shedding,
-            disk_times,
+            disk_times: Arc::default(),
             slowest_picture_us: AtomicU64::new(0),
             error: Mutex::default(),
             failed: AtomicBool::new(false),
