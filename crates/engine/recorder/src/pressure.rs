@@ -3,7 +3,7 @@
 //! | fill | stage | what happens |
 //! | --- | --- | --- |
 //! | below 50 % | [`Calm`](PressureStage::Calm) | nothing |
-//! | 50 % | [`Shed`](PressureStage::Shed) | the live pictures are given up: no encoding, no decoding |
+//! | 50 % | [`Shed`](PressureStage::Shed) | the live pictures are given up: they are neither scaled nor encoded nor sent |
 //! | 80 % | [`Hurry`](PressureStage::Hurry) | a loud warning, and the video encoder is asked to hurry |
 //! | 100 % | [`Full`](PressureStage::Full) | a critical warning; what does not fit is counted as dropped |
 //!
