@@ -7,7 +7,8 @@
 //! 1. the torn fragment's data is made to claim no more than is kept of it,
 //! 2. what lies behind is cut off, and that synced,
 //! 3. the list of all samples is appended, synced, and the placeholder overwritten,
-//! 4. the files beside the recording are written, and the journal goes.
+//! 4. the untouched sound is cut behind its last whole frame,
+//! 5. the other files beside the recording are written, and the journal goes.
 //!
 //! No size that the file claims is trusted, and no more of it read than a bounded buffer holds.
 
@@ -28,10 +29,12 @@ use std::path::{Path, PathBuf};
 use shiguredo_mp4::boxes::{MoovBox, StszBox};
 
 use crate::error::advice;
-use crate::folder::RECORDING;
+use crate::flac;
+use crate::folder::{MICROPHONE, RECORDING};
 use crate::journal::{self, JOURNAL};
 use crate::marker::{self, Marker};
 use crate::mux::{FileStore, Movie, Muxer, Store};
+use crate::space::RESERVE;
 use growing::{Form, Head};
 use source::Source;
 use texts::Contents;
@@ -151,23 +154,37 @@ pub fn recover(path: &Path) -> Result<Recovered, RecoverError> {
     };
     let mut recovered = describe(&file, &done, false, markers);
     if let Some(folder) = folder {
-        recover_microphone(folder);
-        let metadata = texts::write(folder, &movie, done.contents, &journal)
+        let microphone = match recover_microphone(folder) {
+            Ok(samples) => samples,
+            Err(error) => {
+                recovered.warnings.push(format!("the untouched sound was left as it is: {error}"));
+                None
+            }
+        };
+        let metadata = texts::write(folder, &movie, done.contents, microphone, &journal)
             .map_err(|source| RecoverError::Write { path: file.clone(), source })?;
         recovered.markers = metadata.markers;
-        match std::fs::remove_file(folder.join(JOURNAL)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                recovered.warnings.push(format!("the take's journal could not be removed: {error}"));
+        for (name, what) in [(RESERVE, "reserve of disk space"), (JOURNAL, "journal")] {
+            match std::fs::remove_file(folder.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    recovered.warnings.push(format!("the take's {what} could not be removed: {error}"));
+                }
+                _ => (),
             }
-            _ => (),
         }
     }
     tracing::info!(file = %file.display(), frames = recovered.frames, "recovered");
     Ok(recovered)
 }
 
-/// Makes the untouched sound beside the recording (`microphone.flac`) whole, where there is one.
-fn recover_microphone(_folder: &Path) {}
+/// Makes the untouched sound beside the recording whole, and returns its samples; `None` where there is none.
+fn recover_microphone(folder: &Path) -> io::Result<Option<u64>> {
+    match flac::recover(&folder.join(MICROPHONE)) {
+        Ok(samples) => Ok(Some(samples)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 fn markers_in(folder: Option<&Path>) -> Vec<Marker> {
     folder.and_then(texts::read).map_or_else(Vec::new, |metadata| metadata.markers)

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::folder::METADATA;
 use crate::journal::Journalled;
 use crate::marker::Marker;
-use crate::metadata::{Participant, RecordingMetadata, SessionMetadata};
+use crate::metadata::{MicrophoneFlac, Participant, RecordingMetadata, SessionMetadata};
 use crate::mux::Movie;
 use crate::threads::disk::write_texts;
 
@@ -63,11 +63,12 @@ pub(super) fn markers(metadata: Option<&SessionMetadata>, journal: &Journalled) 
     markers
 }
 
-/// Writes the files beside a recording that was recovered.
+/// Writes the files beside a recording that was recovered, and with it `microphone` samples of untouched sound.
 pub(super) fn write(
     folder: &Path,
     movie: &Movie,
     contents: Contents,
+    microphone: Option<u64>,
     journal: &Journalled,
 ) -> io::Result<SessionMetadata> {
     let found = read(folder).or_else(|| journal.metadata.clone());
@@ -79,6 +80,9 @@ pub(super) fn write(
     metadata.error.get_or_insert_with(|| CUT_OFF.to_owned());
     "MP4".clone_into(&mut metadata.recording.container);
     count(&mut metadata.recording, contents, journal);
+    if let Some(samples) = microphone {
+        metadata.recording.microphone_flac.get_or_insert_with(MicrophoneFlac::new).samples = samples;
+    }
     write_texts(folder, &metadata)?;
     Ok(metadata)
 }
@@ -89,6 +93,7 @@ fn count(recording: &mut RecordingMetadata, contents: Contents, journal: &Journa
     if let Some(progress) = journal.progress_within(contents.ticks()) {
         recording.video = progress.video;
         recording.audio = progress.audio;
+        recording.gaps = progress.gaps;
         recording.microphone_drift_ppm = progress.microphone_drift_ppm;
     }
     let pictures = contents.pictures.unwrap_or(0);

@@ -18,7 +18,7 @@ pub(super) fn check(folder: &Path, metadata: &SessionMetadata) -> Option<Check> 
         return Some(Check { name, ok: false, detail: format!("{:?} is no file's name", claimed.file) });
     };
     // Until a take has ended its metadata does not know the length.
-    let expected = metadata.complete.then_some(claimed.samples);
+    let expected = (metadata.complete || metadata.recovered).then_some(claimed.samples);
     let (ok, detail) = match look(&folder.join(file), expected) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
