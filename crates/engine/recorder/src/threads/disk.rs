@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use hyperzoom_timing::tick_time_ns;
+
 use crate::error::advice;
 use crate::flac::{self, FlacFile};
 use crate::folder::{METADATA, MICROPHONE, TIMECODES, write_whole};
@@ -157,10 +159,11 @@ impl Disk {
             // The next fragment will not fit either, and what there is of the reserve is for its sake.
             tracing::debug!("no room is left for the reserve: {error}");
         }
-        if !self.room.is_due(self.shared.epoch.elapsed()) {
+        // Nothing more comes after a failure.
+        if self.shared.has_failed() || !self.room.is_due(self.shared.epoch.elapsed()) {
             return;
         }
-        let age = Duration::from_nanos((self.shared.now_ns() - self.shared.start_ns()).max(0) as u64);
+        let age = Duration::from_nanos(tick_time_ns(self.muxer.ticks_on_disk()) as u64);
         let left =
             space::free(&self.shared.folder).map(|free| self.room.check(age, self.muxer.bytes(), free));
         match left {
