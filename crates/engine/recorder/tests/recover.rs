@@ -129,9 +129,10 @@ fn a_take_that_was_cut_off_is_found_and_made_whole() {
     let mut left: Vec<_> =
         std::fs::read_dir(&take).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
     left.sort();
-    assert_eq!(left, [RECORDING, MICROPHONE_CLOCK, MICROPHONE, METADATA, TIMECODES]);
+    assert_eq!(left, [RECORDING, MICROPHONE, MICROPHONE_CLOCK, METADATA, TIMECODES]);
     let microphone = metadata.recording.microphone_flac.unwrap();
-    assert!((90_000..=125_000).contains(&microphone.samples), "{microphone:?}");
+    // Its second second may be on its way still.
+    assert!((45_000..=125_000).contains(&microphone.samples), "{microphone:?}");
 
     let verdict = verify(&take).unwrap();
     let wrong: Vec<_> = verdict.checks.iter().filter(|check| !check.ok).map(|check| check.name).collect();
