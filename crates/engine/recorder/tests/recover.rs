@@ -44,14 +44,18 @@ fn running() -> Running {
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, mut told) = start(config, inputs).unwrap();
     let first = recorder.start_tick();
+    let first_ns = Duration::from_nanos(tick_time_ns(first) as u64);
+    for i in 0..260 {
+        mic.push(&[0.1; 480], first_ns + Duration::from_millis(i * 10));
+    }
+    // All of it comes at once here, so that the sound would be behind the pictures for once.
+    while recorder.progress().audio.written < 115_000 {
+        std::thread::yield_now();
+    }
     for i in 0..77 {
         let at = Duration::from_nanos(tick_time_ns(first + i) as u64);
         let frame = pool.frame(at, i, |data| data.fill(40 + 2 * i as u8)).unwrap();
         frames.try_push(frame).unwrap();
-    }
-    let first_ns = Duration::from_nanos(tick_time_ns(first) as u64);
-    for i in 0..260 {
-        mic.push(&[0.1; 480], first_ns + Duration::from_millis(i * 10));
     }
     recorder.mark_at(tick_time_ns(first + 33), "the good bit");
     recorder.mark_at(tick_time_ns(first + 3000), "");

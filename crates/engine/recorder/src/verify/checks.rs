@@ -236,10 +236,12 @@ fn against_markers(checks: &mut Checks, metadata: &SessionMetadata, recording: &
         return;
     }
     let ticks = (seconds * f64::from(MASTER_FPS)).round() as u64;
-    // A marker lies at a moment, its tick is the nearest of the grid: the two may be one tick apart.
+    let last = metadata.start_tick.saturating_add(ticks.saturating_sub(1));
+    // A marker lies at a moment, its tick is the nearest of the grid: the two may be one tick apart. One that was set behind what a
+    // cut-off file holds is at its last picture.
     let same = |chapter: &Chapter, marker: &Marker| {
         let tick = metadata.start_tick.saturating_add(chapter.at / SAMPLES_PER_TICK);
-        tick.abs_diff(marker.tick) <= 1 && chapter.title == title(&marker.name)
+        tick.abs_diff(marker.tick.min(last)) <= 1 && chapter.title == title(&marker.name)
     };
     let chapters = &recording.chapters;
     let lost = metadata.markers.iter().find(|marker| {
