@@ -14,8 +14,8 @@ const SINC_LEN: usize = 128;
 /// came from.
 const CUTOFF: f32 = 0.95;
 
-/// Sincs between two samples; between those, linear interpolation. So many and linear is as clean as 128 and cubic, at half the
-/// cost, and at a ratio close to 1 neighbours in the table serve for long: it does not matter that it is 256 KiB.
+/// Sincs between two samples; between those, linear interpolation. So many and linear is as clean as 128 and cubic, with two products
+/// a sample instead of four; at a ratio close to 1 neighbours in the table serve for long, so that its 256 KiB do not matter.
 const OVERSAMPLING: usize = 512;
 
 /// Where the first output would lie, if it took no step: so many samples before the first input. Rubato's sincs are centred on the
