@@ -101,7 +101,8 @@ fn events(events: &mut RecorderEvents) -> Vec<RecorderEvent> {
 }
 
 fn three_seconds(folder: &Path) -> (Recorder, RecorderEvents) {
-    let (mut devices, frames, tap) = devices(300, 5.0);
+    // Room enough that what comes all at once is no pressure.
+    let (mut devices, frames, tap) = devices(300, 30.0);
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames)) };
     let (recorder, told) = start(config(folder), inputs).unwrap();
     let first = recorder.start_tick();
