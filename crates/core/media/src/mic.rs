@@ -17,7 +17,7 @@ pub struct CaptureMark {
     pub sample_index: u64,
     /// The block's length in samples.
     pub len: u32,
-    /// When the first sample was captured, since the process's epoch.
+    /// When the first sample was captured, since the process's epoch; or later, where what brought it was held up.
     pub at: Duration,
 }
 

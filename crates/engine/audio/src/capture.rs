@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
-use std::time::Duration;
 
 use hyperzoom_media::MicFeed;
 use ringbuf::traits::{Consumer, Observer, Producer};
 use ringbuf::{HeapCons, HeapProd};
 
-use crate::convert::Hear;
+use crate::convert::{Captured, Hear};
 use crate::meter::Level;
 
 /// The most consumers beside the live path: a recording, its untouched copy, and a meter or two.
@@ -69,10 +68,11 @@ impl Capture {
 }
 
 impl Hear for Capture {
-    fn hear(&mut self, block: &[f32], at: Duration) {
+    fn hear(&mut self, block: &[f32], at: Captured) {
         self.change_taps();
-        let lost: usize = self.taps.iter_mut().flatten().map(|tap| tap.push(block, at)).sum();
-        let lost_live = self.live.push(block, at);
+        // A recorder has the time to find out by itself what was late, and must see at once where the device stood still.
+        let lost: usize = self.taps.iter_mut().flatten().map(|tap| tap.push(block, at.told)).sum();
+        let lost_live = self.live.push(block, at.counted);
         self.live_thread.unpark();
         self.level.note(block);
         let counts = &self.counts;
@@ -90,6 +90,8 @@ mod tests {
     use ringbuf::traits::Split;
 
     use super::*;
+
+    const NOW: Captured = Captured { told: Duration::ZERO, counted: Duration::ZERO };
 
     struct Rig {
         capture: Capture,
@@ -115,11 +117,13 @@ mod tests {
         let mut rig = rig();
         let (feed, mut tap) = mic_tap(0.1);
         rig.add.try_push(feed).ok().unwrap();
-        rig.capture.hear(&[0.5, -0.75], Duration::from_millis(3));
+        let (told, counted) = (Duration::from_millis(4), Duration::from_millis(3));
+        rig.capture.hear(&[0.5, -0.75], Captured { told, counted });
         let mut out = [0.0; 4];
+        assert_eq!(rig.live.next_mark().unwrap().at, counted);
         assert_eq!((rig.live.read(&mut out), out[1]), (2, -0.75));
         assert_eq!((tap.read(&mut out), out[0]), (2, 0.5));
-        assert_eq!(tap.next_mark().unwrap().at, Duration::from_millis(3));
+        assert_eq!(tap.next_mark().unwrap().at, told, "a tap gets the callback's own moment");
         assert_eq!(rig.level.take_peak(), 0.75);
         assert_eq!(rig.counts.samples.load(Ordering::Relaxed), 2);
     }
@@ -130,11 +134,11 @@ mod tests {
         for _ in 0..2 {
             rig.add.try_push(mic_tap(0.1).0).ok().unwrap();
         }
-        rig.capture.hear(&[0.0], Duration::ZERO);
-        rig.capture.hear(&[0.0], Duration::ZERO);
+        rig.capture.hear(&[0.0], NOW);
+        rig.capture.hear(&[0.0], NOW);
         assert!(rig.retired.try_pop().is_some(), "the first is back");
         assert!(rig.retired.try_pop().is_none(), "the second waits for room");
-        rig.capture.hear(&[0.0], Duration::ZERO);
+        rig.capture.hear(&[0.0], NOW);
         assert!(rig.retired.try_pop().is_some());
     }
 
@@ -143,8 +147,8 @@ mod tests {
         let mut rig = rig();
         let (feed, _slow) = mic_tap(0.001);
         rig.add.try_push(feed).ok().unwrap();
-        rig.capture.hear(&[0.0; 40], Duration::ZERO);
-        rig.capture.hear(&[0.0; 40], Duration::ZERO);
+        rig.capture.hear(&[0.0; 40], NOW);
+        rig.capture.hear(&[0.0; 40], NOW);
         assert_eq!(rig.counts.lost_taps.load(Ordering::Relaxed), 40);
         assert_eq!(rig.counts.lost_live.load(Ordering::Relaxed), 0);
         assert_eq!(rig.live.available(), 80);
@@ -161,8 +165,7 @@ mod tests {
             if n == 50 {
                 taps = None;
             }
-            let calls =
-                crate::heap_use::heap_calls(|| rig.capture.hear(&[0.1; 120], Duration::from_millis(n)));
+            let calls = crate::heap_use::heap_calls(|| rig.capture.hear(&[0.1; 120], NOW));
             assert_eq!(calls, 0, "block {n}");
         }
         assert!(taps.is_none() && rig.retired.try_pop().is_some());

@@ -22,9 +22,35 @@ pub(crate) fn downmix(frame: &[f32]) -> f32 {
     }
 }
 
+/// When the first sample of a block was captured, in two readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Captured {
+    /// By the callback that brought it: late by whatever held that up, and never early.
+    pub(crate) told: Duration,
+    /// By count from the callbacks that came in time.
+    pub(crate) counted: Duration,
+}
+
+impl Captured {
+    /// Both readings are the same.
+    pub(crate) fn exactly(at: Duration) -> Self {
+        Self { told: at, counted: at }
+    }
+
+    fn plus(self, seconds: f64) -> Self {
+        let later = Duration::from_secs_f64(seconds);
+        Self { told: self.told + later, counted: self.counted + later }
+    }
+
+    fn minus(self, seconds: f64) -> Self {
+        let earlier = Duration::from_secs_f64(seconds);
+        Self { told: self.told.saturating_sub(earlier), counted: self.counted.saturating_sub(earlier) }
+    }
+}
+
 /// Where a device's microphone samples go: mono, 48 kHz, with the moment at which the first of them was captured.
 pub(crate) trait Hear: Send + 'static {
-    fn hear(&mut self, block: &[f32], at: Duration);
+    fn hear(&mut self, block: &[f32], at: Captured);
 }
 
 /// Where a loudspeaker's samples come from: mono, 48 kHz.
@@ -63,7 +89,8 @@ impl<H: Hear> FromMicrophone<H> {
         f32: cpal::FromSample<T>,
     {
         let told = self.epoch.elapsed().saturating_sub(age.min(OLDEST));
-        let first_at = self.dater.date(told, period.len() / self.channels);
+        let counted = self.dater.date(told, period.len() / self.channels);
+        let first_at = Captured { told, counted };
         let mut done = 0;
         for frames in period.chunks(BLOCK * self.channels) {
             let count = frames.len() / self.channels;
@@ -75,16 +102,16 @@ impl<H: Hear> FromMicrophone<H> {
                 }
                 *mono = downmix(&first[..used]);
             }
-            let at = first_at + seconds(done as f64 / f64::from(self.rate));
+            let at = first_at.plus(done as f64 / f64::from(self.rate));
             done += count;
             let (hear, mono) = (&mut self.hear, &self.mono[..count]);
             match &mut self.resampler {
                 None => hear.hear(mono, at),
                 Some(resampler) => {
-                    let mut at = at.saturating_sub(seconds(resampler.delay()));
+                    let mut at = at.minus(resampler.delay());
                     resampler.push(mono, |block| {
                         hear.hear(block, at);
-                        at += seconds(block.len() as f64 / f64::from(SAMPLE_RATE));
+                        at = at.plus(block.len() as f64 / f64::from(SAMPLE_RATE));
                     });
                 }
             }
@@ -127,10 +154,6 @@ impl<P: Play> ToLoudspeaker<P> {
     }
 }
 
-fn seconds(seconds: f64) -> Duration {
-    Duration::from_secs_f64(seconds)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,10 +161,10 @@ mod tests {
     struct Heard(Vec<f32>, Vec<Duration>);
 
     impl Hear for std::sync::Arc<std::sync::Mutex<Heard>> {
-        fn hear(&mut self, block: &[f32], at: Duration) {
+        fn hear(&mut self, block: &[f32], at: Captured) {
             let mut heard = self.lock().unwrap();
             heard.0.extend_from_slice(block);
-            heard.1.push(at);
+            heard.1.push(at.counted);
         }
     }
 
@@ -214,7 +237,7 @@ mod tests {
     struct Deaf;
 
     impl Hear for Deaf {
-        fn hear(&mut self, _block: &[f32], _at: Duration) {}
+        fn hear(&mut self, _block: &[f32], _at: Captured) {}
     }
 
     #[test]

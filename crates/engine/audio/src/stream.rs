@@ -9,7 +9,7 @@ use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{BufferSize, SampleFormat, StreamConfig, SupportedBufferSize, SupportedStreamConfigRange};
 use hyperzoom_media::SAMPLE_RATE;
 
-use crate::convert::{FromMicrophone, Hear, Play, ToLoudspeaker};
+use crate::convert::{Captured, FromMicrophone, Hear, Play, ToLoudspeaker};
 use crate::devices::{Direction, Handle, Listed, SoundDevice, SoundHost};
 use crate::error::AudioError;
 use crate::priority::{self, Refusal};
@@ -333,7 +333,7 @@ where
 }
 
 impl<H: Hear> Hear for Loan<H> {
-    fn hear(&mut self, block: &[f32], at: Duration) {
+    fn hear(&mut self, block: &[f32], at: Captured) {
         self.beat();
         if let Some(hear) = &mut self.value {
             hear.hear(block, at);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use hyperzoom_media::SAMPLE_RATE;
 
-use crate::convert::{Hear, Play};
+use crate::convert::{Captured, Hear, Play};
 use crate::error::AudioError;
 use crate::priority::{self, Refusal};
 use crate::source::Source;
@@ -69,7 +69,7 @@ pub(crate) fn microphone(
     Ok(run("audio-mic", epoch, refusal, move |due| {
         source.fill(&mut block);
         // A period is handed over when it is complete, so its first sample is as old as the period is long.
-        hear.hear(&block, due.saturating_sub(length));
+        hear.hear(&block, Captured::exactly(due.saturating_sub(length)));
     })?)
 }
 
@@ -139,8 +139,8 @@ mod tests {
     struct Blocks(mpsc::SyncSender<(Vec<f32>, Duration)>);
 
     impl Hear for Blocks {
-        fn hear(&mut self, block: &[f32], at: Duration) {
-            let _ = self.0.try_send((block.to_vec(), at));
+        fn hear(&mut self, block: &[f32], at: Captured) {
+            let _ = self.0.try_send((block.to_vec(), at.told));
         }
     }
 
