@@ -2,7 +2,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "the ECS hands systems their parameters by value")]
 
 use std::io::{BufRead, IsTerminal, Read};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,12 @@ const LINE_LIMIT: u64 = 4096;
 /// How long to wait before a terminal that would not be read is tried again: a job in the background may come to the front.
 const BACKGROUND: Duration = Duration::from_millis(500);
 
+/// Lines that wait for the call; who writes more of them waits as well.
+const WAITING: usize = 64;
+
+/// The most markers that are set at a time: a file that is poured in must not keep the call from anything else.
+const AT_A_TIME: usize = 4;
+
 /// Lines from standard input, each with the moment at which it was complete.
 #[derive(Resource)]
 pub(super) struct Prompt {
@@ -32,7 +38,7 @@ impl Prompt {
         if !terminal && !asked {
             return None;
         }
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(WAITING);
         // It waits in a read for as long as the process lives, and ends with it; nobody joins it.
         std::thread::Builder::new()
             .name("hz-markers".into())
@@ -67,7 +73,7 @@ fn fail_instead_of_stopping() {
 fn fail_instead_of_stopping() {}
 
 /// Reads lines until there are no more, or nobody wants them.
-fn listen(mut from: impl BufRead, terminal: bool, sender: &Sender<(Instant, String)>) {
+fn listen(mut from: impl BufRead, terminal: bool, sender: &SyncSender<(Instant, String)>) {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -89,7 +95,7 @@ fn listen(mut from: impl BufRead, terminal: bool, sender: &Sender<(Instant, Stri
 pub(super) fn set(call: Res<'_, Call>, prompt: Option<ResMut<'_, Prompt>>, mut take: ResMut<'_, Take>) {
     let Some(mut prompt) = prompt else { return };
     let lines = prompt.lines.get_mut().unwrap_or_else(PoisonError::into_inner);
-    while let Ok((at, name)) = lines.try_recv() {
+    for (at, name) in lines.try_iter().take(AT_A_TIME) {
         let session_ns = call.clock.get().session_ns(at.saturating_duration_since(call.epoch));
         if take.mark_at(session_ns, &name).is_none() && call.phase != Phase::Over {
             call.console.say("no marker was set: nothing is being recorded");
@@ -103,7 +109,7 @@ mod tests {
 
     #[test]
     fn each_line_is_a_name_and_the_last_needs_no_end() {
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(WAITING);
         listen(&b"the good bit\r\n\n\xff odd \nlast"[..], false, &sender);
         let names: Vec<_> = lines.try_iter().map(|(_, name)| name).collect();
         assert_eq!(names, ["the good bit", "", "\u{fffd} odd", "last"]);
@@ -111,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_does_not_fill_the_memory() {
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(WAITING);
         listen(std::io::BufReader::new(std::io::repeat(b'x').take(10_000)), false, &sender);
         assert!(lines.try_iter().all(|(_, name)| name.len() as u64 <= LINE_LIMIT));
     }

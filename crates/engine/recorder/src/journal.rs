@@ -65,9 +65,13 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Enters a marker; it is on the disk when this returns.
+    /// Enters a marker. It is on the disk after the next [`sync`](Self::sync).
     pub(crate) fn marker(&mut self, marker: &Marker) -> io::Result<()> {
-        self.append(&Line::Marker(marker.clone()))?;
+        self.append(&Line::Marker(marker.clone()))
+    }
+
+    /// Waits until all lines are on the disk.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()
     }
 

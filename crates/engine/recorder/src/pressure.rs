@@ -5,7 +5,7 @@
 //! | below 50 % | [`Calm`](PressureStage::Calm) | nothing |
 //! | 50 % | [`Shed`](PressureStage::Shed) | the live pictures are given up: they are neither scaled nor encoded nor sent |
 //! | 80 % | [`Hurry`](PressureStage::Hurry) | a loud warning, and the video encoder is asked to hurry |
-//! | 100 % | [`Full`](PressureStage::Full) | a critical warning; what does not fit is counted as dropped |
+//! | 100 % | [`Full`](PressureStage::Full) | a critical warning; what does not fit is counted as dropped, and a full queue to the disk ends the take |
 //!
 //! The fill is that of the fullest of picture ring, sound ring and the queue to the disk.
 
@@ -18,6 +18,12 @@ use crate::encode::Effort;
 
 /// How long the fill has to be low before one stage is left.
 const CALM_AFTER: Duration = Duration::from_secs(3);
+
+/// Pressure that is back within this time after it was over has come from the live pictures: the computer cannot do both.
+const RELAPSE: Duration = Duration::from_secs(30);
+
+/// The longest that the live pictures stay away after the last relapse.
+const PATIENCE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How far the recording is behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -159,6 +165,9 @@ pub(crate) struct Pressure {
     effort: Effort,
     /// Since when the fill has been low enough to leave the stage.
     low_since: Option<Duration>,
+    /// Since when all is calm again, and how long the fill has to be low before that.
+    calm_since: Option<Duration>,
+    patience: Duration,
     last: Option<Duration>,
     shed: Duration,
     hurried: Duration,
@@ -183,18 +192,29 @@ impl Pressure {
             self.low_since = None;
         } else if percent >= before.left_below() {
             self.low_since = None;
-        } else if now.saturating_sub(*self.low_since.get_or_insert(now)) >= CALM_AFTER {
+        } else if now.saturating_sub(*self.low_since.get_or_insert(now)) >= self.patience_of(before) {
             self.stage = before.below();
             // Each stage takes its own while.
             self.low_since = Some(now);
         }
+        if before == PressureStage::Calm && self.stage > before {
+            // Where giving the live pictures back has brought it on again, they stay away longer each time.
+            let again = self.calm_since.is_some_and(|since| now.saturating_sub(since) < RELAPSE);
+            self.patience = if again { (self.patience * 2).min(PATIENCE_LIMIT) } else { CALM_AFTER };
+        } else if self.stage == PressureStage::Calm && before > self.stage {
+            self.calm_since = Some(now);
+        }
+        // That takes fewer bits, too, for which a slow disk is as grateful as a slow processor.
         if self.stage < PressureStage::Hurry {
             self.effort = Effort::Full;
-        } else if fills.pictures.max(fills.sound) >= PressureStage::Hurry.entered_at() {
-            // A slow disk is not helped by an encoder that takes more bits for less time.
+        } else {
             self.effort = Effort::Hurry;
         }
         (self.stage != before).then_some(PressureChange { stage: self.stage, before, source, percent })
+    }
+
+    fn patience_of(&self, stage: PressureStage) -> Duration {
+        if stage == PressureStage::Shed { self.patience.max(CALM_AFTER) } else { CALM_AFTER }
     }
 
     /// Whether the live pictures are given up.
@@ -290,15 +310,36 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_skips_stages_and_a_slow_disk_does_not_hurry_the_encoder() {
+    fn a_jump_skips_stages_and_a_slow_disk_hurries_the_encoder_as_well() {
         let mut it = Pressure::default();
         let fills = Fills { disk: 85, pictures: 20, sound: 3 };
         let change = it.update(ms(0), fills).unwrap();
         assert_eq!((change.before, change.stage), (PressureStage::Calm, PressureStage::Hurry));
-        assert_eq!((change.source, it.effort()), (PressureSource::Disk, Effort::Full));
+        assert_eq!((change.source, it.effort()), (PressureSource::Disk, Effort::Hurry));
         assert!(change.to_string().contains("The disk is slow"), "{change}");
-        assert_eq!(it.update(ms(1), Fills { pictures: 81, ..fills }), None);
-        assert_eq!(it.effort(), Effort::Hurry);
+    }
+
+    #[test]
+    fn live_pictures_that_bring_the_pressure_back_stay_away_longer_each_time() {
+        let mut it = Pressure::default();
+        let mut now = 0;
+        let mut away = Vec::new();
+        for _ in 0..7 {
+            it.update(ms(now), at(60));
+            let since = now;
+            while it.is_shedding() {
+                now += 100;
+                it.update(ms(now), at(5));
+            }
+            away.push((now - since) / 1000);
+            now += 2_000;
+        }
+        assert_eq!(away, [3, 6, 12, 24, 48, 60, 60]);
+        now += 31_000;
+        it.update(ms(now), at(60));
+        it.update(ms(now + 1), at(5));
+        it.update(ms(now + 3_001), at(5));
+        assert!(!it.is_shedding(), "after a while of peace it begins anew");
     }
 
     proptest! {

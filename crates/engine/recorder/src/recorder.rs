@@ -240,6 +240,7 @@ fn begin(
         metadata,
         journal_failed: journal.is_err(),
         journal: journal.ok(),
+        unsaid: Vec::new(),
         file: Form::Growing,
         reserve,
         room: RoomWatch::default(),

@@ -149,6 +149,9 @@ impl Shared {
             *error = Some(text.clone());
             self.failed.store(true, Ordering::Release);
             self.say(RecorderEvent::Failed(text));
+            // Nothing more comes that would be worth the live pictures, and nobody else gives them back.
+            let _pressure = lock(&self.pressure);
+            self.shedding.set(false);
         }
     }
 
@@ -162,6 +165,9 @@ impl Shared {
             disk: self.disk_queue.percent(),
         };
         let mut pressure = lock(&self.pressure);
+        if self.has_failed() {
+            return pressure.effort();
+        }
         if let Some(change) = pressure.update(self.epoch.elapsed(), fills) {
             self.shedding.set(pressure.is_shedding());
             if change.stage >= PressureStage::Hurry && change.stage > change.before {
@@ -340,7 +346,7 @@ impl DiskQueue {
         self.send(unit.len(), ToDisk::Unit(unit));
     }
 
-    /// A file of its own: a failure of the recording does not end it, and it never ends the recording.
+    /// A file of its own, which never ends the recording. What of it is settled when that fails is written all the same.
     pub(crate) fn flac(&self, chunk: flac::Chunk) {
         self.shared.queued.fetch_add(chunk.len() as u64, Ordering::AcqRel);
         drop(self.sender.send(ToDisk::Flac(chunk)));

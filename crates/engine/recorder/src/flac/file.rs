@@ -66,6 +66,11 @@ impl FlacFile {
         Ok(Self { stores, end, map_end, summary: Summary::default(), open: true })
     }
 
+    /// Bytes of both files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.end + self.map_end
+    }
+
     /// Samples in the file, on the disk.
     pub(crate) fn samples(&self) -> u64 {
         self.summary.samples

@@ -190,7 +190,12 @@ impl Muxer {
         if converted.is_err() {
             self.store.truncate(self.end)?;
         }
-        cut.and(converted)
+        if cut.is_err()
+            && let Err(error) = self.store.truncate(self.end)
+        {
+            tracing::warn!("what was torn off stays behind the end of the recording: {error}");
+        }
+        converted
     }
 
     fn write_due(&mut self) -> io::Result<bool> {

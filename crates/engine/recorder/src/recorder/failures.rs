@@ -189,6 +189,7 @@ struct Rig {
     recorder: Recorder,
     told: RecorderEvents,
     folder: tempfile::TempDir,
+    shedding: Shedding,
     _mic: MicFeed,
 }
 
@@ -204,6 +205,7 @@ fn rig_on(
     let folder = tempfile::tempdir().unwrap();
     let (mut frames, frames_out) = HeapRb::new(200).split();
     let (mut mic, tap) = mic_tap(10.0);
+    let shedding = Shedding::default();
     let config = RecorderConfig {
         epoch: Instant::now(),
         clock: SharedClock::new(),
@@ -213,7 +215,7 @@ fn rig_on(
         session_id: 1,
         video_bitrate_kbps: 500,
         flac: false,
-        shedding: Shedding::default(),
+        shedding: shedding.clone(),
     };
     let format = VideoFormat { shape: SHAPE, bitrate_kbps: 500, max_bitrate_kbps: 600 };
     let inner = FileStore::create(&folder.path().join(RECORDING)).unwrap();
@@ -236,7 +238,7 @@ fn rig_on(
         let at = Duration::from_nanos(tick_time_ns(first) as u64) + Duration::from_millis(i * 10);
         assert_eq!(mic.push(&[0.1; 480], at), 0);
     }
-    Ok(Rig { recorder, told, folder, _mic: mic })
+    Ok(Rig { recorder, told, folder, shedding, _mic: mic })
 }
 
 fn healthy() -> (BrittleVideo, BrittleAudio) {
@@ -352,6 +354,7 @@ fn a_disk_that_stalls_until_64_mib_wait_ends_the_take_and_is_given_all_of_them()
     let slow = (PressureStage::Hurry, PressureSource::Disk);
     assert!(stages.contains(&slow), "{stages:?}");
     assert!(matches!(&failed, Some(RecorderEvent::Failed(text)) if text.contains("64 MB")), "{failed:?}");
+    assert!(!rig.shedding.is_on(), "a recording that has ended needs nothing any more");
     let progress = rig.recorder.progress();
     assert!(
         progress.failed && progress.queued_bytes <= 64 << 20 && progress.video.written == 0,

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use hyperzoom_timing::tick_time_ns;
@@ -20,6 +20,9 @@ use crate::report::RecorderEvent;
 use crate::shared::{Counts, DiskTimes, Shared, ToDisk, lock};
 use crate::space::{self, Reserve, RoomWatch};
 
+/// How long a marker waits for others, while the disk has other things to do: a flood of them must not cost a sync each.
+const MARKER_PATIENCE: Duration = Duration::from_millis(250);
+
 pub(crate) struct Disk {
     pub(crate) shared: Arc<Shared>,
     pub(crate) queue: Receiver<ToDisk>,
@@ -30,6 +33,8 @@ pub(crate) struct Disk {
     pub(crate) journal: Option<Journal>,
     /// Whether it has been said that the journal cannot be written.
     pub(crate) journal_failed: bool,
+    /// Markers that nobody has been told of, since they are not on the disk yet, and since when.
+    pub(crate) unsaid: Vec<(Marker, Instant)>,
     pub(crate) file: Form,
     pub(crate) reserve: Reserve,
     pub(crate) room: RoomWatch,
@@ -49,7 +54,7 @@ pub(crate) enum Form {
 impl Disk {
     /// Runs until both encoders have handed over all they will, and the files are closed.
     pub(crate) fn run(mut self) {
-        while let Ok(message) = self.queue.recv() {
+        while let Some(message) = self.next() {
             let written = match message {
                 ToDisk::Marker(marker) => {
                     self.mark(marker);
@@ -81,6 +86,20 @@ impl Disk {
             }
         }
         self.end();
+    }
+
+    /// The next message; none when all who send them are gone.
+    fn next(&mut self) -> Option<ToDisk> {
+        if self.unsaid.first().is_some_and(|(_, since)| since.elapsed() >= MARKER_PATIENCE) {
+            self.settle_markers();
+        }
+        match self.queue.try_recv() {
+            Err(TryRecvError::Empty) => {
+                self.settle_markers();
+                self.queue.recv().ok()
+            }
+            message => message.ok(),
+        }
     }
 
     fn append_flac(&mut self, chunk: &flac::Chunk) {
@@ -124,15 +143,29 @@ impl Disk {
         }
     }
 
-    /// Keeps a marker, and says so when it is on the disk.
+    /// Keeps a marker.
     fn mark(&mut self, marker: Marker) {
-        let shared = self.shared.clone();
-        if shared.end_tick().is_some_and(|end| marker.tick >= end) {
+        if self.shared.end_tick().is_some_and(|end| marker.tick >= end) {
             return;
         }
         self.journalled(|journal| journal.marker(&marker));
         self.metadata.markers.push(marker.clone());
-        shared.say(RecorderEvent::Marked(marker));
+        self.unsaid.push((marker, Instant::now()));
+    }
+
+    /// Brings the markers to the disk that are not on it yet, all at once, and says so.
+    fn settle_markers(&mut self) {
+        if self.unsaid.is_empty() {
+            return;
+        }
+        let safe = self.journalled(Journal::sync) || self.write_metadata();
+        for (marker, _) in std::mem::take(&mut self.unsaid) {
+            if safe {
+                self.shared.say(RecorderEvent::Marked(marker));
+            } else {
+                self.shared.warn(format!("The marker \"{}\" may not survive a crash.", marker.name));
+            }
+        }
     }
 
     /// The markers as chapters of a file of `ticks` ticks.
@@ -140,16 +173,19 @@ impl Disk {
         marker::chapters(&self.metadata.markers, self.shared.start_tick, ticks)
     }
 
-    /// Writes to the journal; where that fails it is said once, and the recording goes on.
-    fn journalled(&mut self, write: impl FnOnce(&mut Journal) -> io::Result<()>) {
-        let Some(journal) = &mut self.journal else { return };
-        if let Err(error) = write(journal)
+    /// Writes to the journal, and returns whether it did; where that fails it is said once, and the recording goes on.
+    fn journalled(&mut self, write: impl FnOnce(&mut Journal) -> io::Result<()>) -> bool {
+        let Some(journal) = &mut self.journal else { return false };
+        let written = write(journal);
+        if let Err(error) = &written
             && !std::mem::replace(&mut self.journal_failed, true)
             && !self.shared.has_failed()
         {
             self.shared
                 .warn(format!("Markers may not survive a crash: the journal cannot be written ({error})."));
         }
+        // A line that is missing is not brought back by a later one that is written.
+        written.is_ok() && !self.journal_failed
     }
 
     /// Sees to it that the take can be ended well on a disk that fills up, and says in time that it does.
@@ -163,9 +199,10 @@ impl Disk {
         if self.shared.has_failed() || !self.room.is_due(self.shared.epoch.elapsed()) {
             return;
         }
+        let flac = self.flac.as_ref().map_or(0, FlacFile::bytes);
         let age = Duration::from_nanos(tick_time_ns(self.muxer.ticks_on_disk()) as u64);
-        let left =
-            space::free(&self.shared.folder).map(|free| self.room.check(age, self.muxer.bytes(), free));
+        let left = space::free(&self.shared.folder)
+            .map(|free| self.room.check(age, self.muxer.bytes() + flac, free));
         match left {
             Ok(Some(left)) => {
                 let left = match left.as_secs() {
