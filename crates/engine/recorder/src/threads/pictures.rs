@@ -117,3 +117,6 @@ fn black(shape: I420) -> Vec<u8> {
     picture[..shape.luma_len()].fill(16);
     picture
 }
+
+#[cfg(test)]
+mod tests;
