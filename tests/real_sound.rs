@@ -6,7 +6,7 @@ mod common;
 use common::process::{HyperZoom, command};
 use hyperzoom_testkit::Pulse;
 use hyperzoom_testkit::media::{only_take, sound, speech};
-use hyperzoom_testkit::signal::{rms, speech_correlation};
+use hyperzoom_testkit::signal::{rigid_correlation, rms, speech_correlation};
 
 const TEXT: &str = "Good evening, and welcome to the programme. Tonight two people talk to each other from two rooms, \
                     and nobody has to wait for the other to finish.";
@@ -52,9 +52,10 @@ fn speech_into_one_microphone_comes_out_of_the_other_loudspeaker_and_lands_in_th
     let at_b = speech_correlation(&spoken, &heard_by_b);
     let recorded =
         speech_correlation(&spoken, &sound(&only_take(&folder.path().join("a")).join("local_recording.mp4")));
+    let rigidly = rigid_correlation(&spoken, &heard_by_b);
     let at_a = speech_correlation(&spoken, &heard_by_a);
     println!(
-        "correlation in the speech band: at b's loudspeaker {at_b:.3}, in a's recording {recorded:.3}, at a's loudspeaker {at_a:.3}"
+        "correlation in the speech band: at b's loudspeaker {at_b:.3} ({rigidly:.3} at one delay for all of it), in a's recording {recorded:.3}, at a's loudspeaker {at_a:.3}"
     );
     assert!(at_b > 0.9, "b hears a: {at_b:.3}\n{}\n{}", a.stdout, b.stdout);
     assert!(recorded > 0.98, "a's recording has a: {recorded:.3}");

@@ -12,8 +12,11 @@ const SPEECH: std::ops::RangeInclusive<f32> = 300.0..=3400.0;
 /// that a playout which follows another clock by a few hundred ppm moves by less than a sample or two in between.
 const PIECE: f32 = 0.2;
 
+/// How far a piece's own delay may lie from the whole's, in samples: 60 ms.
+const SLACK: i64 = RATE as i64 * 60 / 1000;
+
 /// How well `heard` is `spoken`, from 0 to 1: the normalised correlation in the speech band of each fifth of a second of speech, each
-/// at its own best delay within 50 ms of the whole's, weighted by its energy.
+/// at its own best delay within 60 ms of the whole's, weighted by its energy.
 #[must_use]
 pub fn speech_correlation(spoken: &[f32], heard: &[f32]) -> f64 {
     let spoken = band(spoken);
@@ -29,25 +32,44 @@ pub fn speech_correlation(spoken: &[f32], heard: &[f32]) -> f64 {
     if weight == 0.0 { 0.0 } else { sum / weight }
 }
 
+/// How well `heard` is `spoken` at one delay for all of it, from 0 to 1, in the speech band.
+///
+/// Lower than [`speech_correlation`] where the playout followed another clock: that is no damage, and the two figures side by
+/// side tell it from damage.
+#[must_use]
+pub fn rigid_correlation(spoken: &[f32], heard: &[f32]) -> f64 {
+    let spoken = band(spoken);
+    let heard = band(heard);
+    let delay = best_delay(&spoken, &heard);
+    let (from, skip) = (delay.max(0) as usize, (-delay).max(0) as usize);
+    let there = &heard[from.min(heard.len())..];
+    correlation(&spoken, &[&vec![0.0; skip.min(spoken.len())], there].concat())
+}
+
 /// The root of the mean square.
 #[must_use]
 pub fn rms(samples: &[f32]) -> f64 {
     (samples.iter().map(|s| f64::from(s * s)).sum::<f64>() / samples.len().max(1) as f64).sqrt()
 }
 
-/// The best correlation of `part` with `whole` within 50 ms of `start`.
+/// The best correlation of `part` with `whole` within [`SLACK`] of `start`.
 fn around(part: &[f32], whole: &[f32], start: i64) -> f64 {
-    let slack = RATE as i64 / 20;
-    let from = (start - slack).max(0) as usize;
-    let to = ((start + slack).max(0) as usize + part.len()).min(whole.len());
+    let from = (start - SLACK).max(0) as usize;
+    let to = ((start + SLACK).max(0) as usize + part.len()).min(whole.len());
     if to <= from + part.len() {
         return 0.0;
     }
     let window = &whole[from..to];
     let delay = best_delay(part, window).clamp(0, (window.len() - part.len()) as i64) as usize;
-    let there = &window[delay..delay + part.len()];
-    let dot: f64 = part.iter().zip(there).map(|(a, b)| f64::from(a * b)).sum();
-    let norm = (rms(part) * rms(there)) * part.len() as f64;
+    correlation(part, &window[delay..delay + part.len()])
+}
+
+/// The normalised correlation of `a` with as much of `b`, from 0 to 1.
+fn correlation(a: &[f32], b: &[f32]) -> f64 {
+    let b = &b[..a.len().min(b.len())];
+    let energy = |samples: &[f32]| samples.iter().map(|s| f64::from(s * s)).sum::<f64>();
+    let dot: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum();
+    let norm = (energy(a) * energy(b)).sqrt();
     if norm == 0.0 { 0.0 } else { (dot / norm).max(0.0) }
 }
 
@@ -126,5 +148,46 @@ mod tests {
         assert!(speech_correlation(&spoken, &heard) > 0.99);
         assert!(speech_correlation(&spoken, &noise(110_000, 2)) < 0.2);
         assert!(speech_correlation(&spoken, &[0.0; 110_000]) < 0.01);
+    }
+
+    /// Noise with most of its energy below 500 Hz, as speech has it.
+    fn voice(len: usize) -> Vec<f32> {
+        let mut low = 0.0;
+        noise(len, 3)
+            .into_iter()
+            .map(|s| {
+                low += 0.065 * (s - low);
+                low
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_playout_that_follows_another_clock_is_no_damage() {
+        let spoken = voice(480_000);
+        let heard: Vec<f32> = (0..479_000)
+            .map(|n| {
+                let at = f64::from(n) * 1.0005;
+                let (index, part) = (at as usize, at.fract() as f32);
+                spoken[index] * (1.0 - part) + spoken[index + 1] * part
+            })
+            .collect();
+        let (pieces, rigid) = (speech_correlation(&spoken, &heard), rigid_correlation(&spoken, &heard));
+        println!("500 ppm: {pieces:.3} in pieces, {rigid:.3} rigidly");
+        assert!(pieces > 0.95, "{pieces}");
+        assert!(rigid < 0.5, "{rigid}");
+        let of_noise = speech_correlation(&spoken, &noise(480_000, 4));
+        assert!(of_noise < 0.3, "{of_noise}");
+    }
+
+    #[test]
+    fn what_is_missing_lowers_the_score() {
+        let spoken = voice(480_000);
+        let mut heard = spoken.clone();
+        assert!(rigid_correlation(&spoken, &heard) > 0.999);
+        heard[200_000..296_000].fill(0.0);
+        let score = speech_correlation(&spoken, &heard);
+        println!("a fifth missing: {score:.3}");
+        assert!((0.75..0.88).contains(&score), "{score}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the live picture is given up for now, since the recording needs the computer.
 ///
-/// The recorder sets it, and whoever encodes or decodes live pictures looks at it before each one. It is an atomic and no
+/// The recorder sets it, and whoever encodes live pictures looks at it before each one. It is an atomic and no
 /// message, so that it works while the app that holds both stands still. Clones are the same flag.
 #[derive(Debug, Clone, Default)]
 pub struct Shedding(Arc<AtomicBool>);

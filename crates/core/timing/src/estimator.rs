@@ -34,7 +34,7 @@ const SLOWEST_NS: i64 = 10_000_000_000;
 /// What an exchange without any queueing is still uncertain by: the scheduling of the two receive threads.
 const FLOOR_NS: f64 = 20_000.0;
 /// So many exchanges in a row that the estimate says are impossible mean that a clock was stepped (a machine slept):
-/// start anew.
+/// start anew with the last of them. Those before it do not move the estimate: they may have come late by far.
 const CONTRADICTIONS: u32 = 4;
 
 /// Estimates offset and skew of the session clock.
@@ -84,16 +84,19 @@ impl ClockEstimator {
         Self { spans: VecDeque::with_capacity(SPANS), ..Self::default() }
     }
 
-    /// Takes one exchange and returns the new estimate.
+    /// Takes one exchange and returns the new estimate. One that contradicts it is set aside, and the estimate stays; after several
+    /// in a row it starts anew.
     ///
     /// # Errors
     /// [`Rejected`] where the exchange says that time ran backwards or took more than 10 s; the estimate stays.
     pub fn add(&mut self, exchange: &Exchange) -> Result<SessionClock, Rejected> {
         let sample = Sample::of(exchange)?;
-        self.notice_a_step(&sample);
-        self.keep(sample);
         self.accepted += 1;
         self.last_round_trip = Some(Duration::from_nanos(sample.round_trip.unsigned_abs()));
+        if let Some(clock) = self.contradicted(&sample) {
+            return Ok(clock);
+        }
+        self.keep(sample);
         let clock = self.fit(sample.at);
         self.clock = Some(clock);
         Ok(clock)
@@ -123,11 +126,13 @@ impl ClockEstimator {
         self.spans.iter().map(|s| s.round_trip).min().map(|trip| Duration::from_nanos(trip.unsigned_abs()))
     }
 
+    /// The estimate, where the exchange contradicts it.
+    ///
     /// An exchange bounds the offset to half of its round trip on either side. One that excludes the estimate, with
     /// everything that the estimate may be wrong by, contradicts it; several in a row, and the history is of another
     /// time.
-    fn notice_a_step(&mut self, sample: &Sample) {
-        let Some(clock) = self.clock else { return };
+    fn contradicted(&mut self, sample: &Sample) -> Option<SessionClock> {
+        let clock = self.clock?;
         let at = Duration::from_nanos(sample.at.unsigned_abs());
         let expected = i128::from(clock.session_ns(at)) - i128::from(sample.at);
         let age = at.abs_diff(clock.anchor).as_secs_f64();
@@ -135,13 +140,15 @@ impl ClockEstimator {
         let allowed = i128::from(sample.round_trip / 2) + i128::from(clock.bound_ns) + drift;
         if (i128::from(sample.offset) - expected).abs() <= allowed {
             self.contradictions = 0;
-            return;
+            return None;
         }
         self.contradictions += 1;
-        if self.contradictions >= CONTRADICTIONS {
-            self.contradictions = 0;
-            self.spans.clear();
+        if self.contradictions < CONTRADICTIONS {
+            return Some(clock);
         }
+        self.contradictions = 0;
+        self.spans.clear();
+        None
     }
 
     fn keep(&mut self, sample: Sample) {

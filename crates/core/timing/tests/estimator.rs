@@ -134,6 +134,33 @@ fn a_machine_that_slept_is_found_within_seconds() {
 }
 
 #[test]
+fn exchanges_that_contradict_the_clock_do_not_bend_it_and_the_fourth_replaces_it() {
+    let before = Host { offset_ns: 0, skew_ppb: 30_000 };
+    let after = Host { offset_ns: -600_000_000_000, skew_ppb: 30_000 };
+    let mut estimator = ClockEstimator::new();
+    let path = Duration::from_millis(1);
+    for at in schedule(60) {
+        estimator.add(&before.exchange(at, path, path)).unwrap();
+    }
+    let old = estimator.clock().unwrap();
+    for second in 1..4 {
+        let at = Duration::from_secs(700 + second);
+        assert_eq!(estimator.add(&after.exchange(at, path, path)), Ok(old));
+        assert_eq!(estimator.clock(), Some(old));
+    }
+    let at = Duration::from_secs(704);
+    let new = estimator.add(&after.exchange(at, path, path)).unwrap();
+    assert!(error_ns(new, after, at) < 1_000, "{new:?}");
+    // One that agrees takes away what the others before it have said.
+    for n in 0..12 {
+        let at = Duration::from_secs(705 + n);
+        let host = if n % 4 == 3 { after } else { before };
+        let clock = estimator.add(&host.exchange(at, path, path)).unwrap();
+        assert!(error_ns(clock, after, at) < 200_000, "{clock:?}");
+    }
+}
+
+#[test]
 fn one_wild_answer_does_not_move_the_clock() {
     let host = Host { offset_ns: 0, skew_ppb: 0 };
     let mut estimator = ClockEstimator::new();

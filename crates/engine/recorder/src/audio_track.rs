@@ -13,9 +13,10 @@ use crate::resample::Resampler;
 /// session clock may have been stepped. What is less the clock makes up by and by.
 const SUSPECT_NS: i64 = 30_000_000;
 
-/// For how long the blocks after a suspect one must agree: a late callback catches up within that, a stalled device never. The take's
-/// first blocks wait as long for the least late of them, which says where the device's count lies on the timeline.
-const EVIDENCE_NS: i64 = 300_000_000;
+/// For how long the blocks after a suspect one must agree: a late callback catches up within that, and so does a sound server that was
+/// starved for a third of a second; a stalled device never. The take's first blocks wait as long for the least late of them, which says
+/// where the device's count lies on the timeline.
+const EVIDENCE_NS: i64 = 500_000_000;
 
 /// [`EVIDENCE_NS`] in samples.
 const EVIDENCE: i64 = samples(Duration::from_nanos(EVIDENCE_NS as u64));
@@ -23,6 +24,13 @@ const EVIDENCE: i64 = samples(Duration::from_nanos(EVIDENCE_NS as u64));
 /// How far behind the session's time the track may fall before it is filled with silence, so that a device which says nothing
 /// more does not hold the file back.
 const SILENCE_AFTER: Duration = Duration::from_secs(1);
+
+/// The most silence that one call adds. Its caller calls every few milliseconds, so that an hour in which a computer slept is
+/// filled within seconds, and never is in memory as a whole.
+const AT_ONCE: i64 = SAMPLE_RATE as i64;
+
+/// Blocks further ahead than this wait until what lies before them is filled: half a minute of silence at once is 6 MB.
+const AHEAD: i64 = 30 * SAMPLE_RATE as i64;
 
 /// A session sample's length.
 const SAMPLE_NS: f64 = 1e9 / SAMPLE_RATE as f64;
@@ -101,7 +109,7 @@ impl AudioTrack {
     }
 
     /// The session time of the device's sample `index`, in nanoseconds, as the track places it; `None` while that cannot be told: for
-    /// the first third of a second. Right to the nanosecond for the samples of the last ten seconds, a forecast for those to come.
+    /// the first half of a second. Right to the nanosecond for the samples of the last ten seconds, a forecast for those to come.
     pub(crate) fn session_ns_of(&self, index: u64) -> Option<i64> {
         self.clock.session_ns_of(i64::try_from(index).unwrap_or(i64::MAX))
     }
@@ -112,24 +120,25 @@ impl AudioTrack {
         // A device counts for six million years before that is not its index.
         let index = i64::try_from(index).unwrap_or(i64::MAX).min(i64::MAX / 2);
         self.held.push_back(Block { index, at_ns, samples: samples.to_vec() });
-        self.settle(false, out);
+        self.settle(false, AHEAD, out);
     }
 
-    /// Fills up with silence to [`SILENCE_AFTER`] before `now_ns`: the device has said nothing for that long.
+    /// Fills up with silence to [`SILENCE_AFTER`] before `now_ns`, but with no more than a second of it: the device has said nothing for
+    /// that long.
     pub(crate) fn keep_up(&mut self, now_ns: i64, out: &mut Vec<f32>) {
         let due = self.position(now_ns) - samples(SILENCE_AFTER);
         if due > self.place() {
-            self.settle(true, out);
+            self.settle(true, AHEAD, out);
         }
         if due > self.place() {
             self.end_run(out);
-            self.fill_to(due, Filling::Gap, out);
+            self.fill_to(due.min(self.place() + AT_ONCE), Filling::Gap, out);
         }
     }
 
     /// Settles what is held back and makes the track `total` samples long, or longer where it is already.
     pub(crate) fn finish(&mut self, total: u64, out: &mut Vec<f32>) {
-        self.settle(true, out);
+        self.settle(true, i64::MAX, out);
         self.end_run(out);
         self.fill_to(i64::try_from(total).unwrap_or(i64::MAX), Filling::Gap, out);
     }
@@ -158,7 +167,9 @@ impl AudioTrack {
         block.at_ns.saturating_sub(expected)
     }
 
-    fn settle(&mut self, all: bool, out: &mut Vec<f32>) {
+    /// Places the blocks that can be, and those of which that is not sure where `all` of them must be, but for what lies more than
+    /// `ahead` before its turn.
+    fn settle(&mut self, all: bool, ahead: i64, out: &mut Vec<f32>) {
         while let Some(block) = self.held.front() {
             let index = block.index;
             if !self.clock.is_known() {
@@ -180,6 +191,10 @@ impl AudioTrack {
                     Evidence::Jitter => self.place_front(out),
                 }
                 continue;
+            }
+            // A silence of so long is filled first, a second at a time.
+            if self.place_of(index).saturating_sub(self.place()) > ahead {
+                return;
             }
             self.clock.mark(index, block.at_ns);
             self.place_front(out);

@@ -29,6 +29,7 @@ mod report;
 mod resample;
 mod shared;
 mod space;
+mod steady;
 mod threads;
 mod verify;
 

@@ -25,6 +25,7 @@ use crate::priority;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 use crate::shared::{DiskQueue, DiskTimes, Shared, ToDisk, lock};
 use crate::space::{Reserve, RoomWatch};
+use crate::steady::SteadyClock;
 use crate::threads::disk::{Disk, Form, TimedStore, write_texts};
 use crate::threads::pictures::Pictures;
 use crate::threads::sound::Sound;
@@ -157,7 +158,8 @@ fn begin(
     audio: Option<Audio>,
 ) -> Result<(Recorder, RecorderEvents), RecordError> {
     let failed = |error| RecordError::folder(take, error);
-    let session_now = config.clock.get().session_ns(config.epoch.elapsed());
+    let clock = SteadyClock::new(config.clock.clone());
+    let session_now = clock.read(config.epoch.elapsed()).ns;
     let start_tick = tick_at_or_after(session_now);
     let until_start = Duration::from_nanos((tick_time_ns(start_tick) - session_now).max(0) as u64);
     let started_at = Timestamp::now().checked_add(until_start).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -208,7 +210,7 @@ fn begin(
     write_texts(take, &metadata).map_err(failed)?;
 
     let (event_sender, events) = mpsc::channel();
-    let shared = Arc::new(Shared::new(config, take.to_owned(), start_tick, event_sender, disk_times));
+    let shared = Arc::new(Shared::new(config, clock, take.to_owned(), start_tick, event_sender, disk_times));
     // Where a thread does not start, the queue goes first and then this, which ends the threads that run.
     let (sender, queue) = mpsc::channel();
     let sender = Arc::new(sender);
@@ -308,7 +310,7 @@ impl Recorder {
 
     /// Sets a marker at this moment. See [`mark_at`](Self::mark_at).
     pub fn mark(&self, name: &str) -> Marker {
-        self.mark_at(self.shared.now_ns(), name)
+        self.set_marker(self.shared.now_ns(), name)
     }
 
     /// Sets a marker at a moment of session time. Without a name it gets a number.
@@ -316,6 +318,10 @@ impl Recorder {
     /// Returns at once; [`RecorderEvent::Marked`] says when no crash can take it away any more. A moment before the take's
     /// first tick becomes that tick. A marker behind the take's end, or after it has ended, is not part of it.
     pub fn mark_at(&self, session_ns: i64, name: &str) -> Marker {
+        self.set_marker(self.shared.take_ns(session_ns), name)
+    }
+
+    fn set_marker(&self, session_ns: i64, name: &str) -> Marker {
         let number = match marker::is_unnamed(name) {
             true => self.unnamed.fetch_add(1, Ordering::Relaxed) + 1,
             false => 0,
@@ -333,7 +339,8 @@ impl Recorder {
     /// The file will hold exactly the ticks from the first to that one. An end that has passed is kept to as well; of several
     /// ends the earliest counts. Returns at once.
     pub fn stop_at(&self, session_ns: Option<i64>) {
-        self.shared.stop_at(tick_at_or_after(session_ns.unwrap_or_else(|| self.shared.now_ns())));
+        let end_ns = session_ns.map_or_else(|| self.shared.now_ns(), |it| self.shared.take_ns(it));
+        self.shared.stop_at(tick_at_or_after(end_ns));
     }
 
     /// Ends the take as of now, where no end was given, and waits until its file is closed, for at most `timeout`.
@@ -370,5 +377,7 @@ impl Drop for Recorder {
 mod delayed;
 #[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod jumps;
 #[cfg(test)]
 mod microphone;

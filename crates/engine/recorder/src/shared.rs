@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyperzoom_media::Shedding;
-use hyperzoom_timing::{SAMPLES_PER_TICK, SharedClock, tick_time_ns};
+use hyperzoom_timing::{SAMPLES_PER_TICK, tick_time_ns};
 
 use crate::encode::{Effort, EncodedPicture};
 use crate::flac;
@@ -18,6 +18,7 @@ use crate::metadata::Participant;
 use crate::pressure::{Fills, Pressure, PressureReport, PressureStage};
 use crate::recorder::RecorderConfig;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
+use crate::steady::{Reading, SteadyClock};
 
 /// Encoded bytes that may wait for a disk that stalls: 25 s of the highest bitrate.
 pub const DISK_QUEUE_BYTES: u64 = 64 << 20;
@@ -25,7 +26,7 @@ pub const DISK_QUEUE_BYTES: u64 = 64 << 20;
 /// State of one take.
 pub(crate) struct Shared {
     pub(crate) epoch: Instant,
-    pub(crate) clock: SharedClock,
+    clock: SteadyClock,
     pub(crate) folder: PathBuf,
     pub(crate) start_tick: u64,
     /// The first tick that is not part of the take; `u64::MAX` while nobody has said.
@@ -72,12 +73,13 @@ pub(crate) struct Counts {
 impl Shared {
     pub(crate) fn new(
         config: RecorderConfig,
+        clock: SteadyClock,
         folder: PathBuf,
         start_tick: u64,
         events: Sender<RecorderEvent>,
         disk_times: Arc<DiskTimes>,
     ) -> Self {
-        let RecorderConfig { epoch, clock, me, shedding, .. } = config;
+        let RecorderConfig { epoch, me, shedding, .. } = config;
         Self {
             epoch,
             clock,
@@ -114,7 +116,24 @@ impl Shared {
 
     /// Session time of a local moment, in nanoseconds.
     pub(crate) fn session_ns(&self, at: Duration) -> i64 {
-        self.clock.get().session_ns(at)
+        self.read_clock(at).ns
+    }
+
+    /// What somebody else's session time is in this take, which does not follow a clock that jumps.
+    pub(crate) fn take_ns(&self, session_ns: i64) -> i64 {
+        session_ns.saturating_add(self.read_clock(self.epoch.elapsed()).ahead_ns)
+    }
+
+    fn read_clock(&self, at: Duration) -> Reading {
+        let reading = self.clock.read(at);
+        if let Some(by_ns) = reading.jumped_ns {
+            self.warn(format!(
+                "The session's clock has jumped by {:.0} s (a computer slept). This recording keeps its own time from here on; \
+                 line it up by its sound.",
+                by_ns as f64 / 1e9
+            ));
+        }
+        reading
     }
 
     pub(crate) fn start_ns(&self) -> i64 {

@@ -32,6 +32,18 @@ fn finish(track: &mut AudioTrack, mut out: Vec<f32>, total: usize) -> Vec<f32> {
     out
 }
 
+/// What its caller does until the track has caught up; no call may give out much at once.
+fn keep_up(track: &mut AudioTrack, now_ns: i64, out: &mut Vec<f32>) {
+    loop {
+        let before = out.len();
+        track.keep_up(now_ns, out);
+        assert!(out.len() - before <= 2 * 48_000, "{}", out.len() - before);
+        if out.len() == before {
+            return;
+        }
+    }
+}
+
 fn counts(track: &AudioTrack) -> AudioCounts {
     track.ledger().counts(u64::MAX)
 }
@@ -114,7 +126,7 @@ fn a_loss_that_was_taken_for_a_silent_device_is_a_loss_once_it_is_known() {
     push(&mut track, 0, 200, |block| START + block * BLOCK_NS);
     // Three seconds are lost; two of them have been filled before the next block comes.
     let mut out = Vec::new();
-    track.keep_up(START + 4_000_000_000, &mut out);
+    keep_up(&mut track, START + 4_000_000_000, &mut out);
     let tail = out.len() - 96_000;
     assert!(tail <= 144 && (counts(&track).silence, counts(&track).gaps) == (96_000, 1));
     let out = push(&mut track, 800, 10, |block| START + block * BLOCK_NS);
@@ -148,6 +160,39 @@ fn callbacks_that_come_late_and_catch_up_are_no_gap() {
     let out = finish(&mut track, out, 320 * BLOCK);
     assert!(off(&out, 0.0) < 1e-4);
     assert_eq!((counts(&track).gaps, counts(&track).captured), (0, 320 * BLOCK as u64));
+}
+
+#[test]
+fn a_starved_sound_server_that_is_late_for_a_third_of_a_second_is_no_stall() {
+    let mut track = AudioTrack::new(START);
+    let late = |block: i64| if (200..270).contains(&block) { 40_000_000 } else { 0 };
+    let out = push(&mut track, 0, 500, |block| START + block * BLOCK_NS + late(block));
+    let out = finish(&mut track, out, 500 * BLOCK);
+    assert!(off(&out, 0.0) < 1e-4, "{}", off(&out, 0.0));
+    let it = counts(&track);
+    assert_eq!((it.gaps, it.late, it.captured), (0, 0, 500 * BLOCK as u64));
+}
+
+#[test]
+fn an_hour_in_which_the_computer_slept_is_filled_a_second_at_a_time() {
+    const HOUR: i64 = 3_600_000_000_000;
+    let mut track = AudioTrack::new(START);
+    let mut written = push(&mut track, 0, 200, |block| START + block * BLOCK_NS).len();
+    let mut last = Vec::new();
+    // It counts on where it stopped, a block for each call.
+    for block in 200..4200 {
+        let mut out = push(&mut track, block, 1, |block| START + HOUR + block * BLOCK_NS);
+        track.keep_up(START + HOUR + (block as i64 + 1) * BLOCK_NS, &mut out);
+        assert!(out.len() <= 32 * 48_000 + 4000 * BLOCK, "{} at {block}", out.len());
+        written += out.len();
+        last = if out.is_empty() { last } else { out };
+    }
+    assert_eq!(written as u64, track.written());
+    let it = counts(&track);
+    assert_eq!((it.silence, it.gaps, it.late, it.dropped), (3_600 * 48_000, 1, 0, 0));
+    assert!(4200 * BLOCK as u64 - (it.captured) < 200, "{it:?}");
+    let first = (track.written() - 3_600 * 48_000) as usize - last.len();
+    assert!(last.iter().enumerate().all(|(n, it)| (it - sound((first + n) as f64)).abs() < 1e-4));
 }
 
 #[test]
@@ -194,9 +239,9 @@ fn a_device_that_says_nothing_is_filled_up_to_the_patience() {
     let mut out = Vec::new();
     track.keep_up(START + 1_900_000_000, &mut out);
     assert!(out.is_empty());
-    track.keep_up(START + 4_000_000_000, &mut all);
+    keep_up(&mut track, START + 4_000_000_000, &mut all);
     assert_eq!(all.len(), 3 * 48_000);
-    track.keep_up(START + 4_100_000_000, &mut all);
+    keep_up(&mut track, START + 4_100_000_000, &mut all);
     assert_eq!((counts(&track).gaps, counts(&track).silence), (1, 100_800));
     // It comes back with what it captured in between: the newest second still has its place.
     all.extend(push(&mut track, 200, 600, |block| START + block * BLOCK_NS));

@@ -33,12 +33,31 @@ pub(crate) struct TickEntry {
 pub(crate) struct PictureLedger {
     runs: Vec<(TickEntry, u64)>,
     ticks: u64,
+    /// What all of the runs come to: the counts are asked for many times a second, and a long take may have many runs.
+    total: Sums,
+}
+
+/// What some ticks come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sums {
+    fresh: u64,
+    decimated: u64,
+    dropped: u64,
+}
+
+impl Sums {
+    fn add(&mut self, entry: TickEntry, count: u64) {
+        self.fresh += if entry.fresh { count } else { 0 };
+        self.decimated += count * entry.decimated;
+        self.dropped += count * entry.dropped;
+    }
 }
 
 impl PictureLedger {
     /// Enters the next tick.
     pub(crate) fn push(&mut self, entry: TickEntry) {
         self.ticks += 1;
+        self.total.add(entry, 1);
         match self.runs.last_mut() {
             Some((last, count)) if *last == entry => *count += 1,
             _ => self.runs.push((entry, 1)),
@@ -49,18 +68,30 @@ impl PictureLedger {
     pub(crate) fn counts(&self, asked: u64, on_disk: u64) -> VideoCounts {
         let settled = asked.min(self.ticks);
         let written = on_disk.min(settled);
-        let mut counts = VideoCounts { written, dropped: settled - written, ..VideoCounts::default() };
-        let mut left = settled;
+        // Only an end that cuts something off needs a look at the runs.
+        let it = if settled == self.ticks { self.total } else { self.first(settled) };
+        VideoCounts {
+            captured: it.fresh + it.decimated + it.dropped,
+            written,
+            duplicated: settled - it.fresh,
+            decimated: it.decimated,
+            dropped: it.dropped + settled - written,
+        }
+    }
+
+    /// What the first `ticks` come to.
+    fn first(&self, ticks: u64) -> Sums {
+        let mut sums = Sums::default();
+        let mut left = ticks;
         for (entry, count) in &self.runs {
             let count = left.min(*count);
+            if count == 0 {
+                break;
+            }
             left -= count;
-            let fresh = if entry.fresh { count } else { 0 };
-            counts.duplicated += count - fresh;
-            counts.decimated += count * entry.decimated;
-            counts.dropped += count * entry.dropped;
-            counts.captured += fresh + count * (entry.decimated + entry.dropped);
+            sums.add(*entry, count);
         }
-        counts
+        sums
     }
 }
 
@@ -100,6 +131,7 @@ mod tests {
             let it = ledger.counts(asked, on_disk);
             prop_assert_eq!(it.captured + it.duplicated, it.written + it.decimated + it.dropped);
             prop_assert!(it.written <= asked.min(on_disk));
+            prop_assert_eq!(ledger.first(ledger.ticks), ledger.total, "the running totals are those of the runs");
         }
     }
 }

@@ -45,7 +45,12 @@ impl H264Encoder {
         };
         let mut raw = RawEncoder::new(&format, threads)?;
         let parameter_sets = raw.parameter_sets()?;
-        let rate = Rate::new(format.bitrate_kbps as f32 * 1000.0, format.shape.luma_len() as f32);
+        let bits = |kbps: u32| kbps as f32 * 1000.0;
+        let rate = Rate::new(
+            bits(format.bitrate_kbps),
+            bits(format.max_bitrate_kbps),
+            format.shape.luma_len() as f32,
+        );
         Ok(Self { raw, rate, format, parameter_sets, ready: VecDeque::new(), threads, rebuilt: 0 })
     }
 

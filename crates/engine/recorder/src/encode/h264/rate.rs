@@ -28,11 +28,16 @@ const HURRIED: f32 = 0.15;
 /// Quantisers that a hurry begins with: it is needed at once.
 const HURRY_STEP: f32 = 3.0;
 
+/// Quantisers that halve the bits of clean pictures, as [`Rate::new`] takes them to.
+const HALVING: f32 = 6.0;
+
 /// One-pass rate control with a quantiser a picture.
 #[derive(Debug, Clone)]
 pub(super) struct Rate {
     /// Bits a second that are aimed at without hurry.
     bitrate: f32,
+    /// Bits that no second should have more than.
+    max: f32,
     hurried: bool,
     /// [`FINEST`], but in tests.
     pub(super) finest: f32,
@@ -49,13 +54,14 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Aims at `bitrate` bits a second of pictures with `samples` luma samples.
-    pub(super) fn new(bitrate: f32, samples: f32) -> Self {
+    /// Aims at `bitrate` bits a second of pictures with `samples` luma samples, and leaves no more than a second above `max`.
+    pub(super) fn new(bitrate: f32, max: f32, samples: f32) -> Self {
         let a_sample = bitrate / (samples * GOP as f32);
         // Only where it starts: about right for a room at 18 Mbit/s and 1080p, and six quantisers for each halving of the bits.
-        let quantiser = (12.0 - 6.0 * a_sample.log2()).clamp(20.0, 40.0);
+        let quantiser = (12.0 - HALVING * a_sample.log2()).clamp(20.0, 40.0);
         Self {
             bitrate,
+            max: max.max(bitrate),
             hurried: false,
             finest: FINEST,
             quantiser,
@@ -84,7 +90,7 @@ impl Rate {
         }
         self.second += bits;
         // What a keyframe leaves of its second. However large it is, the others get something.
-        let second = self.trim * self.target();
+        let second = (self.trim * self.target()).min(self.max);
         let left = (second - self.keyframe.unwrap_or(0.0)).max(0.3 * second);
         let share = left / (GOP - 1) as f32;
         let mean = self.picture.map_or(bits, |mean| mean + (bits - mean) / MEMORY);
@@ -100,13 +106,32 @@ impl Rate {
 
     /// A second ends with the next one's keyframe.
     fn trim(&mut self, bits: f32) {
-        // At the finest quantiser there are fewer bits because no more are needed.
-        if self.keyframe.is_some() && self.quantiser > self.finest {
+        if self.keyframe.is_some() {
+            self.limit(bits);
             let (least, most) = TRIM_RANGE;
-            self.trim = (self.trim * (self.target() / self.second.max(1.0)).powf(TRIM)).clamp(least, most);
+            // At the finest quantiser there are fewer bits because no more are needed. That says nothing about what comes after it.
+            self.trim = if self.quantiser > self.finest {
+                (self.trim * (self.target() / self.second.max(1.0)).powf(TRIM)).clamp(least, most)
+            } else {
+                self.trim.powf(1.0 - TRIM)
+            };
         }
         self.keyframe = Some(bits);
         self.second = bits;
+    }
+
+    /// Raises the quantiser at once where the second that has ended had more than the maximum, and the next one, which begins with a
+    /// keyframe of `bits`, would have too.
+    fn limit(&mut self, bits: f32) {
+        let Some(mean) = self.picture else { return };
+        let ahead = bits + (GOP - 1) as f32 * mean;
+        let excess = self.second.min(ahead) / self.max;
+        if excess > 1.0 {
+            let step = (HALVING * excess.log2()).min(BURST_STEP);
+            self.quantiser = (self.quantiser + step).clamp(self.finest, COARSEST);
+            // It was counted at another quantiser.
+            self.picture = Some(mean / (step / HALVING).exp2());
+        }
     }
 
     /// The next picture gets at least this quantiser: the one before did not fit at a finer one.
@@ -139,6 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     const BITRATE: f32 = 18e6;
+    const MAX: f32 = 20e6;
     const SAMPLES: f32 = 1920.0 * 1080.0;
 
     /// Pictures of `size` bits at quantiser 20, of which each quantiser more takes the fraction `slope`.
@@ -162,7 +188,7 @@ mod tests {
         for (size, slope) in
             [(400e3, 0.11), (300e3, 0.11), (2e6, 0.11), (190e3, 0.6), (700e3, 0.4), (6e6, 0.2)]
         {
-            let mut rate = Rate::new(BITRATE, SAMPLES);
+            let mut rate = Rate::new(BITRATE, MAX, SAMPLES);
             let seconds = run(&mut rate, 40, size, slope);
             let late = &seconds[20..];
             let mean = late.iter().sum::<f32>() / late.len() as f32;
@@ -173,14 +199,14 @@ mod tests {
 
     #[test]
     fn what_needs_few_bits_gets_no_more_than_it_needs() {
-        let mut rate = Rate::new(BITRATE, SAMPLES);
+        let mut rate = Rate::new(BITRATE, MAX, SAMPLES);
         run(&mut rate, 20, 1e3, 0.11);
         assert_eq!(rate.next(), FINEST as i32);
     }
 
     #[test]
     fn a_sudden_change_is_answered_within_a_second() {
-        let mut rate = Rate::new(BITRATE, SAMPLES);
+        let mut rate = Rate::new(BITRATE, MAX, SAMPLES);
         run(&mut rate, 20, 300e3, 0.11);
         let seconds = run(&mut rate, 3, 8e6, 0.11);
         assert!(seconds[0] > 2.0 * BITRATE, "no change at all: {seconds:?}");
@@ -188,8 +214,23 @@ mod tests {
     }
 
     #[test]
+    fn after_still_pictures_the_maximum_is_exceeded_for_no_more_than_a_second() {
+        for (size, slope) in [(400e3, 0.11), (2e6, 0.11), (8e6, 0.11), (700e3, 0.4), (6e6, 0.2)] {
+            let mut rate = Rate::new(BITRATE, MAX, SAMPLES);
+            run(&mut rate, 5, 500e3, 0.11);
+            // What the last seconds above the finest quantiser have said.
+            rate.trim = TRIM_RANGE.1;
+            run(&mut rate, 20, 1e3, 0.11);
+            assert!(rate.trim < 1.01, "{}", rate.trim);
+            let seconds = run(&mut rate, 10, size, slope);
+            println!("{size} {slope}: {:?}", seconds.iter().map(|it| it / 1e6).collect::<Vec<_>>());
+            assert!(seconds[1..].iter().all(|&it| it < 1.05 * MAX), "{size} {slope}: {seconds:?}");
+        }
+    }
+
+    #[test]
     fn a_hurry_is_felt_at_once_and_ends() {
-        let mut rate = Rate::new(BITRATE, SAMPLES);
+        let mut rate = Rate::new(BITRATE, MAX, SAMPLES);
         let usual = run(&mut rate, 20, 500e3, 0.11)[19];
         rate.hurry(true);
         let hurried = run(&mut rate, 10, 500e3, 0.11);
@@ -202,7 +243,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_sizes_lead_out_of_the_range(sizes in proptest::collection::vec((any::<bool>(), 0_usize..50_000_000), 1..200)) {
-            let mut rate = Rate::new(BITRATE, SAMPLES);
+            let mut rate = Rate::new(BITRATE, MAX, SAMPLES);
             for (keyframe, bytes) in sizes {
                 rate.spent(keyframe, bytes);
                 prop_assert!((FINEST as i32..=COARSEST as i32).contains(&rate.next()));
