@@ -3,6 +3,9 @@
 //! `take_journal.jsonl` lies in the take's folder while it runs, one JSON object a line: a header, a line for each marker (on
 //! the disk before anybody is told of it), and after each fragment what the counts have come to. It goes once the final
 //! metadata is written; where it is found, the program was cut off. Readers pass over lines that are torn or damaged.
+//!
+//! Of the gaps each line has only what differs from the line before, so that the journal of a long take with many of them stays
+//! short; all of them come again whenever as many have been written since, so that a damaged line does not cost all that follow.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -30,19 +33,49 @@ const LINE_LIMIT: u64 = 1 << 20;
 enum Line {
     Header { version: u32, metadata: Box<SessionMetadata> },
     Marker(Marker),
-    Progress(Progress),
+    Progress(ProgressLine),
 }
 
 /// What the counts have come to, for a file of so many ticks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Progress {
     /// Ticks in the file.
     pub(crate) ticks: u64,
     pub(crate) video: VideoCounts,
     pub(crate) audio: AudioCounts,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) gaps: Vec<Gap>,
     pub(crate) microphone_drift_ppm: Option<f64>,
+}
+
+/// The same as a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct ProgressLine {
+    ticks: u64,
+    video: VideoCounts,
+    audio: AudioCounts,
+    /// Gaps that are as they were in the line for `gaps_after` ticks; 0 where `gaps` has them all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    gaps_from: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gaps_after: Option<u64>,
+    /// Those behind them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gaps: Vec<Gap>,
+    microphone_drift_ppm: Option<f64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// The gaps of the last line that was written.
+#[derive(Default)]
+struct Said {
+    ticks: u64,
+    gaps: Vec<Gap>,
+    /// Gaps written since all were.
+    since_all: usize,
 }
 
 /// A journal that is written.
@@ -51,6 +84,7 @@ pub(crate) struct Journal {
     file: File,
     /// Whether the last line may lack its end.
     torn: bool,
+    said: Said,
 }
 
 impl Journal {
@@ -58,7 +92,7 @@ impl Journal {
     pub(crate) fn create(folder: &Path, metadata: &SessionMetadata) -> io::Result<Self> {
         let path = folder.join(JOURNAL);
         let file = File::options().append(true).create_new(true).open(&path)?;
-        let mut journal = Self { path, file, torn: false };
+        let mut journal = Self { path, file, torn: false, said: Said::default() };
         journal.append(&Line::Header { version: VERSION, metadata: Box::new(metadata.clone()) })?;
         journal.file.sync_data()?;
         sync_folder(folder);
@@ -77,14 +111,36 @@ impl Journal {
 
     /// Enters what the counts have come to. It gets to the disk when the system sees fit.
     pub(crate) fn progress(&mut self, progress: Progress) -> io::Result<()> {
-        self.append(&Line::Progress(progress))
+        let Progress { ticks, video, audio, gaps, microphone_drift_ppm } = progress;
+        // After a line that failed, nothing is relied on.
+        let mut said = std::mem::take(&mut self.said);
+        let same = said.gaps.iter().zip(&gaps).take_while(|(said, now)| said == now).count();
+        let changed = gaps.len() - same;
+        let from = if said.since_all + changed > gaps.len() { 0 } else { same };
+        self.append(&Line::Progress(ProgressLine {
+            ticks,
+            video,
+            audio,
+            gaps_from: from,
+            gaps_after: (from > 0).then_some(said.ticks),
+            gaps: gaps[from..].to_vec(),
+            microphone_drift_ppm,
+        }))?;
+        said.since_all = if from == 0 { 0 } else { said.since_all + changed };
+        self.said = Said { ticks, gaps, since_all: said.since_all };
+        Ok(())
     }
 
     /// The take's metadata is final, and the journal of no more use.
     pub(crate) fn remove(self) -> io::Result<()> {
         // Windows removes no file that is open.
         drop(self.file);
-        std::fs::remove_file(self.path)
+        std::fs::remove_file(&self.path)?;
+        // A journal that came back after a loss of power would make a take that ended well look cut off.
+        if let Some(folder) = self.path.parent() {
+            sync_folder(folder);
+        }
+        Ok(())
     }
 
     fn append(&mut self, line: &Line) -> io::Result<()> {
@@ -107,13 +163,25 @@ pub(crate) struct Journalled {
     /// The metadata of the take's start.
     pub(crate) metadata: Option<SessionMetadata>,
     pub(crate) markers: Vec<Marker>,
-    progress: Vec<Progress>,
+    progress: Vec<ProgressLine>,
 }
 
 impl Journalled {
-    /// The counts of the largest part of the take that lies within a file of `ticks` ticks.
+    /// The counts of the largest part of the take that lies within a file of `ticks` ticks. Behind a damaged line its gaps may be
+    /// those of before it, until a line has all of them.
     pub(crate) fn progress_within(&self, ticks: u64) -> Option<Progress> {
-        self.progress.iter().rev().find(|it| it.ticks <= ticks).cloned()
+        let at = self.progress.iter().rposition(|it| it.ticks <= ticks)?;
+        let mut gaps = Vec::new();
+        let mut known = None;
+        for line in &self.progress[..=at] {
+            if line.gaps_from == 0 || line.gaps_after == known && line.gaps_from <= gaps.len() {
+                gaps.truncate(line.gaps_from);
+                gaps.extend_from_slice(&line.gaps);
+                known = Some(line.ticks);
+            }
+        }
+        let ProgressLine { ticks, video, audio, microphone_drift_ppm, .. } = self.progress[at].clone();
+        Some(Progress { ticks, video, audio, gaps, microphone_drift_ppm })
     }
 }
 
@@ -211,6 +279,87 @@ mod tests {
         journal.torn = true;
         journal.marker(&marker("after", 5)).unwrap();
         assert_eq!(read(dir.path()).markers, [marker("after", 5)]);
+    }
+
+    /// So many gaps, the last of which is still open.
+    fn gaps(count: u64, open: u64) -> Vec<Gap> {
+        let gap = |at| Gap {
+            start_sample: at * 5000,
+            samples: if at + 1 == count { open } else { 4000 },
+            kind: crate::ledger::GapKind::Silent,
+        };
+        (0..count).map(gap).collect()
+    }
+
+    /// A journal of so many lines, with a gap more in every second one.
+    fn with_gaps(folder: &Path, lines: u64) -> Vec<u8> {
+        let mut journal = Journal::create(folder, &metadata()).unwrap();
+        for line in 1..=lines {
+            let gaps = gaps(line / 2, 100 + line % 2);
+            journal.progress(Progress { gaps, ..progress(line) }).unwrap();
+        }
+        std::fs::read(folder.join(JOURNAL)).unwrap()
+    }
+
+    #[test]
+    fn gaps_are_read_back_and_take_room_in_proportion() {
+        let (short, long) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let size = with_gaps(short.path(), 200).len();
+        assert!(with_gaps(long.path(), 1600).len() < 10 * size);
+        let read = read(long.path());
+        for line in 1..=1600 {
+            assert_eq!(read.progress_within(line).unwrap().gaps, gaps(line / 2, 100 + line % 2), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_leaves_gaps_as_they_were_until_all_come_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = with_gaps(dir.path(), 60);
+        let lines: Vec<_> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+        let all = |line: u64| gaps(line / 2, 100 + line % 2);
+        for lost in 1..40 {
+            let rest = [&lines[..lost], &lines[lost + 1..]].concat().concat();
+            let read = parse(&rest[..]);
+            for line in (1..=60).filter(|line| *line != lost as u64) {
+                let found = read.progress_within(line).unwrap().gaps;
+                assert!(found == all(line) || found == all(lost as u64 - 1), "{line} without {lost}");
+            }
+            assert_eq!(read.progress_within(60).unwrap().gaps, all(60), "without {lost}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_failed_is_not_built_upon() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(dir.path(), &metadata()).unwrap();
+        journal.progress(Progress { gaps: gaps(4, 100), ..progress(30) }).unwrap();
+        let good = std::mem::replace(&mut journal.file, File::open(dir.path().join(JOURNAL)).unwrap());
+        journal.progress(Progress { gaps: gaps(5, 100), ..progress(60) }).unwrap_err();
+        journal.file = good;
+        journal.progress(Progress { gaps: gaps(6, 100), ..progress(90) }).unwrap();
+        assert_eq!(read(dir.path()).progress_within(90).unwrap().gaps, gaps(6, 100));
+    }
+
+    #[test]
+    fn lines_with_all_gaps_as_older_takes_have_them_are_read() {
+        let line = |ticks, count| {
+            let mut value = serde_json::to_value(Line::Progress(ProgressLine {
+                ticks,
+                video: VideoCounts::default(),
+                audio: AudioCounts::default(),
+                gaps_from: 0,
+                gaps_after: None,
+                gaps: Vec::new(),
+                microphone_drift_ppm: None,
+            }))
+            .unwrap();
+            value["gaps"] = serde_json::to_value(gaps(count, 100)).unwrap();
+            format!("{value}\n")
+        };
+        let read = parse(format!("{}{}", line(30, 2), line(60, 3)).as_bytes());
+        assert_eq!(read.progress_within(30).unwrap().gaps, gaps(2, 100));
+        assert_eq!(read.progress_within(60).unwrap().gaps, gaps(3, 100));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The few calls that a file is written with, so that a test can record them, fail them, or replay half of them.
 pub(crate) trait Store: Send {
@@ -24,6 +24,9 @@ pub(crate) struct FileStore(File);
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
+/// A file that has not been written to for so long is recorded by nobody: one that grows gets a fragment every second.
+const IDLE: Duration = Duration::from_secs(30);
+
 impl FileStore {
     /// A new file at `path`, which must not exist.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
@@ -38,18 +41,30 @@ impl FileStore {
         Ok(Self(file))
     }
 
-    /// The file at `path`, to finish it; [`io::ErrorKind::WouldBlock`] where somebody records into it or finishes it.
+    /// The file at `path`, to finish it; [`io::ErrorKind::WouldBlock`] where somebody records into it or finishes it, or may do so: on
+    /// a file system without locks, where it was written to in the last half minute.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::options().read(true).write(true).open(path)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self(file)),
+        let modified = file.metadata()?.modified()?;
+        if is_taken(&file.try_lock(), modified, SystemTime::now()) {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
+        Ok(Self(file))
     }
 
     /// The same file for reading.
     pub(crate) fn reader(&self) -> io::Result<File> {
         self.0.try_clone()
+    }
+}
+
+/// Whether somebody else may write to a file that was last `modified` then, by what became of its lock.
+fn is_taken(lock: &Result<(), TryLockError>, modified: SystemTime, now: SystemTime) -> bool {
+    match lock {
+        Ok(()) => false,
+        Err(TryLockError::WouldBlock) => true,
+        // A time to come is by another machine's clock, and may be now.
+        Err(TryLockError::Error(_)) => now.duration_since(modified).map_or(true, |idle| idle < IDLE),
     }
 }
 
@@ -83,4 +98,20 @@ fn still_linked(file: &File) -> io::Result<()> {
 #[cfg(not(unix))]
 fn still_linked(_: &File) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_locks_a_file_is_free_once_it_has_not_grown_for_a_while() {
+        let now = SystemTime::now();
+        let none = || Err(TryLockError::Error(io::ErrorKind::Unsupported.into()));
+        assert!(is_taken(&none(), now, now));
+        assert!(is_taken(&none(), now - IDLE / 2, now) && is_taken(&none(), now + IDLE, now));
+        assert!(!is_taken(&none(), now - IDLE, now));
+        assert!(!is_taken(&Ok(()), now, now));
+        assert!(is_taken(&Err(TryLockError::WouldBlock), now - 2 * IDLE, now));
+    }
 }

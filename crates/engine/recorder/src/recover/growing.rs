@@ -9,6 +9,7 @@ use super::Problem;
 use super::fragment::{Fragment, Run};
 use super::source::{Header, Source};
 use super::tail::{self, Tail};
+use super::texts::Contents;
 use crate::encode::AAC_FRAME;
 use crate::mux::{Movie, Parts, TICK_DURATION, Table};
 
@@ -76,11 +77,12 @@ pub(super) struct Growing {
     pub(super) tail: Option<Tail>,
     /// Whether what lies behind `parts.end` is the rest of the last write, is of no use, and has to go.
     pub(super) cut: bool,
-    /// Where it is damaged in its middle, with fragments behind that: they are left where they are.
-    pub(super) damaged_at: Option<u64>,
 }
 
 /// Reads the fragments behind `head`.
+///
+/// A file that is damaged in its middle is [`Problem::Damaged`]: a list of samples with only the part before the damage would hide
+/// what lies behind it, where many players of the growing form skip the damage.
 pub(super) fn read<R: Read + Seek>(source: &mut Source<R>, head: Head) -> Result<Growing, Problem> {
     let Head { movie, placeholder_at, end } = head;
     let (video, audio) = (Table::default(), Table::default());
@@ -104,7 +106,14 @@ pub(super) fn read<R: Read + Seek>(source: &mut Source<R>, head: Head) -> Result
     }
 
     let rest = parts.end;
-    let later = source.find_fragment(rest.saturating_add(ALIGNMENT))?;
+    if is_out_of_place(source, &parts)? || source.find_fragment(rest.saturating_add(ALIGNMENT))?.is_some() {
+        let contents = Contents::of(&parts);
+        return Err(Problem::Damaged(format!(
+            "it is damaged at byte {rest}: the {:.1} s before that play, and more is behind it, so it is left as it is \
+             (many players skip the damage)",
+            contents.seconds()
+        )));
+    }
     let tail = match source.header(rest)?.filter(|it| matches!(&it.kind, b"free" | b"moof")) {
         Some(header) => match fragment(source, &header, &parts)? {
             Some((fragment, data)) => tail::salvage(source, &parts, &fragment, &data)?,
@@ -112,29 +121,40 @@ pub(super) fn read<R: Read + Seek>(source: &mut Source<R>, head: Head) -> Result
         },
         None => None,
     };
-    if let Some(tail) = &tail {
+    let cut = if let Some(tail) = &tail {
         enter(&mut parts, &tail.kept);
         parts.end = tail.end;
-    }
-    let cut = later.is_none() && (tail.is_some() || is_torn(source, rest)?);
-    if !cut {
-        parts.end = source.len.next_multiple_of(ALIGNMENT);
-    }
-    Ok(Growing { parts, tail, cut, damaged_at: later.map(|_| rest) })
+        true
+    } else {
+        let torn = torn_at(source, rest)?;
+        parts.end = torn.unwrap_or(source.len).next_multiple_of(ALIGNMENT);
+        torn.is_some()
+    };
+    Ok(Growing { parts, tail, cut })
 }
 
-/// Whether what lies from `at` on is a write that was cut off, or a list of samples from a conversion that was. What is whole but
-/// makes no sense is left alone.
-fn is_torn<R: Read + Seek>(source: &mut Source<R>, mut at: u64) -> Result<bool, Problem> {
+/// Whether a whole fragment lies behind `parts` that does not follow them, since the one before it lost a part of its list.
+fn is_out_of_place<R: Read + Seek>(source: &mut Source<R>, parts: &Parts) -> Result<bool, Problem> {
+    let Some(header) = source.header(parts.end)?.filter(|it| &it.kind == b"moof") else { return Ok(false) };
+    let Some(bytes) = source.whole(&header, MOOF_LIMIT)? else { return Ok(false) };
+    let data = source.header(header.end())?.filter(|it| &it.kind == b"mdat" && it.end() <= source.len);
+    Ok(data.is_some()
+        && Fragment::parse(&bytes, header.at).is_some()
+        && fragment(source, &header, parts)?.is_none())
+}
+
+/// Where, from `at` on, a write begins that was cut off, or a list of samples from a conversion that was. What is whole but makes
+/// no sense is left alone.
+fn torn_at<R: Read + Seek>(source: &mut Source<R>, mut at: u64) -> Result<Option<u64>, Problem> {
     while at < source.len {
-        let Some(header) = source.header(at)? else { return Ok(source.len - at < 16) };
+        let Some(header) = source.header(at)? else { return Ok((source.len - at < 16).then_some(at)) };
         // Zeros are what a file system leaves where data never came.
         if header.end() > source.len || header.kind == [0; 4] || &header.kind == b"moov" {
-            return Ok(true);
+            return Ok(Some(at));
         }
         at = header.end();
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// The fragment at `header` and the header of its data; nothing where it is damaged, or does not follow what there is.

@@ -7,11 +7,15 @@
 //! 1. the torn fragment's data is made to claim no more than is kept of it,
 //! 2. what lies behind is cut off, and that synced,
 //! 3. the list of all samples is appended, synced, and the placeholder overwritten,
-//! 4. the untouched sound is cut behind its last whole frame,
+//! 4. the untouched sound is cut behind its last whole frame, and its clock's table behind its last whole line,
 //! 5. the other files beside the recording are written, and the journal goes.
+//!
+//! The file stays locked until all of it is done. One that is damaged in its middle, with more behind that, is not finished: its
+//! growing form is the one in which the rest can still be reached.
 //!
 //! No size that the file claims is trusted, and no more of it read than a bounded buffer holds.
 
+mod clock;
 mod decoder;
 mod find;
 mod fragment;
@@ -30,7 +34,7 @@ use shiguredo_mp4::boxes::{MoovBox, StszBox};
 
 use crate::error::advice;
 use crate::flac;
-use crate::folder::{MICROPHONE, RECORDING};
+use crate::folder::{MICROPHONE, MICROPHONE_CLOCK, RECORDING};
 use crate::journal::{self, JOURNAL};
 use crate::marker::{self, Marker};
 use crate::mux::{FileStore, Movie, Muxer, Store};
@@ -44,7 +48,8 @@ use texts::Contents;
 pub struct Recovered {
     /// The recording.
     pub file: PathBuf,
-    /// Whether there was nothing to do: the take had ended well, or was recovered before. Nothing was changed then.
+    /// Whether there was nothing to do: the take had ended well, or was recovered before. Nothing was changed then, but that a
+    /// journal which had been left went.
     pub already_finished: bool,
     /// Pictures in the file; for a take of sound alone, its length in ticks of 1/30 s.
     pub frames: u64,
@@ -85,7 +90,7 @@ pub enum RecoverError {
         /// The file.
         path: PathBuf,
     },
-    /// There is nothing to recover in it.
+    /// There is nothing to recover in it, or it is damaged in its middle and would lose what is behind that.
     #[error("{} cannot be recovered: {reason}", path.display())]
     Damaged {
         /// The file.
@@ -136,11 +141,26 @@ pub fn recover(path: &Path) -> Result<Recovered, RecoverError> {
 
     // From here on nobody else touches it, and it may have changed until now.
     let store = FileStore::open(&file).map_err(read)?;
+    // Shares the store's lock, so that it outlives the store.
+    let locked = store.reader().map_err(read)?;
     let mut source = store.reader().and_then(Source::new).map_err(read)?;
+    let mut warnings = Vec::new();
+    // Finishing the file may need what it was kept for.
+    warnings.extend(folder.and_then(|folder| removed(folder, RESERVE, "reserve of disk space")));
     let journal = folder.map(journal::read).unwrap_or_default();
     let metadata = folder.and_then(texts::read);
+    let form = growing::form(&mut source).map_err(problem)?;
+    if let (Form::Finished(moov), Some(folder)) = (&form, folder)
+        && let Some(metadata) = metadata.as_ref().filter(|metadata| metadata.complete)
+    {
+        // It ended well, and only its journal was not removed any more.
+        warnings.extend(removed(folder, JOURNAL, "journal"));
+        let mut ended = describe(&file, &Done::finished(moov, source.len), true, metadata.markers.clone());
+        ended.warnings = warnings;
+        return Ok(ended);
+    }
     let markers = texts::markers(metadata.as_ref(), &journal);
-    let (movie, done) = match growing::form(&mut source).map_err(problem)? {
+    let (movie, done) = match form {
         Form::Growing(head) => {
             finish(source, *head, Box::new(store), &markers).map_err(|error| match error {
                 Failure::Problem(error) => problem(error),
@@ -157,24 +177,32 @@ pub fn recover(path: &Path) -> Result<Recovered, RecoverError> {
         let microphone = match recover_microphone(folder) {
             Ok(samples) => samples,
             Err(error) => {
-                recovered.warnings.push(format!("the untouched sound was left as it is: {error}"));
+                warnings.push(format!("the untouched sound was left as it is: {error}"));
                 None
             }
         };
+        if let Err(error) = clock::recover(&folder.join(MICROPHONE_CLOCK)) {
+            warnings.push(format!("{MICROPHONE_CLOCK} was left as it is: {error}"));
+        }
         let metadata = texts::write(folder, &movie, done.contents, microphone, &journal)
             .map_err(|source| RecoverError::Write { path: file.clone(), source })?;
         recovered.markers = metadata.markers;
-        for (name, what) in [(RESERVE, "reserve of disk space"), (JOURNAL, "journal")] {
-            match std::fs::remove_file(folder.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    recovered.warnings.push(format!("the take's {what} could not be removed: {error}"));
-                }
-                _ => (),
-            }
-        }
+        warnings.extend(removed(folder, JOURNAL, "journal"));
     }
+    recovered.warnings = warnings;
+    drop(locked);
     tracing::info!(file = %file.display(), frames = recovered.frames, "recovered");
     Ok(recovered)
+}
+
+/// Removes a file of the take that is of no more use, where it is there; what to say where that cannot be done.
+fn removed(folder: &Path, name: &str, what: &str) -> Option<String> {
+    match std::fs::remove_file(folder.join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Some(format!("the take's {what} could not be removed: {error}"))
+        }
+        _ => None,
+    }
 }
 
 /// Makes the untouched sound beside the recording whole, and returns its samples; `None` where there is none.
@@ -191,9 +219,6 @@ fn markers_in(folder: Option<&Path>) -> Vec<Marker> {
 }
 
 fn describe(file: &Path, done: &Done, already_finished: bool, markers: Vec<Marker>) -> Recovered {
-    let warnings = done.damaged_at.map(|at| {
-        format!("it is damaged at byte {at}: what follows is still in the file, but is not played")
-    });
     Recovered {
         file: file.to_owned(),
         already_finished,
@@ -202,7 +227,7 @@ fn describe(file: &Path, done: &Done, already_finished: bool, markers: Vec<Marke
         salvaged_frames: done.salvaged,
         bytes: done.bytes,
         markers,
-        warnings: warnings.into_iter().collect(),
+        warnings: Vec::new(),
     }
 }
 
@@ -212,7 +237,6 @@ struct Done {
     contents: Contents,
     salvaged: u64,
     bytes: u64,
-    damaged_at: Option<u64>,
 }
 
 impl Done {
@@ -227,7 +251,7 @@ impl Done {
         });
         // The movie's timescale is the sound's.
         let samples = of(b"soun").map(|track| track.tkhd_box.duration);
-        Self { contents: Contents { pictures, samples }, salvaged: 0, bytes, damaged_at: None }
+        Self { contents: Contents { pictures, samples }, salvaged: 0, bytes }
     }
 }
 
@@ -261,7 +285,7 @@ fn finish<R: Read + Seek>(
     let chapters = marker::chapters(markers, movie.start_tick, contents.ticks());
     muxer.conclude(&chapters).map_err(Failure::Write)?;
     let salvaged = growing.tail.map_or(0, |tail| tail.pictures());
-    let done = Done { contents, salvaged, bytes: muxer.bytes(), damaged_at: growing.damaged_at };
+    let done = Done { contents, salvaged, bytes: muxer.bytes() };
     Ok((movie, done))
 }
 

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::encode::{AacEncoder, AudioEncoder, H264Encoder, VideoEncoder, VideoFormat};
+use crate::folder::METADATA;
 use crate::mux::{About, AudioConfig, VideoConfig};
 use crate::shared::lock;
 
@@ -167,7 +168,7 @@ fn pictures_before(len: usize) -> u64 {
 #[test]
 fn a_whole_growing_file_becomes_a_plain_one() {
     let (done, file) = whole(growing());
-    assert_eq!((done.contents.pictures, done.salvaged, done.damaged_at), (Some(120), 0, None));
+    assert_eq!((done.contents.pictures, done.salvaged), (Some(120), 0));
     assert_eq!(done.bytes, file.len() as u64);
     plays(&file);
 }
@@ -263,10 +264,148 @@ fn fragments_behind_a_damaged_one_are_left_where_they_are() {
     let places = fragments(growing());
     let mut file = growing().to_vec();
     file[places[1] + 20..places[1] + 60].fill(0xee);
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in [(RECORDING, &file[..]), (JOURNAL, b""), (METADATA, b"{")] {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let error = recover(folder.path()).unwrap_err().to_string();
+    assert!(error.contains(&format!("byte {}: the 1.0 s before", places[1])), "{error}");
+    for (name, bytes) in [(RECORDING, &file[..]), (JOURNAL, b""), (METADATA, b"{")] {
+        assert!(std::fs::read(folder.path().join(name)).unwrap() == bytes, "{name}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn a_whole_fragment_that_does_not_follow_the_damaged_one_is_left_too() {
+    let places = fragments(growing());
+    let mut file = growing().to_vec();
+    // The list of the last fragment but one loses its pictures, and keeps its sound.
+    let lists: Vec<_> =
+        (places[2]..places[2] + 400).filter(|at| file.get(*at..*at + 4) == Some(b"traf")).collect();
+    assert_eq!(lists.len(), 2);
+    for at in lists {
+        file[at] = 0;
+        let (done, after) = attempt(&file, usize::MAX);
+        assert!(matches!(done, Err(Failure::Problem(Problem::Damaged(_)))), "{done:?}");
+        assert!(after == file);
+        file[at] = b't';
+    }
+}
+
+#[test]
+fn a_torn_list_behind_a_damaged_last_fragment_goes_and_the_fragment_stays() {
+    let places = fragments(growing());
+    let mut file = growing().to_vec();
+    file[places[3] + 20..places[3] + 60].fill(0xee);
+    let damaged = file.clone();
+    file.extend_from_slice(b"\0\x01\0\0moov and no more than the beginning of it");
     let (done, again) = whole(&file);
-    assert_eq!((done.contents.pictures, done.damaged_at), (Some(30), Some(places[1] as u64)));
-    assert_eq!(again[places[0]..places[4]], file[places[0]..places[4]]);
+    assert_eq!(done.contents.pictures, Some(90));
+    assert!(again[places[0]..places[4]] == damaged[places[0]..]);
+    assert_eq!(&again[places[4] + 4..places[4] + 8], &whole(growing()).1[places[4] + 4..places[4] + 8]);
     plays(&again);
+}
+
+/// A take in a folder of its own, with nothing beside it.
+fn take() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(RECORDING);
+    std::fs::write(&file, torn(fragments(growing())[4] - 300)).unwrap();
+    (folder, file)
+}
+
+/// Stops the recovery where it writes the metadata, by a pipe in its place that holds less than that.
+#[cfg(unix)]
+#[test]
+fn the_file_stays_locked_until_the_texts_are_written_and_the_reserve_is_gone_by_then() {
+    let (folder, file) = take();
+    std::fs::write(folder.path().join(RESERVE), [0; 100]).unwrap();
+    let mut metadata = crate::metadata::tests::metadata();
+    metadata.participants[0].name = "long".repeat(500_000);
+    std::fs::write(folder.path().join(METADATA), metadata.to_json()).unwrap();
+    let pipe = folder.path().join(format!(".{METADATA}.new"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::thread::scope(|scope| {
+        let recovery = scope.spawn(|| recover(folder.path()));
+        let mut text = File::open(&pipe).unwrap();
+        assert!(!folder.path().join(RESERVE).exists());
+        let locked = FileStore::open(&file).err().map(|error| error.kind());
+        let running = recover(folder.path());
+        text.read_to_end(&mut Vec::new()).unwrap();
+        // A pipe cannot be synced.
+        let stopped = recovery.join().unwrap();
+        assert_eq!(locked, Some(io::ErrorKind::WouldBlock));
+        assert!(matches!(running, Err(RecoverError::Running { .. })), "{running:?}");
+        assert!(matches!(stopped, Err(RecoverError::Write { .. })), "{stopped:?}");
+    });
+    assert!(FileStore::open(&file).is_ok(), "the lock is let go of");
+}
+
+#[test]
+fn two_recoveries_at_once_leave_one_whole_take() {
+    let (expected, _) = whole(&torn(fragments(growing())[4] - 300));
+    for _ in 0..10 {
+        let (folder, file) = take();
+        let both = std::thread::scope(|scope| {
+            let both = [0, 1].map(|_| scope.spawn(|| recover(folder.path())));
+            both.map(|it| it.join().unwrap())
+        });
+        assert!(both.iter().any(Result::is_ok), "{both:?}");
+        for one in both {
+            match one {
+                Ok(done) => assert_eq!(Some(done.frames), expected.contents.pictures),
+                Err(error) => assert!(matches!(error, RecoverError::Running { .. }), "{error}"),
+            }
+        }
+        let metadata = texts::read(folder.path()).unwrap();
+        assert!(metadata.recovered && Some(metadata.recording.video.written) == expected.contents.pictures);
+        plays(&std::fs::read(file).unwrap());
+    }
+}
+
+#[test]
+fn a_take_that_ended_well_and_kept_its_journal_stays_complete() {
+    let (folder, file) = take();
+    recover(folder.path()).unwrap();
+    let mut metadata = texts::read(folder.path()).unwrap();
+    (metadata.complete, metadata.recovered, metadata.error) = (true, false, None);
+    std::fs::write(folder.path().join(METADATA), metadata.to_json()).unwrap();
+    std::fs::write(folder.path().join(JOURNAL), "").unwrap();
+    std::fs::write(folder.path().join(RESERVE), "").unwrap();
+    let before = std::fs::read(&file).unwrap();
+    assert!(recover(folder.path()).unwrap().already_finished);
+    assert_eq!(texts::read(folder.path()), Some(metadata));
+    assert!(std::fs::read(&file).unwrap() == before);
+    assert!(!folder.path().join(JOURNAL).exists() && !folder.path().join(RESERVE).exists());
+}
+
+#[test]
+fn what_a_failed_disk_left_counted_stays_counted() {
+    let (folder, _) = take();
+    let mut journal = crate::metadata::tests::metadata();
+    journal.recording = crate::metadata::RecordingMetadata::new(None, true);
+    let mut metadata = journal.clone();
+    metadata.error = Some("The recording has stopped".into());
+    metadata.recording.video.captured = 150;
+    metadata.recording.video.written = 90;
+    metadata.recording.video.dropped = 60;
+    metadata.recording.total_frames_dropped = 60;
+    metadata.recording.microphone_drift_ppm = Some(12.5);
+    std::fs::write(folder.path().join(METADATA), metadata.to_json()).unwrap();
+    let mut written = journal::Journal::create(folder.path(), &journal).unwrap();
+    let (video, audio) = (metadata.recording.video, metadata.recording.audio);
+    let video = crate::ledger::VideoCounts { captured: 30, written: 30, dropped: 0, ..video };
+    written
+        .progress(journal::Progress { ticks: 30, video, audio, gaps: vec![], microphone_drift_ppm: None })
+        .unwrap();
+    let done = recover(folder.path()).unwrap();
+    let after = texts::read(folder.path()).unwrap();
+    let counted = (after.recording.video.captured, after.recording.video.dropped);
+    assert_eq!((counted, after.recording.total_frames_dropped), ((150, 60), 60));
+    assert_eq!(after.recording.microphone_drift_ppm, Some(12.5));
+    assert_eq!((after.recording.video.written, after.recording.container.as_str()), (done.frames, "MP4"));
+    assert!(after.recovered && after.error == metadata.error);
 }
 
 #[test]
@@ -311,11 +450,15 @@ proptest! {
                     let whole = places[0]..places[unharmed];
                     prop_assert_eq!(&after[whole.clone()], &file[whole]);
                 }
-                // Whole fragments behind the damage are still there.
-                for pair in places.windows(2).skip(unharmed) {
-                    if file.get(pair[0]..pair[1]) == growing().get(pair[0]..pair[1]) {
-                        prop_assert_eq!(&after[pair[0]..pair[1]], &file[pair[0]..pair[1]]);
-                    }
+                // Whole fragments behind the damage are in the list too.
+                let later = places.windows(2).skip(unharmed).filter(|pair| {
+                    file.get(pair[0]..pair[1]) == growing().get(pair[0]..pair[1])
+                });
+                let harmed = places.windows(2).skip(unharmed).find(|pair| {
+                    file.get(pair[0]..pair[1]) != growing().get(pair[0]..pair[1])
+                });
+                if later.count() > 0 && harmed.is_some() {
+                    prop_assert!(done.contents.pictures >= Some(unharmed as u64 * 30 + 60), "{:?}", done);
                 }
             }
             Err(_) => prop_assert_eq!(after, file),

@@ -7,11 +7,12 @@ use hyperzoom_media::{MASTER_FPS, SAMPLE_RATE};
 use hyperzoom_timing::{SAMPLES_PER_TICK, Timecode};
 use jiff::Timestamp;
 
+use crate::encode::AAC_FRAME;
 use crate::folder::METADATA;
 use crate::journal::Journalled;
 use crate::marker::Marker;
 use crate::metadata::{MicrophoneFlac, Participant, RecordingMetadata, SessionMetadata};
-use crate::mux::Movie;
+use crate::mux::{Movie, Parts};
 use crate::threads::disk::write_texts;
 
 /// What the metadata says of a take that was cut off.
@@ -28,6 +29,13 @@ pub(super) struct Contents {
 }
 
 impl Contents {
+    /// Of a file with these parts.
+    pub(super) fn of(parts: &Parts) -> Self {
+        let pictures = parts.movie.video.as_ref().map(|_| parts.video.len());
+        let samples = parts.movie.audio.as_ref().map(|_| parts.audio.len() * AAC_FRAME as u64);
+        Self { pictures, samples }
+    }
+
     /// Ticks of the take: its pictures, or its sound where it has none.
     pub(super) fn ticks(self) -> u64 {
         self.pictures.unwrap_or_else(|| self.samples.unwrap_or(0) / SAMPLES_PER_TICK)
@@ -71,7 +79,10 @@ pub(super) fn write(
     microphone: Option<u64>,
     journal: &Journalled,
 ) -> io::Result<SessionMetadata> {
-    let found = read(folder).or_else(|| journal.metadata.clone());
+    let found = read(folder);
+    // A disk that failed ended the take in order but for its file: what was counted then is all that there was.
+    let counted = found.as_ref().is_some_and(|metadata| !is_running(metadata));
+    let found = found.or_else(|| journal.metadata.clone());
     let mut metadata = found.unwrap_or_else(|| from_movie(movie));
     metadata.markers = markers(Some(&metadata), journal);
     metadata.duration_seconds = contents.seconds();
@@ -79,7 +90,10 @@ pub(super) fn write(
     metadata.recovered = true;
     metadata.error.get_or_insert_with(|| CUT_OFF.to_owned());
     "MP4".clone_into(&mut metadata.recording.container);
-    count(&mut metadata.recording, contents, journal);
+    if !counted {
+        count(&mut metadata.recording, contents, journal);
+    }
+    written(&mut metadata.recording, contents);
     if let Some(samples) = microphone {
         metadata.recording.microphone_flac.get_or_insert_with(MicrophoneFlac::new).samples = samples;
     }
@@ -98,12 +112,16 @@ fn count(recording: &mut RecordingMetadata, contents: Contents, journal: &Journa
     }
     let pictures = contents.pictures.unwrap_or(0);
     recording.video.captured += pictures.saturating_sub(recording.video.written);
-    recording.video.written = pictures;
     let samples = contents.samples.unwrap_or(0);
     recording.audio.captured += samples.saturating_sub(recording.audio.written);
-    recording.audio.written = samples.max(recording.audio.written);
     recording.total_frames_captured = recording.video.captured;
     recording.total_frames_dropped = recording.video.dropped;
+}
+
+/// What the file holds. Of the last unit of sound it may lack what the ledger has.
+fn written(recording: &mut RecordingMetadata, contents: Contents) {
+    recording.video.written = contents.pictures.unwrap_or(0);
+    recording.audio.written = contents.samples.unwrap_or(0).max(recording.audio.written);
 }
 
 /// What the file says of itself.
