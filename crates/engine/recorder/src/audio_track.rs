@@ -19,7 +19,7 @@ const SUSPECT_NS: i64 = 30_000_000;
 const EVIDENCE_NS: i64 = 500_000_000;
 
 /// [`EVIDENCE_NS`] in samples.
-const EVIDENCE: i64 = samples(Duration::from_nanos(EVIDENCE_NS as u64));
+pub(crate) const EVIDENCE: i64 = samples(Duration::from_nanos(EVIDENCE_NS as u64));
 
 /// How far behind the session's time the track may fall before it is filled with silence, so that a device which says nothing
 /// more does not hold the file back.

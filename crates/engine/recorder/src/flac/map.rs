@@ -9,8 +9,8 @@ use hyperzoom_media::SAMPLE_RATE;
 const JUMP_NS: i64 = 5_000_000;
 
 /// Samples that must have come after a block before its time is believed: until then the track may not know yet whether the device
-/// stood still before it.
-const EVIDENCE: u64 = SAMPLE_RATE as u64 / 2;
+/// stood still before it. A fifth of a second more than the track waits.
+const EVIDENCE: u64 = crate::audio_track::EVIDENCE as u64 + SAMPLE_RATE as u64 / 5;
 
 /// The lines before the first row.
 pub(super) fn head(start_timecode: &str, start_tick: u64, start_ns: i64) -> String {
