@@ -211,7 +211,7 @@ fn begin(
 
     let (event_sender, events) = mpsc::channel();
     let shared = Arc::new(Shared::new(config, clock, take.to_owned(), start_tick, event_sender, disk_times));
-    // Where a thread does not start, the queue goes first and then this, which ends the threads that run.
+    // Where a thread does not start, the drop of this ends those that run, and waits for nothing.
     let (sender, queue) = mpsc::channel();
     let sender = Arc::new(sender);
     let mut recorder = Recorder {
@@ -248,7 +248,6 @@ fn begin(
         room: RoomWatch::default(),
     };
     spawn("hz-rec-disk", move || disk.run())?;
-    recorder.patience = DROP_PATIENCE;
     if let Some((format, frames, encoder)) = video {
         let pictures =
             Pictures { shared: shared.clone(), frames, shape: format.shape, encoder, disk: disk_queue() };
@@ -264,6 +263,7 @@ fn begin(
             sound.run();
         })?;
     }
+    recorder.patience = DROP_PATIENCE;
     tracing::info!(folder = %take.display(), start_tick, "recording");
     Ok((recorder, RecorderEvents(events)))
 }

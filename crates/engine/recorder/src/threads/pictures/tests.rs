@@ -14,6 +14,7 @@ use crate::encode::{EncodedPicture, H264Encoder, ParameterSets, VideoFormat};
 use crate::metadata::Participant;
 use crate::recorder::RecorderConfig;
 use crate::shared::DiskTimes;
+use crate::steady::SteadyClock;
 
 const SHAPE: I420 = I420 { width: 160, height: 96 };
 
@@ -67,8 +68,10 @@ fn first_picture(waiting: u64) -> (Effort, bool) {
         flac: false,
         shedding: shedding.clone(),
     };
+    let clock = SteadyClock::new(SharedClock::new());
     let (told, _events) = mpsc::channel();
-    let shared = Arc::new(Shared::new(config, "nowhere".into(), 0, told, Arc::new(DiskTimes::default())));
+    let shared =
+        Arc::new(Shared::new(config, clock, "nowhere".into(), 0, told, Arc::new(DiskTimes::default())));
     let (mut frames, frames_out) = HeapRb::new(40).split();
     let pool = FramePool::new(SHAPE, 40);
     for i in 0..waiting {
