@@ -85,6 +85,8 @@ impl Hear for Capture {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use hyperzoom_media::{MicTap, mic_tap};
     use ringbuf::HeapRb;
     use ringbuf::traits::Split;
