@@ -331,11 +331,11 @@ fn the_file_stays_locked_until_the_texts_are_written_and_the_reserve_is_gone_by_
         let mut text = File::open(&pipe).unwrap();
         assert!(!folder.path().join(RESERVE).exists());
         let locked = FileStore::open(&file).err().map(|error| error.kind());
+        assert_eq!(locked, Some(io::ErrorKind::WouldBlock));
         let running = recover(folder.path());
         text.read_to_end(&mut Vec::new()).unwrap();
         // A pipe cannot be synced.
         let stopped = recovery.join().unwrap();
-        assert_eq!(locked, Some(io::ErrorKind::WouldBlock));
         assert!(matches!(running, Err(RecoverError::Running { .. })), "{running:?}");
         assert!(matches!(stopped, Err(RecoverError::Write { .. })), "{stopped:?}");
     });
