@@ -7,9 +7,11 @@ mod heap;
 pub mod media;
 mod pulse;
 pub mod signal;
+mod stalls;
 
 pub use heap::{CountingHeap, heap_calls};
 pub use pulse::{Pulse, Recording};
+pub use stalls::Stalls;
 
 use std::io::Write;
 use std::process::Command;
