@@ -11,7 +11,7 @@
 //!
 //! While it grows, the totals in STREAMINFO are 0, which says "unknown" (RFC 9639 §8.2). About once a second whole frames are
 //! appended and synced; at the end the totals and the MD5 of the samples are filled in. A crash at any instant leaves whole frames
-//! and at most one chunk that is torn, which [`recover`] cuts off.
+//! and at most one chunk that is torn, which [`recover()`] cuts off.
 //!
 //! # From samples to session time
 //!
