@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bevy_app::App;
 use bevy_ecs::message::Messages;
-use hyperzoom_media::{SAMPLE_RATE, Shedding, mic_tap};
+use hyperzoom_media::{SAMPLE_RATE, mic_tap};
 use hyperzoom_record_plugin::{RecordMessage, RecordPlugin, Take, TakeState};
 use hyperzoom_recorder::{Inputs, Participant, RecorderConfig};
 use hyperzoom_timing::{SessionClock, SharedClock, tick_time_ns};
@@ -22,17 +22,9 @@ fn app() -> App {
 }
 
 fn config(folder: &std::path::Path, epoch: Instant) -> RecorderConfig {
-    RecorderConfig {
-        epoch,
-        clock: SharedClock::of(SessionClock::IDENTITY),
-        folder: folder.to_owned(),
-        session_name: None,
-        me: Participant::new(0, "Ada"),
-        session_id: 77,
-        video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
-        flac: true,
-        shedding: Shedding::default(),
-    }
+    let me = Participant::new(0, "Ada");
+    let clock = SharedClock::of(SessionClock::IDENTITY);
+    RecorderConfig { epoch, clock, session_id: 77, ..RecorderConfig::new(folder, me) }
 }
 
 #[test]

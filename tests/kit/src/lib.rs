@@ -44,6 +44,11 @@ pub fn have(programs: &[&str]) -> bool {
 /// In continuous integration.
 pub fn skipped(why: &str) {
     assert!(std::env::var_os("HZ_REQUIRE_ALL").is_none(), "skipped: {why}");
+    forbidden(why);
+}
+
+/// Notes that the calling test is skipped for what the system forbids and no package brings, such as mounting in a container.
+pub fn forbidden(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     eprintln!("skipped {test}: {why}");
     if let Some(list) = std::env::var_os("HZ_SKIPPED") {

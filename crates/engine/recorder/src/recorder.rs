@@ -62,6 +62,22 @@ pub struct RecorderConfig {
 impl RecorderConfig {
     /// The bitrate that a recording has when nobody asks for another, in kbit/s.
     pub const BITRATE_KBPS: u32 = 18_000;
+
+    /// A take of `me` in `folder`, with a clock of its own that begins now and everything else as it is by default.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>, me: Participant) -> Self {
+        Self {
+            epoch: Instant::now(),
+            clock: SharedClock::new(),
+            folder: folder.into(),
+            session_name: None,
+            me,
+            session_id: 0,
+            video_bitrate_kbps: Self::BITRATE_KBPS,
+            flac: true,
+            shedding: Shedding::default(),
+        }
+    }
 }
 
 /// What is recorded.

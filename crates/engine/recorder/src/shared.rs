@@ -167,10 +167,12 @@ impl Shared {
             tracing::debug!("{text}");
             *error = Some(text.clone());
             self.failed.store(true, Ordering::Release);
+            {
+                // Nothing more comes that would be worth the live pictures, and nobody else gives them back.
+                let _pressure = lock(&self.pressure);
+                self.shedding.set(false);
+            }
             self.say(RecorderEvent::Failed(text));
-            // Nothing more comes that would be worth the live pictures, and nobody else gives them back.
-            let _pressure = lock(&self.pressure);
-            self.shedding.set(false);
         }
     }
 

@@ -10,7 +10,7 @@ use hyperzoom_recorder::{
     flac, start, verify,
 };
 use hyperzoom_testkit::media::{decode_errors, ffprobe, samples_of_24_bits, stream};
-use hyperzoom_timing::{SharedClock, tick_time_ns};
+use hyperzoom_timing::tick_time_ns;
 
 /// Samples that the device captures before the take begins.
 const BEFORE: i64 = 24_000;
@@ -30,14 +30,11 @@ fn take(parent: &Path, ticks: u64, flac: bool) -> TakeReport {
     let config = RecorderConfig {
         // The device is on before the take begins, but not before the epoch.
         epoch: Instant::now().checked_sub(Duration::from_secs(1)).unwrap(),
-        clock: SharedClock::new(),
-        folder: parent.to_owned(),
         session_name: Some("Pilot".to_owned()),
-        me: Participant::new(3, "Ada"),
         session_id: 0xbeef,
         video_bitrate_kbps: 500,
         flac,
-        shedding: hyperzoom_media::Shedding::default(),
+        ..RecorderConfig::new(parent, Participant::new(3, "Ada"))
     };
     let (recorder, _told) = start(config, Inputs { mic: Some(tap), video: None }).unwrap();
     let first = recorder.start_tick();

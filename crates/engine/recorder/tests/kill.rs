@@ -4,11 +4,11 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hyperzoom_media::{FramePool, I420, Shedding, mic_tap};
+use hyperzoom_media::{FramePool, I420, mic_tap};
 use hyperzoom_recorder::{Inputs, Participant, RECORDING, RecorderConfig, start, verify};
-use hyperzoom_timing::{SharedClock, tick_time_ns};
+use hyperzoom_timing::tick_time_ns;
 use ringbuf::HeapRb;
 use ringbuf::traits::{Observer, Producer, Split};
 
@@ -21,15 +21,9 @@ fn record_for_ever(folder: &Path) -> ! {
     let (mut mic, tap) = mic_tap(10.0);
     let pool = FramePool::new(SHAPE, 100);
     let config = RecorderConfig {
-        epoch: Instant::now(),
-        clock: SharedClock::new(),
-        folder: folder.to_owned(),
-        session_name: None,
-        me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 2000,
-        flac: true,
-        shedding: Shedding::default(),
+        ..RecorderConfig::new(folder, Participant::new(0, "Alice"))
     };
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, _events) = start(config, inputs).unwrap();

@@ -2,14 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyperzoom_media::{FramePool, I420, mic_tap};
 use hyperzoom_recorder::{
     Inputs, METADATA, Participant, RECORDING, RecorderConfig, SessionMetadata, start, verify,
 };
 use hyperzoom_testkit::{have, media};
-use hyperzoom_timing::{SAMPLES_PER_TICK, SharedClock, tick_time_ns};
+use hyperzoom_timing::{SAMPLES_PER_TICK, tick_time_ns};
 use ringbuf::HeapRb;
 use ringbuf::traits::{Producer, Split};
 
@@ -33,15 +33,10 @@ fn take(parent: &Path) -> PathBuf {
     let (mut mic, tap) = mic_tap(8.0);
     let pool = FramePool::new(SHAPE, 200);
     let config = RecorderConfig {
-        epoch: Instant::now(),
-        clock: SharedClock::new(),
-        folder: parent.to_owned(),
         session_name: Some("Köln".to_owned()),
-        me: Participant::new(2, "Zoë"),
         session_id: 0xfeed,
         video_bitrate_kbps: 1000,
-        flac: true,
-        shedding: hyperzoom_media::Shedding::default(),
+        ..RecorderConfig::new(parent, Participant::new(2, "Zoë"))
     };
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, _events) = start(config, inputs).unwrap();

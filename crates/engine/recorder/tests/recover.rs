@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyperzoom_media::{FramePool, I420, MicFeed, mic_tap};
 use hyperzoom_recorder::{
@@ -11,7 +11,7 @@ use hyperzoom_recorder::{
     RecorderConfig, RecorderEvent, RecoverError, SessionMetadata, TIMECODES, find_unfinished, recover, start,
     verify,
 };
-use hyperzoom_timing::{SharedClock, tick_time_ns};
+use hyperzoom_timing::tick_time_ns;
 use ringbuf::HeapRb;
 use ringbuf::traits::{Producer, Split};
 
@@ -31,15 +31,9 @@ fn running() -> Running {
     let (mut mic, tap) = mic_tap(5.0);
     let pool = FramePool::new(SHAPE, 100);
     let config = RecorderConfig {
-        epoch: Instant::now(),
-        clock: SharedClock::new(),
-        folder: folder.path().to_owned(),
-        session_name: None,
-        me: Participant::new(3, "Alice"),
         session_id: 7,
         video_bitrate_kbps: 500,
-        flac: true,
-        shedding: hyperzoom_media::Shedding::default(),
+        ..RecorderConfig::new(folder.path(), Participant::new(3, "Alice"))
     };
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, mut told) = start(config, inputs).unwrap();

@@ -3,14 +3,14 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hyperzoom_media::{FramePool, FrameRef, I420, MicFeed, MicTap, Shedding, mic_tap};
+use hyperzoom_media::{FramePool, FrameRef, I420, MicFeed, MicTap, mic_tap};
 use hyperzoom_recorder::{
     Inputs, JOURNAL, METADATA, Participant, RECORDING, RecordError, Recorder, RecorderConfig, RecorderEvent,
     RecorderEvents, SessionMetadata, TIMECODES, start,
 };
-use hyperzoom_timing::{SharedClock, tick_time_ns};
+use hyperzoom_timing::tick_time_ns;
 use ringbuf::traits::{Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
@@ -64,15 +64,9 @@ impl Devices {
 
 fn config(folder: &Path) -> RecorderConfig {
     RecorderConfig {
-        epoch: Instant::now(),
-        clock: SharedClock::new(),
-        folder: folder.to_owned(),
         session_name: Some("Pilot".to_owned()),
-        me: Participant::new(1, "Bob"),
         session_id: 0xa1b2_c3d4,
-        video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
-        flac: true,
-        shedding: Shedding::default(),
+        ..RecorderConfig::new(folder, Participant::new(1, "Bob"))
     }
 }
 

@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hyperzoom_media::{FramePool, I420, Shedding, mic_tap};
+use hyperzoom_media::{FramePool, I420, mic_tap};
 use hyperzoom_recorder::{
     Inputs, METADATA, Participant, RECORDING, RecorderConfig, Verdict, VerifyError, start, verify,
 };
-use hyperzoom_timing::{SharedClock, tick_time_ns};
+use hyperzoom_timing::tick_time_ns;
 use ringbuf::HeapRb;
 use ringbuf::traits::{Producer, Split};
 
@@ -20,15 +20,9 @@ fn take(parent: &Path) -> PathBuf {
     let (mut mic, tap) = mic_tap(5.0);
     let pool = FramePool::new(SHAPE, 100);
     let config = RecorderConfig {
-        epoch: Instant::now(),
-        clock: SharedClock::new(),
-        folder: parent.to_owned(),
-        session_name: None,
-        me: Participant::new(0, "Alice"),
         session_id: 7,
         video_bitrate_kbps: 500,
-        flac: true,
-        shedding: Shedding::default(),
+        ..RecorderConfig::new(parent, Participant::new(0, "Alice"))
     };
     let inputs = Inputs { mic: Some(tap), video: Some((SHAPE, frames_out)) };
     let (recorder, _events) = start(config, inputs).unwrap();

@@ -77,15 +77,10 @@ fn take(depth: usize) -> (TakeReport, tempfile::TempDir) {
     let (mut frames, frames_out) = HeapRb::new(200).split();
     let (mut mic, tap) = mic_tap(10.0);
     let config = RecorderConfig {
-        epoch: Instant::now(),
-        clock: SharedClock::new(),
-        folder: folder.path().to_owned(),
-        session_name: None,
-        me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
         flac: false,
-        shedding: Shedding::default(),
+        ..RecorderConfig::new(folder.path(), Participant::new(0, "Alice"))
     };
     let format = VideoFormat { shape: SHAPE, bitrate_kbps: 500, max_bitrate_kbps: 600 };
     let encoder = Delayed { inner: H264Encoder::new(format, 1).unwrap(), depth, inside: VecDeque::new() };

@@ -207,15 +207,11 @@ fn rig_on(
     let (mut mic, tap) = mic_tap(10.0);
     let shedding = Shedding::default();
     let config = RecorderConfig {
-        epoch: Instant::now(),
-        clock: SharedClock::new(),
-        folder: folder.path().to_owned(),
-        session_name: None,
-        me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
         flac: false,
         shedding: shedding.clone(),
+        ..RecorderConfig::new(folder.path(), Participant::new(0, "Alice"))
     };
     let format = VideoFormat { shape: SHAPE, bitrate_kbps: 500, max_bitrate_kbps: 600 };
     let inner = FileStore::create(&folder.path().join(RECORDING)).unwrap();
@@ -429,15 +425,10 @@ fn a_journal_that_cannot_be_written_is_a_warning_and_markers_are_kept_all_the_sa
     std::fs::create_dir(folder.path().join(JOURNAL)).unwrap();
     let (mut mic, tap) = mic_tap(10.0);
     let config = RecorderConfig {
-        epoch: Instant::now(),
-        clock: SharedClock::new(),
-        folder: folder.path().to_owned(),
-        session_name: None,
-        me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
         flac: false,
-        shedding: Shedding::default(),
+        ..RecorderConfig::new(folder.path(), Participant::new(0, "Alice"))
     };
     let store = FileStore::create(&folder.path().join(RECORDING)).unwrap();
     let audio: Audio = (tap, Box::new(AacEncoder::new().unwrap()));

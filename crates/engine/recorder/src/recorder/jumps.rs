@@ -23,13 +23,10 @@ fn take(by_ns: i64, end: bool) -> (TakeReport, Vec<String>, tempfile::TempDir) {
     let config = RecorderConfig {
         epoch,
         clock: clock.clone(),
-        folder: folder.path().to_owned(),
-        session_name: None,
-        me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
         flac: false,
-        shedding: Shedding::default(),
+        ..RecorderConfig::new(folder.path(), Participant::new(0, "Alice"))
     };
     let format = VideoFormat { shape: SHAPE, bitrate_kbps: 500, max_bitrate_kbps: 600 };
     let (recorder, mut told) = begin(

@@ -57,15 +57,9 @@ fn take(main: usize, flac: usize, map: usize) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let config = RecorderConfig {
-        epoch: Instant::now(),
-        clock: SharedClock::new(),
-        folder: path.to_owned(),
-        session_name: None,
-        me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
-        flac: true,
-        shedding: Shedding::default(),
+        ..RecorderConfig::new(path, Participant::new(0, "Alice"))
     };
     let stores = Stores {
         flac: FullStore::boxed(&path.join(MICROPHONE), flac),

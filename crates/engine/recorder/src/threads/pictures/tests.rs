@@ -58,15 +58,11 @@ impl VideoEncoder for Asked {
 fn first_picture(waiting: u64) -> (Effort, bool) {
     let shedding = Shedding::default();
     let config = RecorderConfig {
-        epoch: Instant::now(),
-        clock: SharedClock::new(),
-        folder: "nowhere".into(),
-        session_name: None,
-        me: Participant::new(0, "Alice"),
         session_id: 1,
         video_bitrate_kbps: 500,
         flac: false,
         shedding: shedding.clone(),
+        ..RecorderConfig::new("nowhere", Participant::new(0, "Alice"))
     };
     let clock = SteadyClock::new(SharedClock::new());
     let (told, _events) = mpsc::channel();
