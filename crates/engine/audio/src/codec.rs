@@ -54,21 +54,25 @@ impl FrameSize {
 }
 
 /// The longest payload that an encoder makes, in bytes: 10 ms at 510 kbit/s, Opus's highest, and the format byte.
-pub(crate) const MAX_PAYLOAD: usize = 640;
+pub const MAX_PAYLOAD: usize = 640;
 
 /// The losses, in percent, that the encoder is told to expect. It then predicts less across frames, so that a decoder is right again
 /// from the third frame after a loss, at no cost in bits.
 const EXPECTED_LOSS_PERCENT: i32 = 20;
 
 /// One microphone's encoder.
-pub(crate) struct Encoder {
+pub struct Encoder {
     opus: opus::Encoder,
     size: FrameSize,
 }
 
 impl Encoder {
-    /// `bitrate` in bits a second. Constant, so that packets neither tell what is said nor come in bursts.
-    pub(crate) fn new(size: FrameSize, bitrate: i32) -> Result<Self, opus::Error> {
+    /// An encoder of frames of `size` at `bitrate` bits a second: constant, so that packets neither tell what is said
+    /// nor come in bursts.
+    ///
+    /// # Errors
+    /// libopus's own, as for a bitrate that it does not know.
+    pub fn new(size: FrameSize, bitrate: i32) -> Result<Self, opus::Error> {
         let mut opus = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::LowDelay)?;
         opus.set_bitrate(Bitrate::Bits(bitrate))?;
         opus.set_vbr(false)?;
@@ -79,11 +83,10 @@ impl Encoder {
     }
 
     /// Encodes one frame into `payload`; returns its length. Neither allocates nor blocks.
-    pub(crate) fn encode(
-        &mut self,
-        frame: &[f32],
-        payload: &mut [u8; MAX_PAYLOAD],
-    ) -> Result<usize, opus::Error> {
+    ///
+    /// # Errors
+    /// libopus's own, as for a `frame` that is not of the encoder's size.
+    pub fn encode(&mut self, frame: &[f32], payload: &mut [u8; MAX_PAYLOAD]) -> Result<usize, opus::Error> {
         let (format, packet) = payload.split_at_mut(1);
         format[0] = self.size.code();
         Ok(1 + self.opus.encode_float(frame, packet)?)
@@ -97,10 +100,14 @@ impl Encoder {
 }
 
 /// One peer's decoder, for frames of any of the durations.
-pub(crate) struct Decoder(opus::Decoder);
+pub struct Decoder(opus::Decoder);
 
 impl Decoder {
-    pub(crate) fn new() -> Result<Self, opus::Error> {
+    /// A decoder that has heard nothing yet.
+    ///
+    /// # Errors
+    /// libopus's own.
+    pub fn new() -> Result<Self, opus::Error> {
         Ok(Self(opus::Decoder::new(SAMPLE_RATE, Channels::Mono)?))
     }
 }

@@ -38,7 +38,7 @@ mod spec;
 mod stream;
 mod timer;
 
-pub use codec::FrameSize;
+pub use codec::{Decoder, Encoder, FrameSize, MAX_PAYLOAD};
 pub use devices::{Direction, SoundDevice, SoundHost, devices};
 pub use engine::{AudioConfig, AudioEngine, Description, LiveStats, start};
 pub use error::{AudioError, Busy};
