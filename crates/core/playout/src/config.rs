@@ -96,4 +96,12 @@ pub struct PlayoutStats {
     pub resample_ppm: f32,
     /// How often playing began anew, after 120 ms without a packet or after a jump; the first beginning is not counted.
     pub resets: u64,
+    /// In how many runs `lost` came.
+    pub lost_runs: u64,
+    /// Frames whose packet was there when they were due.
+    pub played_frames: u64,
+    /// How many frames ahead the newest packet was at each of those, added up: so far may a copy be.
+    pub ahead_frames: u64,
+    /// The speaker's frame.
+    pub frame: Duration,
 }

@@ -13,7 +13,10 @@
 //!   still) left more than the greatest depth, and once at the beginning, when the path is known;
 //! - a fresh start after **silence or an outage**, at the right place.
 //!
-//! Real-time safe: all memory is allocated in [`Playout::new`]; nothing after it allocates, frees, locks or logs.
+//! What was lost can be **repaired** from copies that later packets carry. A [`Reporter`] tells the speaker how it is heard,
+//! and the speaker's [`RepairPolicy`] says which copies to send.
+//!
+//! A [`Playout`] is real-time safe: all memory is allocated in [`Playout::new`]; nothing after it allocates, frees, locks or logs.
 //!
 //! The parts are kept apart, so that each can be thought about alone: what is held (`ring`), how deep it should be
 //! and how to get there (`depth`), what a gap sounds like (`fade`), and the resampler (`stretch`). `voice` is the
@@ -25,9 +28,13 @@ mod config;
 mod depth;
 mod fade;
 mod playout;
+mod repair;
+mod report;
 mod ring;
 mod stretch;
 mod voice;
 
 pub use config::{FrameDecoder, PlayoutConfig, PlayoutStats};
 pub use playout::Playout;
+pub use repair::{FURTHEST_COPY, Repair, RepairPolicy};
+pub use report::{ReceiverReport, Reporter};

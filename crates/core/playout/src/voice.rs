@@ -7,6 +7,7 @@ use hyperzoom_media::{AudioPacket, SAMPLE_RATE};
 use crate::config::{FrameDecoder, PlayoutConfig, PlayoutStats};
 use crate::depth::DepthPolicy;
 use crate::fade::Fade;
+use crate::repair::FURTHEST_COPY;
 use crate::ring::{CAPACITY, Fate, Ring};
 
 /// After so long without a packet the speaker is silent or gone, and playing begins anew with the next.
@@ -22,8 +23,6 @@ const WARM_UP: u64 = 2;
 const QUIET: f32 = 0.01;
 /// While nothing plays, a sequence number so far back is no straggler but a speaker who began anew.
 const STRAGGLER: u64 = 1000;
-/// A missing frame is looked for in so many packets after it.
-const FURTHEST_COPY: u32 = 4;
 
 /// One speaker's frames, in the order and at the rate that the resampler takes them.
 pub(crate) struct Voice {
@@ -106,6 +105,7 @@ impl Voice {
             depth: seconds(self.depth.depth()),
             target: seconds(self.depth.target()),
             resample_ppm: (self.depth.stretch() * 1e6) as f32,
+            frame: seconds(self::seconds(self.frame_samples)),
             ..self.stats
         }
     }
@@ -277,7 +277,10 @@ impl Voice {
                 return;
             }
             self.depth.observe(now, place, wait);
+            self.stats.lost_runs += u64::from(self.missing > 0);
             self.stats.lost += std::mem::take(&mut self.missing);
+            self.stats.played_frames += 1;
+            self.stats.ahead_frames += self.ring.newest().map_or(0, |newest| newest.saturating_sub(next));
             self.some_came_late = false;
             let is_right = decoder.decode(packet.payload(), frame);
             self.ring.mark(next, Fate::Done);

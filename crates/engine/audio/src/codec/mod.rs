@@ -1,12 +1,22 @@
-//! Opus, set for the lowest delay, and the one byte in front of it.
+//! Opus, set for the lowest delay, and what goes in front of it.
 //!
-//! A payload of live audio is a format byte and one Opus packet. Bits 0 and 1 of the format byte are the frame's duration
-//! ([`FrameSize`]); bits 2 to 7 are 0, and a receiver refuses a payload in which they are not.
+//! A payload of live audio is a format byte, up to two copies of earlier frames, and the frame's own Opus packet to the end.
+//! Bits 0 and 1 of the format byte are the frame's duration ([`FrameSize`]), bits 2 to 4 how many frames before this one the
+//! first copy is of (0: there is none), bits 5 to 7 the same of the second. A copy is a byte with its length and that
+//! frame's Opus packet, of the same duration.
+//!
+//! Copies are what repairs a loss. Opus's own redundancy is SILK's, and frames of 10 ms and less are CELT: it would
+//! do nothing. A copy is decoded when its frame is due, so the decoder never knows that the packet was lost.
+
+mod payload;
 
 use opus::{Application, Bitrate, Channels};
 
 use hyperzoom_media::SAMPLE_RATE;
-use hyperzoom_playout::FrameDecoder;
+use hyperzoom_playout::{FrameDecoder, Repair};
+
+pub use payload::MAX_PAYLOAD;
+use payload::{History, Payload};
 
 /// How much sound one packet of live audio holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -49,12 +59,12 @@ impl FrameSize {
 
     /// The one that a payload's format byte tells; `None` for a format that this version does not know.
     pub(crate) fn of_payload(payload: &[u8]) -> Option<Self> {
-        Self::ALL.get(usize::from(*payload.first()?)).copied()
+        Self::ALL.get(usize::from(*payload.first()? & 3)).copied()
     }
 }
 
-/// The longest payload that an encoder makes, in bytes: 10 ms at 510 kbit/s, Opus's highest, and the format byte.
-pub const MAX_PAYLOAD: usize = 640;
+/// The longest Opus packet, in bytes: 10 ms at 510 kbit/s, Opus's highest.
+const MAX_PACKET: usize = 638;
 
 /// The losses, in percent, that the encoder is told to expect. It then predicts less across frames, so that a decoder is right again
 /// from the third frame after a loss, at no cost in bits.
@@ -64,6 +74,9 @@ const EXPECTED_LOSS_PERCENT: i32 = 20;
 pub struct Encoder {
     opus: opus::Encoder,
     size: FrameSize,
+    repair: Repair,
+    history: History,
+    packet: [u8; MAX_PACKET],
 }
 
 impl Encoder {
@@ -79,17 +92,47 @@ impl Encoder {
         opus.set_inband_fec(true)?;
         opus.set_packet_loss_perc(EXPECTED_LOSS_PERCENT)?;
         opus.set_dtx(false)?;
-        Ok(Self { opus, size })
+        Ok(Self { opus, size, repair: Repair::NONE, history: History::EMPTY, packet: [0; MAX_PACKET] })
+    }
+
+    /// The duration of the frames.
+    #[must_use]
+    pub fn size(&self) -> FrameSize {
+        self.size
+    }
+
+    /// The next frames are of this `size`. No copy reaches back beyond the change, since a copy is as long as the frame that
+    /// carries it.
+    pub fn set_size(&mut self, size: FrameSize) {
+        if size != self.size {
+            self.size = size;
+            self.history.clear();
+        }
+    }
+
+    /// Which earlier frames the next ones carry copies of. A copy costs the frame's bitrate once more.
+    pub fn set_repair(&mut self, repair: Repair) {
+        self.repair = repair;
     }
 
     /// Encodes one frame into `payload`; returns its length. Neither allocates nor blocks.
     ///
     /// # Errors
-    /// libopus's own, as for a `frame` that is not of the encoder's size.
+    /// libopus's own, as for a `frame` that is not of the encoder's size. Such a frame counts like a
+    /// [skipped](Self::skip) one.
     pub fn encode(&mut self, frame: &[f32], payload: &mut [u8; MAX_PAYLOAD]) -> Result<usize, opus::Error> {
-        let (format, packet) = payload.split_at_mut(1);
-        format[0] = self.size.code();
-        Ok(1 + self.opus.encode_float(frame, packet)?)
+        // Another length that Opus has would be encoded, and not be what the format byte says; none at all is an error.
+        let frame = if frame.len() == self.size.samples() { frame } else { &[] };
+        let len = self.opus.encode_float(frame, &mut self.packet).inspect_err(|_| self.history.push(&[]))?;
+        let packet = &self.packet[..len];
+        let len = payload::write(self.size, self.repair, &self.history, packet, payload);
+        self.history.push(packet);
+        Ok(len)
+    }
+
+    /// A frame is numbered, but not sent: the distances of copies count it.
+    pub fn skip(&mut self) {
+        self.history.push(&[]);
     }
 
     /// The encoder's share of the delay, in samples.
@@ -112,16 +155,28 @@ impl Decoder {
     }
 }
 
-impl FrameDecoder for Decoder {
-    fn decode(&mut self, payload: &[u8], out: &mut [f32]) -> bool {
-        if FrameSize::of_payload(payload).map(FrameSize::samples) != Some(out.len()) {
-            return false;
-        }
-        let packet = &payload[1..];
+impl Decoder {
+    /// Decodes one Opus packet that must fill `out`.
+    fn decode_packet(&mut self, packet: &[u8], out: &mut [f32]) -> bool {
         // An empty packet is libopus's word for a lost one. One with more or less sound than a frame would leave `out` half filled.
         !packet.is_empty()
             && self.0.get_nb_samples(packet).ok() == Some(out.len())
             && self.0.decode_float(packet, out, false).ok() == Some(out.len())
+    }
+}
+
+impl FrameDecoder for Decoder {
+    fn decode(&mut self, payload: &[u8], out: &mut [f32]) -> bool {
+        Payload::parse(payload)
+            .filter(|payload| payload.size.samples() == out.len())
+            .is_some_and(|payload| self.decode_packet(payload.packet, out))
+    }
+
+    fn recover(&mut self, later_payload: &[u8], distance: u32, out: &mut [f32]) -> bool {
+        Payload::parse(later_payload)
+            .filter(|payload| payload.size.samples() == out.len())
+            .and_then(|payload| payload.copy(distance))
+            .is_some_and(|packet| self.decode_packet(packet, out))
     }
 
     fn conceal(&mut self, out: &mut [f32]) {
@@ -195,6 +250,59 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_frame_decoded_out_of_a_copy_is_the_frame_itself() {
+        for size in FrameSize::ALL {
+            let mut encoder = Encoder::new(size, 32_000).unwrap();
+            encoder.set_repair(Repair { distances: [1, 3] });
+            let payloads: Vec<Vec<u8>> = (0..40)
+                .map(|n| {
+                    let mut payload = [0; MAX_PAYLOAD];
+                    let len = encoder.encode(&sine(n, size), &mut payload).unwrap();
+                    payload[..len].to_vec()
+                })
+                .collect();
+            let (mut whole, mut repaired) = (Decoder::new().unwrap(), Decoder::new().unwrap());
+            let [mut wanted, mut out] = [vec![0.0; size.samples()], vec![0.0; size.samples()]];
+            for n in 0..payloads.len() - 3 {
+                assert!(whole.decode(&payloads[n], &mut wanted));
+                // Two in a row are lost, again and again.
+                if n % 5 < 3 {
+                    assert!(repaired.decode(&payloads[n], &mut out));
+                } else {
+                    assert!(!repaired.recover(&payloads[n + 2], 2, &mut out), "there is no such copy");
+                    let distance = if n % 5 == 3 { 3 } else { 1 };
+                    assert!(repaired.recover(&payloads[n + distance], distance as u32, &mut out));
+                }
+                assert_eq!(out, wanted, "{size:?}, frame {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_is_as_long_as_the_frame_that_carries_it() {
+        let mut encoder = Encoder::new(FrameSize::Ms5, 32_000).unwrap();
+        encoder.set_repair(Repair { distances: [1, 2] });
+        let mut payload = [0; MAX_PAYLOAD];
+        let mut lens = Vec::new();
+        for n in 0..3 {
+            lens.push(encoder.encode(&sine(n, FrameSize::Ms5), &mut payload).unwrap());
+        }
+        encoder.set_size(FrameSize::Ms10);
+        for n in 0..3 {
+            lens.push(encoder.encode(&sine(n, FrameSize::Ms10), &mut payload).unwrap());
+        }
+        encoder.skip();
+        lens.push(encoder.encode(&sine(3, FrameSize::Ms10), &mut payload).unwrap());
+        assert_eq!(lens, [21, 42, 63, 41, 82, 123, 82], "the skipped frame has no copy");
+        let mut out = [0.0; 480];
+        let mut decoder = Decoder::new().unwrap();
+        assert!(decoder.recover(&payload[..82], 2, &mut out));
+        assert!(!decoder.recover(&payload[..82], 1, &mut out));
+        assert!(!decoder.recover(&payload[..82], 2, &mut out[..240]), "not the listener's frame");
+        assert!(encoder.encode(&[0.0; 240], &mut payload).is_err(), "not the encoder's frame");
+    }
+
+    #[test]
     fn hostile_packets_never_break_the_decoder() {
         let mut decoder = Decoder::new().unwrap();
         let mut out = [0.0; 240];
@@ -205,9 +313,12 @@ mod tests {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 *byte = (random >> 24) as u8;
             }
-            payload[0] = 1;
+            // Of 5 ms, with and without copies, whose lengths sometimes fit.
+            payload[0] = payload[0] & !3 | 1;
+            payload[1] %= 40;
             let len = 1 + (random >> 8) as usize % 39;
             decoder.decode(&payload[..len], &mut out);
+            decoder.recover(&payload[..len], random >> 29, &mut out);
             decoder.conceal(&mut out);
             assert!(out.iter().all(|sample| sample.is_finite()));
         }

@@ -1,0 +1,253 @@
+//! What a listener tells the speaker of how the speaker is heard.
+
+use std::time::Duration;
+
+use crate::config::PlayoutStats;
+
+/// How many reports a loss is remembered for: ten seconds, one a second. A network that lost packets soon does so again.
+const REMEMBERED: usize = 10;
+
+/// So much is lost before a deeper buffer is worth its delay, in permille over ten seconds. Less is concealed well enough.
+const WORTH_DEPTH: u32 = 10;
+
+/// The most depth that is held for the sake of copies. Beyond it what is gained in clearness is lost in talking over one another.
+const MOST_HELD: Duration = Duration::from_millis(15);
+
+/// How one speaker was heard in the last second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReceiverReport {
+    /// The share of frames whose packet never came, repaired or not, in permille.
+    pub lost_permille: u16,
+    /// The share of frames whose packet came after the frame was due, in permille.
+    pub late_permille: u16,
+    /// How long a run of lost frames lasted on average, in microseconds of sound; 0 where none was lost.
+    pub burst_us: u32,
+    /// How long a packet that meets no queue waits for its place in the sound, in microseconds.
+    pub depth_us: u32,
+    /// How much later than a frame's own packet another may be sent and yet be at hand, on average, when the frame is due, in
+    /// microseconds. It is what depth, jitter and the device's period leave for a copy.
+    pub reach_us: u32,
+}
+
+impl ReceiverReport {
+    /// [`burst_us`](Self::burst_us) as a duration.
+    #[must_use]
+    pub fn burst(&self) -> Duration {
+        Duration::from_micros(self.burst_us.into())
+    }
+
+    /// [`reach_us`](Self::reach_us) as a duration.
+    #[must_use]
+    pub fn reach(&self) -> Duration {
+        Duration::from_micros(self.reach_us.into())
+    }
+}
+
+/// The losses of the last ten reports, in permille, and whether they are worth doing something about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LossWindow {
+    worth: u32,
+    lost: [u16; REMEMBERED],
+    next: usize,
+    losing: bool,
+}
+
+impl LossWindow {
+    /// One in which a mean loss of `worth` permille is worth doing something about.
+    pub(crate) fn new(worth: u32) -> Self {
+        Self { worth, lost: [0; REMEMBERED], next: 0, losing: false }
+    }
+
+    pub(crate) fn push(&mut self, permille: u16) {
+        self.lost[self.next] = permille.min(1000);
+        self.next = (self.next + 1) % REMEMBERED;
+        let sum = self.sum();
+        self.losing = sum >= self.worth * REMEMBERED as u32 || (self.losing && sum > 0);
+    }
+
+    /// From when the mean loss reaches what is worth it, until the last loss is forgotten.
+    pub(crate) fn is_losing(&self) -> bool {
+        self.losing
+    }
+
+    /// The mean loss, or the latest where that is worse.
+    pub(crate) fn level(&self) -> u32 {
+        let latest = self.lost[(self.next + REMEMBERED - 1) % REMEMBERED];
+        u32::from(latest).max(self.sum() / REMEMBERED as u32)
+    }
+
+    fn sum(&self) -> u32 {
+        self.lost.iter().map(|lost| u32::from(*lost)).sum()
+    }
+}
+
+/// Makes a [`ReceiverReport`] a second out of one speaker's [`PlayoutStats`], and says how deep the buffer should be for the
+/// copies that the speaker answers it with.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    last: Option<(Duration, PlayoutStats)>,
+    losses: LossWindow,
+    /// The mean length of runs of lost frames, smoothed.
+    burst: Duration,
+    frame: Duration,
+}
+
+impl Default for Reporter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Reporter {
+    /// How often there is a report.
+    pub const INTERVAL: Duration = Duration::from_secs(1);
+
+    /// A reporter of a speaker of whom nothing was heard yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            last: None,
+            losses: LossWindow::new(WORTH_DEPTH),
+            burst: Duration::ZERO,
+            frame: Duration::ZERO,
+        }
+    }
+
+    /// The statistics are these `now`. A report where it is time for one and something was heard, or missed, since the last.
+    pub fn observe(&mut self, now: Duration, stats: &PlayoutStats) -> Option<ReceiverReport> {
+        let Some((since, last)) = self.last else {
+            self.last = Some((now, *stats));
+            return None;
+        };
+        if now.saturating_sub(since) < Self::INTERVAL {
+            return None;
+        }
+        self.last = Some((now, *stats));
+        // Counts go back where a frame that was taken for lost comes late, and where a speaker begins anew.
+        let more = |of: fn(&PlayoutStats) -> u64| of(stats).saturating_sub(of(&last));
+        let (lost, late) = (more(|s| s.lost), more(|s| s.late));
+        let expected = (more(|s| s.received) + lost).saturating_sub(more(|s| s.duplicates));
+        if expected == 0 {
+            return None;
+        }
+        self.frame = stats.frame;
+        let frames = |count: u64, of: u64| stats.frame.mul_f64(count as f64 / of.max(1) as f64);
+        let burst = frames(lost, more(|s| s.lost_runs));
+        let report = ReceiverReport {
+            lost_permille: permille(lost, expected),
+            late_permille: permille(late, expected),
+            burst_us: micros(if lost > 0 { burst } else { Duration::ZERO }),
+            depth_us: micros(stats.depth),
+            reach_us: micros(frames(more(|s| s.ahead_frames), more(|s| s.played_frames))),
+        };
+        self.burst = smooth(self.burst, report.burst());
+        self.losses.push(report.lost_permille);
+        Some(report)
+    }
+
+    /// The least depth that the buffer should have for the sake of repair: zero unless enough is lost. Not beyond 15 ms,
+    /// whatever is lost.
+    ///
+    /// A copy that comes one and a half times the mean burst after its frame finds the burst over four times in five
+    /// (exp(−1.5) is 0.22). Where packets are lost one by one the next packet does.
+    #[must_use]
+    pub fn hold(&self) -> Duration {
+        if !self.losses.is_losing() {
+            return Duration::ZERO;
+        }
+        self.burst.mul_f64(1.5).max(2 * self.frame).min(MOST_HELD)
+    }
+}
+
+/// A mean that follows the bursts of some seconds: one second has only a few of them. Seconds without any say nothing.
+pub(crate) fn smooth(mean: Duration, burst: Duration) -> Duration {
+    match (mean.is_zero(), burst.is_zero()) {
+        (_, true) => mean,
+        (true, false) => burst,
+        (false, false) => (3 * mean + burst) / 4,
+    }
+}
+
+fn permille(part: u64, whole: u64) -> u16 {
+    (part.saturating_mul(1000) / whole.max(1)).min(1000) as u16
+}
+
+fn micros(span: Duration) -> u32 {
+    u32::try_from(span.as_micros()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// A second of 5 ms frames more, of which so many are lost in so many runs.
+    fn second(stats: &mut PlayoutStats, lost: u64, runs: u64) {
+        stats.received += 200 - lost;
+        stats.lost += lost;
+        stats.lost_runs += runs;
+        stats.played_frames += 200 - lost;
+        stats.ahead_frames += 2 * (200 - lost);
+    }
+
+    #[test]
+    fn a_report_tells_of_the_last_second_only() {
+        let mut reporter = Reporter::new();
+        let mut stats = PlayoutStats { frame: ms(5), depth: ms(12), ..PlayoutStats::default() };
+        second(&mut stats, 100, 10);
+        assert_eq!(reporter.observe(ms(0), &stats), None, "the past is not the last second");
+        second(&mut stats, 10, 4);
+        stats.late += 2;
+        assert_eq!(reporter.observe(ms(999), &stats), None);
+        let wanted = ReceiverReport {
+            lost_permille: 50,
+            late_permille: 10,
+            burst_us: 12_500,
+            depth_us: 12_000,
+            reach_us: 10_000,
+        };
+        assert_eq!(reporter.observe(ms(1000), &stats), Some(wanted));
+        second(&mut stats, 0, 0);
+        let clean = ReceiverReport { lost_permille: 0, late_permille: 0, burst_us: 0, ..wanted };
+        assert_eq!(reporter.observe(ms(2000), &stats), Some(clean));
+        assert_eq!(reporter.observe(ms(3000), &stats), None, "nothing was heard");
+    }
+
+    #[test]
+    fn counts_that_go_back_are_no_report_of_a_flood() {
+        let mut reporter = Reporter::new();
+        let mut stats = PlayoutStats { frame: ms(5), ..PlayoutStats::default() };
+        second(&mut stats, 10, 5);
+        reporter.observe(ms(0), &stats);
+        assert_eq!(
+            reporter.observe(ms(1000), &PlayoutStats { frame: ms(5), ..PlayoutStats::default() }),
+            None
+        );
+        let late = PlayoutStats { received: 10, late: 3, frame: ms(5), ..PlayoutStats::default() };
+        assert_eq!(reporter.observe(ms(2000), &late).unwrap().lost_permille, 0);
+    }
+
+    #[test]
+    fn depth_is_held_while_bursts_are_lost_and_no_longer() {
+        let mut reporter = Reporter::new();
+        let mut stats = PlayoutStats { frame: ms(5), ..PlayoutStats::default() };
+        let mut now = Duration::ZERO;
+        let mut run = |reporter: &mut Reporter, lost, runs, seconds| {
+            for _ in 0..seconds {
+                reporter.observe(now, &stats);
+                second(&mut stats, lost, runs);
+                now += ms(1000);
+            }
+            reporter.hold()
+        };
+        assert_eq!(run(&mut reporter, 0, 0, 5), ms(0));
+        assert_eq!(run(&mut reporter, 1, 1, 11), ms(0), "half a percent is not worth it");
+        assert_eq!(run(&mut reporter, 10, 10, 11), ms(10), "the next packet and the device's period");
+        assert_eq!(run(&mut reporter, 10, 2, 30), ms(15), "no more, however long the bursts");
+        assert_eq!(run(&mut reporter, 0, 0, 10), ms(15), "ten seconds are not over");
+        assert_eq!(run(&mut reporter, 0, 0, 1), ms(0));
+    }
+}
