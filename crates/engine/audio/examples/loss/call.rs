@@ -7,9 +7,11 @@ use hyperzoom_media::AudioPacket;
 use hyperzoom_netem::Link;
 use hyperzoom_playout::{Playout, PlayoutConfig};
 
+use crate::feedback::Feedback;
+
 const RATE: f64 = 48_000.0;
 /// What the listener's sound card takes at once: 2.5 ms.
-const PERIOD: usize = 120;
+pub(crate) const PERIOD: usize = 120;
 
 /// A talker whose card runs `talker_ppm` fast, a link, and a listener whose card is true.
 pub(crate) struct Call {
@@ -17,6 +19,8 @@ pub(crate) struct Call {
     decoder: Decoder,
     pub(crate) link: Link,
     pub(crate) playout: Playout,
+    /// None where nothing is to be repaired.
+    feedback: Option<Feedback>,
     talker_ppm: f64,
     /// Where in the talker's frames the listener's periods begin, in seconds.
     phase: f64,
@@ -57,6 +61,7 @@ impl Call {
             decoder: Decoder::new()?,
             link,
             playout: Playout::new(PlayoutConfig::for_frames_of(size.samples())),
+            feedback: None,
             talker_ppm,
             phase: phase * PERIOD as f64 / RATE,
             frame: vec![0.0; size.samples()],
@@ -68,6 +73,12 @@ impl Call {
             depths: 0.0,
             depths_count: 0,
         })
+    }
+
+    /// Repairs from here on, by reports that go over `back`.
+    pub(crate) fn repair_by(&mut self, back: Link) {
+        let frame = Duration::from_secs_f64(self.frame.len() as f64 / RATE);
+        self.feedback = Some(Feedback::new(back, frame));
     }
 
     /// The listener's time.
@@ -99,6 +110,9 @@ impl Call {
             }
             self.playout.pull(now, &mut period, &mut self.decoder);
             self.pulled += 1;
+            if let Some(feedback) = &mut self.feedback {
+                feedback.listen(now, &mut self.playout);
+            }
             if self.playout.is_playing() {
                 self.began = true;
                 self.depths += self.playout.stats().depth.as_secs_f64();
@@ -120,6 +134,9 @@ impl Call {
                 return Ok(());
             }
             speak(&mut self.frame);
+            if let Some(feedback) = &mut self.feedback {
+                self.encoder.set_repair(feedback.repair(at));
+            }
             let mut payload = [0; MAX_PAYLOAD];
             let len = self.encoder.encode(&self.frame, &mut payload)?;
             let mut datagram = self.sent_frames.to_be_bytes().to_vec();

@@ -2,13 +2,20 @@
 //!
 //! `./x bench loss [OPTION ...]`. Everything is in virtual time and repeatable by its seeds: espeak-ng's speech through the
 //! product's encoder, a [`hyperzoom_netem::Link`], the product's playout and decoder. Figures are medians over the
-//! seeds.
+//! seeds. A second table has GStreamer's jitter buffer beside ours, in real time.
 #![allow(missing_docs)]
 
 mod call;
+mod duel;
+mod feedback;
+mod gstreamer;
 mod network;
 mod options;
 mod pesq;
+#[allow(dead_code, reason = "the engine's own, which also knows what to tell a person")]
+#[path = "../../src/priority.rs"]
+mod priority;
+mod proxy;
 mod speech;
 
 use std::process::ExitCode;
@@ -51,7 +58,8 @@ fn run() -> Result<(), Failed> {
         options.seeds,
         options.seed,
     );
-    table(&options, &speech, &mut pesq)
+    table(&options, &speech, &mut pesq)?;
+    if options.is_duel { duel::run(&options, &mut pesq) } else { Ok(()) }
 }
 
 /// A row for each network, without repair and with it.
@@ -61,23 +69,30 @@ fn table(options: &Options, speech: &Speech, pesq: &mut Option<Pesq>) -> Result<
         "network", "repair", "concealed %", "repaired %", "depth ms", "kbit/s", "PESQ"
     );
     for network in Network::all().iter().filter(|network| options.wants(&network.name)) {
-        let mut rounds = Vec::new();
-        for seed in options.seed..options.seed + options.seeds {
-            rounds.push(round(options, network, seed, speech, pesq)?);
+        for repair in [false, true] {
+            if !(repair && options.without_repair) {
+                let seeds = options.seed..options.seed + options.seeds;
+                let rounds: Result<Vec<Round>, Failed> =
+                    seeds.map(|seed| round(options, network, repair, seed, speech, pesq)).collect();
+                row(&network.name, repair, &rounds?);
+            }
         }
-        let median = |of: fn(&Round) -> f64| median(rounds.iter().map(of));
-        println!(
-            "{:<28} {:<8} {:>11.2} {:>10.2} {:>9.1} {:>7.1} {:>6}",
-            network.name,
-            "without",
-            median(|it| it.figures.concealed),
-            median(|it| it.figures.repaired),
-            median(|it| it.figures.depth_ms),
-            median(|it| it.figures.kbps),
-            shown(median(|it| it.pesq)),
-        );
     }
     Ok(())
+}
+
+/// Medians, each for itself.
+fn row(network: &str, repair: bool, rounds: &[Round]) {
+    let median = |of: fn(&Round) -> f64| median(rounds.iter().map(of));
+    println!(
+        "{network:<28} {:<8} {:>11.2} {:>10.2} {:>9.1} {:>7.1} {:>6}",
+        if repair { "with" } else { "without" },
+        median(|it| it.figures.concealed),
+        median(|it| it.figures.repaired),
+        median(|it| it.figures.depth_ms),
+        median(|it| it.figures.kbps),
+        shown(median(|it| it.pesq)),
+    );
 }
 
 /// One seed's call.
@@ -90,6 +105,7 @@ struct Round {
 fn round(
     options: &Options,
     network: &Network,
+    repair: bool,
     seed: u64,
     speech: &Speech,
     pesq: &mut Option<Pesq>,
@@ -98,6 +114,10 @@ fn round(
     let phase = (seed as f64 * 0.618_033_988_749_895).fract();
     let mut call =
         Call::new(options.frame, options.bitrate, Link::new(network.conditions, seed), 0.0, phase)?;
+    if repair {
+        // The way back is as bad, but not at the same moments.
+        call.repair_by(Link::new(network.conditions, !seed));
+    }
     let (mut spoken, mut heard) = (0, Vec::with_capacity(speech.samples.len() + 48_000));
     let mut speak = |frame: &mut [f32]| {
         let rest = &speech.samples[spoken.min(speech.samples.len())..];

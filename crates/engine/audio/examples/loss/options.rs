@@ -8,7 +8,7 @@ use crate::Failed;
 
 const USAGE: &str =
     "usage: ./x bench loss [--frame-ms 2.5|5|10] [--seconds N] [--seeds N] [--seed N] [--bitrate N]
-                     [--without-repair] [--only PART-OF-A-NETWORK'S-NAME]";
+                     [--without-repair] [--no-duel] [--only PART-OF-A-NETWORK'S-NAME]";
 
 /// What is measured.
 pub(crate) struct Options {
@@ -21,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) bitrate: i32,
     /// Only the rows without repair.
     pub(crate) without_repair: bool,
+    /// Whether GStreamer is tried too.
+    pub(crate) is_duel: bool,
     only: Option<String>,
 }
 
@@ -35,6 +37,7 @@ impl Options {
             seed: 1,
             bitrate: 32_000,
             without_repair: false,
+            is_duel: true,
             only: None,
         };
         while let Some(name) = args.next() {
@@ -48,6 +51,7 @@ impl Options {
                 "--seed" => options.seed = value(&name, args.next())?,
                 "--bitrate" => options.bitrate = value(&name, args.next())?,
                 "--without-repair" => options.without_repair = true,
+                "--no-duel" => options.is_duel = false,
                 "--only" => options.only = Some(value(&name, args.next())?),
                 _ => return Err(format!("'{name}' is no option.\n{USAGE}").into()),
             }
