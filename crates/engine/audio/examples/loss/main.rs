@@ -2,13 +2,15 @@
 //!
 //! `./x bench loss [OPTION ...]`. Everything is in virtual time and repeatable by its seeds: espeak-ng's speech through the
 //! product's encoder, a [`hyperzoom_netem::Link`], the product's playout and decoder. Figures are medians over the
-//! seeds. A second table has GStreamer's jitter buffer beside ours, in real time.
+//! seeds. A second table has GStreamer's jitter buffer beside ours, in real time. With
+//! `--hour` it is instead what becomes of the depth while two sound cards differ.
 #![allow(missing_docs)]
 
 mod call;
 mod duel;
 mod feedback;
 mod gstreamer;
+mod hour;
 mod network;
 mod options;
 mod pesq;
@@ -42,6 +44,9 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failed> {
     let options = Options::parse(std::env::args().skip(1))?;
+    if options.is_hour {
+        return hour::run(&options);
+    }
     if !hyperzoom_testkit::have(&["espeak-ng", "ffmpeg"]) {
         return Err("espeak-ng and ffmpeg make the speech: ./x setup installs them".into());
     }

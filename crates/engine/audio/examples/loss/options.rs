@@ -8,7 +8,7 @@ use crate::Failed;
 
 const USAGE: &str =
     "usage: ./x bench loss [--frame-ms 2.5|5|10] [--seconds N] [--seeds N] [--seed N] [--bitrate N]
-                     [--without-repair] [--no-duel] [--only PART-OF-A-NETWORK'S-NAME]";
+                     [--without-repair] [--no-duel] [--only PART-OF-A-NETWORK'S-NAME] [--hour]";
 
 /// What is measured.
 pub(crate) struct Options {
@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) without_repair: bool,
     /// Whether GStreamer is tried too.
     pub(crate) is_duel: bool,
+    /// Only the hour between two cards.
+    pub(crate) is_hour: bool,
     only: Option<String>,
 }
 
@@ -38,6 +40,7 @@ impl Options {
             bitrate: 32_000,
             without_repair: false,
             is_duel: true,
+            is_hour: false,
             only: None,
         };
         while let Some(name) = args.next() {
@@ -52,6 +55,7 @@ impl Options {
                 "--bitrate" => options.bitrate = value(&name, args.next())?,
                 "--without-repair" => options.without_repair = true,
                 "--no-duel" => options.is_duel = false,
+                "--hour" => options.is_hour = true,
                 "--only" => options.only = Some(value(&name, args.next())?),
                 _ => return Err(format!("'{name}' is no option.\n{USAGE}").into()),
             }
