@@ -142,11 +142,14 @@ impl Default for FramePolicy {
 }
 
 impl FramePolicy {
-    /// A policy that begins with 5 ms, which every path for a call holds.
+    /// What a call begins with: every path that holds a call holds it.
+    pub const FIRST: FrameSize = FrameSize::Ms5;
+
+    /// A policy that begins with [`FIRST`](Self::FIRST).
     #[must_use]
     pub fn new() -> Self {
         Self {
-            size: FrameSize::Ms5,
+            size: Self::FIRST,
             changed: None,
             last: None,
             good: Duration::ZERO,
