@@ -133,8 +133,8 @@ pub struct MediaArgs {
     /// The folder that takes are kept in [default: ~/HyperZoom/recordings]
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
-    /// The length of a frame of live audio
-    #[arg(long, value_name = "MS", default_value = "5")]
+    /// The length of a frame of live audio: shorter is less delay and more packets; auto goes by the network and this machine
+    #[arg(long, value_name = "MS", default_value = "auto")]
     pub frame_ms: FrameMs,
     /// Talk without recording
     #[arg(long)]
@@ -147,6 +147,9 @@ pub struct MediaArgs {
 /// The lengths that a frame of live audio can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FrameMs {
+    /// As short as the network and this machine hold.
+    #[value(name = "auto")]
+    Auto,
     /// 2.5 ms: least delay, most packets.
     #[value(name = "2.5")]
     TwoAndAHalf,

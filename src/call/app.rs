@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bevy_app::{App, Update};
-use hyperzoom_capture_plugin::{CapturePlugin, Pictures, Sound};
+use hyperzoom_capture_plugin::{CapturePlugin, Pictures, Sound, VoiceCare};
 use hyperzoom_net_plugin::{Net, NetPlugin};
 use hyperzoom_record_plugin::RecordPlugin;
 
@@ -25,10 +25,12 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
     if let Some(folder) = &options.folder {
         unfinished::recover_in_background(folder.clone(), console.clone());
     }
+    let care = if options.frame.is_none() { VoiceCare::choosing_frames() } else { VoiceCare::default() };
     let mut app = App::new();
     app.add_plugins((NetPlugin, CapturePlugin, RecordPlugin))
         .insert_resource(Net::new(transport.0, transport.1))
         .insert_resource(Sound::new(sound.0, sound.1))
+        .insert_resource(care)
         .insert_resource(Call::new(options, epoch, clock, console.clone(), stop.clone()))
         .add_systems(Update, flow::systems());
     if let Some(PictureEngines { camera, events, live }) = pictures {

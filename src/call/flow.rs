@@ -145,6 +145,7 @@ fn announce_net(
             NetMessage::Joined
             | NetMessage::ClockReady
             | NetMessage::KeyframeRequested { .. }
+            | NetMessage::AudioReported { .. }
             | NetMessage::Ended => continue,
         };
         call.console.say(line);
@@ -346,7 +347,7 @@ mod tests {
             mic: SoundSpec::None,
             speaker: SoundSpec::None,
             camera: CameraSpec::None,
-            frame: FrameSize::Ms5,
+            frame: Some(FrameSize::Ms5),
             folder: None,
             flac: true,
             markers: false,

@@ -128,7 +128,7 @@ pub struct SentReport {
 pub struct AudioReport {
     /// Datagrams received.
     pub received: u64,
-    /// Datagrams that never came.
+    /// Frames whose datagram never came; those of a muted microphone were not sent, and do not count.
     pub lost: u64,
     /// Frames that came too late to be played.
     pub late: u64,
@@ -347,7 +347,7 @@ fn peer_report(
         sent: SentReport { audio: link.audio_sent, video: link.video_sent, bytes: link.bytes_sent },
         audio: AudioReport {
             received: link.audio_received,
-            lost: link.audio_lost,
+            lost: voice.lost,
             late: voice.late,
             repaired: voice.repaired,
             concealed: voice.concealed_frames,

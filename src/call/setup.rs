@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use hyperzoom_audio::{AudioConfig, AudioEngine, AudioEvents, FrameSize, SoundSpec};
+use hyperzoom_capture_plugin::VoiceCare;
 use hyperzoom_protocol::{Invite, InviteKey};
 use hyperzoom_recorder::RecordError;
 use hyperzoom_session::Config;
@@ -55,8 +56,8 @@ pub struct CallOptions {
     pub speaker: SoundSpec,
     /// The picture.
     pub camera: CameraSpec,
-    /// The length of a frame of live audio.
-    pub frame: FrameSize,
+    /// The length of a frame of live audio; `None` goes by the network and this machine.
+    pub frame: Option<FrameSize>,
     /// Where takes are kept; `None` does not record.
     pub folder: Option<PathBuf>,
     /// Whether the microphone is kept as it came as well, where a take is kept.
@@ -98,7 +99,7 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
             epoch,
             mic: options.mic.clone(),
             speaker: options.speaker.clone(),
-            frame: options.frame,
+            frame: options.frame.unwrap_or(VoiceCare::FIRST_FRAME),
             bitrate: VOICE_BITRATE,
             clock: clock.clone(),
         },

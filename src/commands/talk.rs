@@ -48,9 +48,10 @@ fn options(side: Side, args: CallArgs) -> Result<CallOptions, CommandError> {
         speaker: args.media.speaker,
         camera: args.media.camera,
         frame: match args.media.frame_ms {
-            FrameMs::TwoAndAHalf => FrameSize::Ms2_5,
-            FrameMs::Five => FrameSize::Ms5,
-            FrameMs::Ten => FrameSize::Ms10,
+            FrameMs::Auto => None,
+            FrameMs::TwoAndAHalf => Some(FrameSize::Ms2_5),
+            FrameMs::Five => Some(FrameSize::Ms5),
+            FrameMs::Ten => Some(FrameSize::Ms10),
         },
         folder,
         flac: !args.media.no_flac,

@@ -2,11 +2,14 @@
 //!
 //! [`CapturePlugin`] moves a connected peer's rings from the network to the threads that decode them, once; after that the
 //! media flows past the ECS. What the threads count becomes [`Voice`] and [`Picture`] components, and a decoder that
-//! has lost its reference asks for a keyframe through here.
+//! has lost its reference asks for a keyframe through here. [`VoiceCare`] tells peers how they are heard, and sends our voice as they
+//! say they hear it.
 
+mod care;
 mod components;
 mod systems;
 
+pub use care::VoiceCare;
 pub use components::{CaptureMessage, Picture, Pictures, Sound, Voice};
 
 use bevy_app::{App, Plugin, PreUpdate};
@@ -20,11 +23,14 @@ pub enum CaptureSystems {
     Route,
     /// The engines' counts and events become components and messages.
     Mirror,
+    /// Peers are told how they are heard, and our voice is sent as they hear it.
+    Care,
 }
 
 /// | adds | for |
 /// | --- | --- |
 /// | [`Voice`], [`Picture`] | what a peer is heard and seen as |
+/// | [`VoiceCare`] | how our voice is sent |
 /// | [`CaptureMessage`] | what happened to a device |
 ///
 /// It works once the [`Sound`] resource is there; [`Pictures`] may be missing.
@@ -34,15 +40,19 @@ pub struct CapturePlugin;
 impl Plugin for CapturePlugin {
     fn build(&self, app: &mut App) {
         app.add_message::<CaptureMessage>()
+            .init_resource::<VoiceCare>()
             .configure_sets(
                 PreUpdate,
-                (CaptureSystems::Route, CaptureSystems::Mirror).chain().after(NetSystems::Drain),
+                (CaptureSystems::Route, CaptureSystems::Mirror, CaptureSystems::Care)
+                    .chain()
+                    .after(NetSystems::Drain),
             )
             .add_systems(PreUpdate, (systems::connect, systems::disconnect).in_set(CaptureSystems::Route))
             .add_systems(
                 PreUpdate,
                 (systems::mirror_voices, systems::mirror_pictures, systems::keyframes, systems::devices)
                     .in_set(CaptureSystems::Mirror),
-            );
+            )
+            .add_systems(PreUpdate, (care::report, care::heed).in_set(CaptureSystems::Care));
     }
 }

@@ -9,6 +9,7 @@ use hyperzoom_audio::AudioEvent;
 use hyperzoom_net_plugin::{Incoming, Net, NetMessage, Peer, Presence};
 use hyperzoom_video::CameraEvent;
 
+use crate::care::Watch;
 use crate::{CaptureMessage, Picture, Pictures, Sound, Voice};
 
 /// A newly connected peer gets a voice in the mixer and a decoder for its pictures.
@@ -29,7 +30,7 @@ pub(crate) fn connect(
                 messages.write(CaptureMessage::Stream(format!("{} cannot be seen: {error}", peer.name)));
             })
             .ok();
-        commands.entity(entity).insert((Voice::default(), Picture::new(decoder)));
+        commands.entity(entity).insert((Voice::default(), Watch::default(), Picture::new(decoder)));
     }
 }
 

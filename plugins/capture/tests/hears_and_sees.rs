@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bevy_app::App;
 use hyperzoom_audio::{AudioConfig, FrameSize, SoundSpec};
 use hyperzoom_capture_plugin::{CapturePlugin, Picture, Pictures, Sound, Voice};
-use hyperzoom_net_plugin::{Net, NetPlugin, Peer, Presence};
+use hyperzoom_net_plugin::{Hearing, Net, NetPlugin, Peer, Presence};
 use hyperzoom_protocol::InviteKey;
 use hyperzoom_session::Config;
 use hyperzoom_timing::SharedClock;
@@ -49,8 +49,10 @@ fn person(name: &str, role: Role, instance: u128) -> (App, SocketAddr) {
 
 fn hears_and_sees(app: &mut App) -> bool {
     let world = app.world_mut();
-    let mut query = world.query::<(&Peer, &Voice, &Picture)>();
-    query.iter(world).any(|(_, voice, picture)| voice.0.received > 50 && picture.stats.decoded > 5)
+    let mut query = world.query::<(&Peer, &Voice, &Picture, &Hearing)>();
+    query.iter(world).any(|(_, voice, picture, hearing)| {
+        voice.0.received > 50 && picture.stats.decoded > 5 && hearing.0.is_some()
+    })
 }
 
 #[test]

@@ -6,6 +6,7 @@ use bevy_ecs::component::Component;
 use bevy_ecs::message::Message;
 use bevy_ecs::resource::Resource;
 use bevy_platform::cell::SyncCell;
+use hyperzoom_protocol::AudioReport;
 use hyperzoom_session::LeaveReason;
 use hyperzoom_transport::{LinkStats, PeerInbox, Transport, TransportEvents};
 
@@ -59,7 +60,7 @@ pub enum JoinFailure {
 
 /// A member of the call beside this process. It stays after it has left, with what it did until then.
 #[derive(Component, Debug, Clone, PartialEq, Eq)]
-#[require(Presence, Link)]
+#[require(Presence, Link, Hearing)]
 pub struct Peer {
     /// Its participant id.
     pub id: u8,
@@ -84,6 +85,10 @@ pub enum Presence {
 /// What the link to a peer carried, as of the last second.
 #[derive(Component, Debug, Clone, Copy, Default, PartialEq)]
 pub struct Link(pub LinkStats);
+
+/// How a peer hears us, as it last said; none while it has said nothing.
+#[derive(Component, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hearing(pub Option<AudioReport>);
 
 /// What a newly connected peer sends, until the one who decodes it takes it.
 #[derive(Component)]
@@ -137,6 +142,13 @@ pub enum NetMessage {
     KeyframeRequested {
         /// Its participant id.
         by: u8,
+    },
+    /// So a peer heard our voice in the last second.
+    AudioReported {
+        /// Its participant id.
+        by: u8,
+        /// How it was heard.
+        report: AudioReport,
     },
     /// Joining came to nothing.
     Failed(JoinFailure),

@@ -5,12 +5,13 @@ use bevy_ecs::message::MessageWriter;
 use bevy_ecs::system::{Commands, Query, ResMut};
 use hyperzoom_transport::TransportEvent;
 
-use crate::{Incoming, JoinFailure, Link, Membership, Net, NetMessage, Peer, Presence};
+use crate::{Hearing, Incoming, JoinFailure, Link, Membership, Net, NetMessage, Peer, Presence};
 
 pub(crate) fn drain(
     net: Option<ResMut<'_, Net>>,
     mut membership: ResMut<'_, Membership>,
     mut peers: Query<'_, '_, (Entity, &Peer, &mut Presence, &mut Link)>,
+    mut hearing: Query<'_, '_, (&Peer, &mut Hearing)>,
     mut messages: MessageWriter<'_, NetMessage>,
     mut commands: Commands<'_, '_>,
 ) {
@@ -39,7 +40,7 @@ pub(crate) fn drain(
                     Some(entity) => commands.entity(entity),
                     None => commands.spawn_empty(),
                 };
-                entity.insert((peer, Presence::Here, Incoming::new(inbox)));
+                entity.insert((peer, Presence::Here, Hearing(None), Incoming::new(inbox)));
                 messages.write(NetMessage::PeerConnected { id, name, rejoined });
                 break;
             }
@@ -64,6 +65,13 @@ pub(crate) fn drain(
             }
             TransportEvent::KeyframeRequested { by } => {
                 messages.write(NetMessage::KeyframeRequested { by });
+            }
+            TransportEvent::AudioReported { by, report } => {
+                // Of all that have had this number the last is the one who is here.
+                if let Some((_, mut hearing)) = hearing.iter_mut().filter(|(p, _)| p.id == by).last() {
+                    hearing.0 = Some(report);
+                }
+                messages.write(NetMessage::AudioReported { by, report });
             }
             TransportEvent::Refused { reason } => {
                 fail(JoinFailure::Refused(reason), &mut membership, &mut messages);

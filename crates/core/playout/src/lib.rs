@@ -14,7 +14,8 @@
 //! - a fresh start after **silence or an outage**, at the right place.
 //!
 //! What was lost can be **repaired** from copies that later packets carry. A [`Reporter`] tells the speaker how it is heard,
-//! and the speaker's [`RepairPolicy`] says which copies to send.
+//! and the speaker's [`RepairPolicy`] says which copies to send,
+//! its [`FramePolicy`] how much sound a packet holds.
 //!
 //! A [`Playout`] is real-time safe: all memory is allocated in [`Playout::new`]; nothing after it allocates, frees, locks or logs.
 //!
@@ -27,6 +28,7 @@
 mod config;
 mod depth;
 mod fade;
+mod pace;
 mod playout;
 mod repair;
 mod report;
@@ -35,6 +37,7 @@ mod stretch;
 mod voice;
 
 pub use config::{FrameDecoder, PlayoutConfig, PlayoutStats};
+pub use pace::{FramePolicy, FrameSize, Going};
 pub use playout::Playout;
 pub use repair::{FURTHEST_COPY, Repair, RepairPolicy};
 pub use report::{ReceiverReport, Reporter};

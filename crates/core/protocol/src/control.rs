@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{MAX_CONTROL, Name};
 
 /// The version of the control messages. Participants of different versions do not understand each other.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// The most participants of a session, the host included (spec §4.1).
 pub const MAX_PARTICIPANTS: usize = 4;
@@ -73,6 +73,8 @@ pub enum Control {
     },
     /// The sender had taken the receiver for lost: only a new handshake brings it back.
     Gone,
+    /// So the receiver's voice was heard in the last second.
+    AudioReport(AudioReport),
 }
 
 /// Who wants to come in.
@@ -173,6 +175,62 @@ pub struct Greeted {
 pub enum Nack {
     /// A new video keyframe.
     Keyframe,
+}
+
+/// How a voice was heard in the last second, by the one who hears it.
+///
+/// All that it can bring about is which copies of earlier frames its receiver sends, and how long its frames are: a lie costs
+/// some bandwidth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "AudioReportFields")]
+pub struct AudioReport {
+    /// The share of frames whose packet never came, in permille: at most 1000.
+    pub lost_permille: u16,
+    /// The share of frames whose packet came after the frame was due, in permille: at most 1000.
+    pub late_permille: u16,
+    /// How long a run of lost frames lasted on average, in microseconds of sound; 0 where none was lost.
+    pub burst_us: u32,
+    /// The depth of the jitter buffer, in microseconds.
+    pub depth_us: u32,
+    /// How much later than a frame's own packet another may be sent and yet be at hand when the frame is due, in microseconds.
+    pub reach_us: u32,
+}
+
+impl AudioReport {
+    /// No duration in a report is longer, in microseconds: no jitter buffer is deeper than ten seconds.
+    pub const MAX_US: u32 = 10_000_000;
+
+    /// The report with everything that is beyond its bounds at them.
+    #[must_use]
+    pub fn clamped(self) -> Self {
+        Self {
+            lost_permille: self.lost_permille.min(1000),
+            late_permille: self.late_permille.min(1000),
+            burst_us: self.burst_us.min(Self::MAX_US),
+            depth_us: self.depth_us.min(Self::MAX_US),
+            reach_us: self.reach_us.min(Self::MAX_US),
+        }
+    }
+}
+
+/// An [`AudioReport`] as it is on the wire, of any values.
+#[derive(Deserialize)]
+struct AudioReportFields {
+    lost_permille: u16,
+    late_permille: u16,
+    burst_us: u32,
+    depth_us: u32,
+    reach_us: u32,
+}
+
+impl TryFrom<AudioReportFields> for AudioReport {
+    type Error = ControlError;
+
+    fn try_from(fields: AudioReportFields) -> Result<Self, ControlError> {
+        let AudioReportFields { lost_permille, late_permille, burst_us, depth_us, reach_us } = fields;
+        let report = Self { lost_permille, late_permille, burst_us, depth_us, reach_us };
+        if report == report.clamped() { Ok(report) } else { Err(ControlError) }
+    }
 }
 
 /// Bytes are not a control message.

@@ -3,8 +3,8 @@
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use hyperzoom_protocol::{
-    Capabilities, Control, Greet, Greeted, Hello, MAX_CONTROL, Nack, Name, NameError, PROTOCOL_VERSION,
-    PeerEntry, Refusal, Welcome,
+    AudioReport, Capabilities, Control, Greet, Greeted, Hello, MAX_CONTROL, Nack, Name, NameError,
+    PROTOCOL_VERSION, PeerEntry, Refusal, Welcome,
 };
 use proptest::prelude::*;
 
@@ -53,6 +53,13 @@ fn longest_of_each() -> Vec<Control> {
         Control::TimePing { token: u32::MAX },
         Control::TimePong { token: u32::MAX, received_ns: i64::MIN, sent_ns: i64::MIN },
         Control::Gone,
+        Control::AudioReport(AudioReport {
+            lost_permille: 1000,
+            late_permille: 1000,
+            burst_us: AudioReport::MAX_US,
+            depth_us: AudioReport::MAX_US,
+            reach_us: AudioReport::MAX_US,
+        }),
     ]
 }
 
@@ -64,6 +71,24 @@ fn the_longest_message_of_each_kind_comes_back() {
         // A handshake message adds 48 bytes.
         assert!(bytes.len() <= MAX_CONTROL - 48, "{} bytes", bytes.len());
         assert_eq!(Control::decode(bytes), Ok(message));
+    }
+}
+
+#[test]
+fn a_report_beyond_its_bounds_is_refused() {
+    let mut out = [0; MAX_CONTROL];
+    let fits = AudioReport { lost_permille: 1000, reach_us: AudioReport::MAX_US, ..AudioReport::default() };
+    for report in [
+        AudioReport { lost_permille: 1001, ..fits },
+        AudioReport { late_permille: u16::MAX, ..fits },
+        AudioReport { burst_us: u32::MAX, ..fits },
+        AudioReport { depth_us: AudioReport::MAX_US + 1, ..fits },
+        AudioReport { reach_us: u32::MAX, ..fits },
+    ] {
+        let bytes = Control::AudioReport(report).encode(&mut out).to_vec();
+        assert!(Control::decode(&bytes).is_err(), "{report:?}");
+        let bytes = Control::AudioReport(report.clamped()).encode(&mut out).to_vec();
+        assert_eq!(Control::decode(&bytes), Ok(Control::AudioReport(report.clamped())));
     }
 }
 
@@ -107,7 +132,7 @@ fn a_name_that_could_drive_a_terminal_is_refused_from_the_network() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic(kind in 0u8..14, bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn no_bytes_panic(kind in 0u8..15, bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let bytes = [&[kind][..], &bytes].concat();
         let mut out = [0; MAX_CONTROL];
         if let Ok(message) = Control::decode(&bytes) {

@@ -35,6 +35,9 @@ pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(10);
 /// A peer is asked for a keyframe no more often than this, and followed no more often: a keyframe costs as much as a second of
 /// other frames.
 pub const KEYFRAME_REQUEST_SPACING: Duration = Duration::from_millis(250);
+/// A peer is told how it is heard no more often than this, and listened to no more often: half of the second that reports are apart,
+/// so that one that was held back is heard as well.
+pub const REPORT_SPACING: Duration = Duration::from_millis(500);
 
 /// The wait before the second attempt of a handshake; it doubles up to [`RETRY_MOST`].
 pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);

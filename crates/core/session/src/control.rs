@@ -31,6 +31,12 @@ impl Session {
                     self.event(Event::KeyframeRequested { by: from });
                 }
             }
+            Control::AudioReport(report) => {
+                let link = self.peer_mut(from).and_then(Peer::live_mut);
+                if link.is_some_and(|link| link.reports_heard.pass(now)) {
+                    self.event(Event::AudioReported { by: from, report });
+                }
+            }
             Control::Bye => self.part(now, from, LeaveReason::Bye),
             Control::Gone => self.lose(now, from),
             Control::Hello(_)

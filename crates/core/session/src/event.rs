@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hyperzoom_protocol::{Header, Name, Refusal, SecretKey};
+use hyperzoom_protocol::{AudioReport, Header, Name, Refusal, SecretKey};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,13 @@ pub enum Event {
     KeyframeRequested {
         /// The peer's number.
         by: u8,
+    },
+    /// So a peer heard our voice in the last second.
+    AudioReported {
+        /// The peer's number.
+        by: u8,
+        /// How it was heard.
+        report: AudioReport,
     },
     /// The host does not let us in. Where we never were in, this is the last event.
     Refused(Refusal),

@@ -37,8 +37,8 @@ mod session;
 mod timers;
 
 pub use config::{
-    BYE_COUNT, BYE_SPACING, Config, HEARTBEAT, KEYFRAME_REQUEST_SPACING, SILENT_AFTER, TIMEOUT,
-    UNREACHABLE_AFTER,
+    BYE_COUNT, BYE_SPACING, Config, HEARTBEAT, KEYFRAME_REQUEST_SPACING, REPORT_SPACING, SILENT_AFTER,
+    TIMEOUT, UNREACHABLE_AFTER,
 };
 pub use event::{Event, LeaveReason, Media, Transmit};
 pub use link::PeerStats;

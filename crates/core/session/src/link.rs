@@ -10,7 +10,7 @@ use hyperzoom_protocol::{
 
 use crate::config::{
     CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
-    PING_EVERY,
+    PING_EVERY, REPORT_SPACING,
 };
 
 /// What came from a peer over its present link.
@@ -42,6 +42,8 @@ pub(crate) struct Link {
     pub(crate) goners: Limiter,
     pub(crate) keyframes_asked: Limiter,
     pub(crate) keyframes_heard: Limiter,
+    pub(crate) reports_sent: Limiter,
+    pub(crate) reports_heard: Limiter,
     sealer: StreamSealer,
     control: StreamOpener,
     audio: StreamOpener,
@@ -63,6 +65,8 @@ impl Link {
             goners: Limiter::new(GONE_SPACING),
             keyframes_asked: Limiter::new(KEYFRAME_REQUEST_SPACING),
             keyframes_heard: Limiter::new(KEYFRAME_REQUEST_SPACING),
+            reports_sent: Limiter::new(REPORT_SPACING),
+            reports_heard: Limiter::new(REPORT_SPACING),
             sealer: StreamSealer::new(keys.send, Stream::Control, me),
             control: StreamOpener::new(keys.receive, Stream::Control, peer),
             audio: StreamOpener::new(keys.receive, Stream::Audio, peer),

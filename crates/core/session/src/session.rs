@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    Control, Envelope, Header, MAX_DATAGRAM, MAX_PARTICIPANTS, Name, OpenError, PacketType, Refusal, Stream,
+    AudioReport, Control, Envelope, Header, MAX_DATAGRAM, MAX_PARTICIPANTS, Name, OpenError, PacketType,
+    Refusal, Stream,
 };
 use hyperzoom_timing::SessionClock;
 
@@ -278,6 +279,15 @@ impl Session {
         let link = self.peer_mut(peer).and_then(Peer::live_mut);
         if link.is_some_and(|link| link.keyframes_asked.pass(now)) {
             self.send(now, peer, &Control::Nack(hyperzoom_protocol::Nack::Keyframe));
+        }
+    }
+
+    /// Tells a peer how its voice was heard in the last second, at most once in [`REPORT_SPACING`](crate::REPORT_SPACING). What is beyond the
+    /// bounds of a report is brought within them.
+    pub fn report_audio(&mut self, now: Duration, peer: u8, report: AudioReport) {
+        let link = self.peer_mut(peer).and_then(Peer::live_mut);
+        if link.is_some_and(|link| link.reports_sent.pass(now)) {
+            self.send(now, peer, &Control::AudioReport(report.clamped()));
         }
     }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{World, addr, ms};
-use hyperzoom_protocol::{MAX_DATAGRAM, PacketType, Stream, StreamSealer};
+use hyperzoom_protocol::{AudioReport, MAX_DATAGRAM, PacketType, Stream, StreamSealer};
 use hyperzoom_session::Event;
 
 fn guests_key(world: &World) -> hyperzoom_protocol::SecretKey {
@@ -127,4 +127,28 @@ fn a_request_to_nobody_is_harmless() {
         world.parties[0].session.request_keyframe(now, peer);
     }
     assert_eq!(world.parties[0].session.poll_transmit(), None);
+}
+
+#[test]
+fn a_peer_learns_how_it_is_heard_and_cannot_be_flooded_with_it() {
+    let mut world = World::pair();
+    let report = AudioReport { lost_permille: 50, reach_us: 15_000, ..AudioReport::default() };
+    for _ in 0..2000 {
+        let now = world.now;
+        let lie = AudioReport { burst_us: u32::MAX, ..report };
+        world.parties[1].session.report_audio(now, 0, lie);
+        world.parties[1].session.report_audio(now, 3, report);
+        world.run(ms(1));
+    }
+    world.run(ms(50));
+    let heard: Vec<_> = world.parties[0]
+        .events
+        .iter()
+        .filter_map(|(_, event)| match event {
+            Event::AudioReported { by, report } => Some((*by, *report)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(heard, [(1, AudioReport { burst_us: AudioReport::MAX_US, ..report }); 4]);
+    assert!(world.parties[1].events.iter().all(|(_, event)| !matches!(event, Event::AudioReported { .. })));
 }

@@ -8,14 +8,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hyperzoom_media::{AudioPacket, MicFeed, MicTap, PacketSink, mic_tap};
-use hyperzoom_playout::PlayoutStats;
+use hyperzoom_playout::{FrameSize, PlayoutStats, Repair};
 use hyperzoom_timing::SharedClock;
 use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 use triple_buffer::Output;
 
 use crate::capture::{Capture, CaptureCounts, MAX_TAPS};
-use crate::codec::{Encoder, FrameSize};
+use crate::codec::Encoder;
 use crate::error::{AudioError, Busy};
 use crate::events::{AudioEvents, events};
 use crate::live::{LIVE_RING_SECONDS, Live, LiveShared};
@@ -66,6 +66,10 @@ pub struct LiveStats {
     pub failed_frames: u64,
     /// The longest that encoding, sealing and sending one frame took.
     pub slowest_frame: Duration,
+    /// How long it took, all frames together.
+    pub busy: Duration,
+    /// Frames for which it took longer than they last.
+    pub overruns: u64,
 }
 
 /// What the devices turned out to be; `None` for one that is lost at the moment.
@@ -115,12 +119,12 @@ pub fn start(
     let (level, counts, refusal) = (Level::default(), Arc::new(CaptureCounts::default()), Refusal::default());
     let (feed, tap) = mic_tap(LIVE_RING_SECONDS);
     let live_shared = Arc::new(LiveShared::default());
+    live_shared.set_size(config.frame);
     // A microphone that is none has nothing to say.
     live_shared.paused.store(config.mic == SoundSpec::None, Ordering::Relaxed);
     let live = Live {
         tap,
         encoder: Encoder::new(config.frame, i32::try_from(config.bitrate).unwrap_or(i32::MAX))?,
-        size: config.frame,
         sink,
         clock: config.clock,
         shared: live_shared.clone(),
@@ -217,6 +221,22 @@ impl AudioEngine {
         self.live.paused.store(!sending, Ordering::Relaxed);
     }
 
+    /// Which earlier frames the packets carry copies of from now on, for those who lose some; none at the start.
+    pub fn set_repair(&self, repair: Repair) {
+        self.live.set_repair(repair);
+    }
+
+    /// How much sound each packet holds from the next one on.
+    pub fn set_frame_size(&self, size: FrameSize) {
+        self.live.set_size(size);
+    }
+
+    /// How much sound each packet holds.
+    #[must_use]
+    pub fn frame_size(&self) -> FrameSize {
+        self.live.size()
+    }
+
     /// The microphone, untouched by muting, for one more consumer that may be up to `seconds` late. Dropping it ends it.
     ///
     /// # Errors
@@ -251,6 +271,8 @@ impl AudioEngine {
             skipped_frames: live.skipped.load(Ordering::Relaxed),
             failed_frames: live.failed.load(Ordering::Relaxed),
             slowest_frame: Duration::from_nanos(live.slowest_ns.load(Ordering::Relaxed)),
+            busy: Duration::from_nanos(live.busy_ns.load(Ordering::Relaxed)),
+            overruns: live.overruns.load(Ordering::Relaxed),
         }
     }
 

@@ -38,11 +38,12 @@ mod spec;
 mod stream;
 mod timer;
 
-pub use codec::{Decoder, Encoder, FrameSize, MAX_PAYLOAD};
+pub use codec::{Decoder, Encoder, MAX_PAYLOAD};
 pub use devices::{Direction, SoundDevice, SoundHost, devices};
 pub use engine::{AudioConfig, AudioEngine, Description, LiveStats, start};
 pub use error::{AudioError, Busy};
 pub use events::{AudioEvent, AudioEvents};
+pub use hyperzoom_playout::FrameSize;
 pub use meter::Level;
 pub use spec::{SoundSpec, SpecError};
 pub use stream::StreamShape;

@@ -1,14 +1,15 @@
 //! The live path's thread: one frame of the microphone at a time, encoded, sealed and sent without a hop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hyperzoom_media::{CaptureMark, MediaKind, MicTap, PacketSink, SAMPLE_RATE};
+use hyperzoom_playout::{FrameSize, PlayoutConfig, Repair};
 use hyperzoom_timing::SharedClock;
 
-use crate::codec::{Encoder, FrameSize, MAX_PAYLOAD};
+use crate::codec::{Encoder, MAX_PAYLOAD};
 use crate::priority::{self, Refusal};
 
 /// Seconds of microphone that may wait for the live thread. It normally waits for a frame; after a stall it catches up at once.
@@ -31,13 +32,38 @@ pub(crate) struct LiveShared {
     pub(crate) failed: AtomicU64,
     /// The longest that encoding and sending a frame took, in nanoseconds.
     pub(crate) slowest_ns: AtomicU64,
+    /// How long encoding and sending took, all frames together, in nanoseconds.
+    pub(crate) busy_ns: AtomicU64,
+    /// Frames for which that was longer than they last.
+    pub(crate) overruns: AtomicU64,
+    /// The [`Repair`] of the next frames: its distances, a byte each.
+    repair: AtomicU16,
+    /// The [`FrameSize::code`] of the next frames.
+    size: AtomicU8,
+}
+
+impl LiveShared {
+    pub(crate) fn set_repair(&self, repair: Repair) {
+        self.repair.store(u16::from_le_bytes(repair.distances), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_size(&self, size: FrameSize) {
+        self.size.store(size.code(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn size(&self) -> FrameSize {
+        FrameSize::from_code(self.size.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
+    fn repair(&self) -> Repair {
+        Repair { distances: self.repair.load(Ordering::Relaxed).to_le_bytes() }
+    }
 }
 
 /// The live thread's state.
 pub(crate) struct Live {
     pub(crate) tap: MicTap,
     pub(crate) encoder: Encoder,
-    pub(crate) size: FrameSize,
     pub(crate) sink: Box<dyn PacketSink>,
     pub(crate) clock: SharedClock,
     pub(crate) shared: Arc<LiveShared>,
@@ -62,7 +88,8 @@ impl Live {
 /// Cuts the microphone into frames and sends them.
 struct Frames {
     live: Live,
-    frame: Box<[f32]>,
+    /// As much as the longest frame has.
+    frame: [f32; PlayoutConfig::MAX_FRAME_SAMPLES],
     payload: [u8; MAX_PAYLOAD],
     /// The block that the last sample taken belongs to.
     mark: CaptureMark,
@@ -82,43 +109,48 @@ enum Gate {
 
 impl Frames {
     fn new(live: Live) -> Self {
-        let frame = vec![0.0; live.size.samples()].into_boxed_slice();
+        let frame = [0.0; PlayoutConfig::MAX_FRAME_SAMPLES];
         let mark = CaptureMark { sample_index: 0, len: 0, at: Duration::ZERO };
         Self { live, frame, payload: [0; MAX_PAYLOAD], mark, next: 0, gate: Gate::Shut }
     }
 
     /// Sends the next frame; false where there is none yet.
     fn send_one(&mut self) -> bool {
-        if self.live.tap.available() < self.frame.len() {
+        let size = self.live.shared.size();
+        if self.live.tap.available() < size.samples() {
             return false;
         }
         let began = Instant::now();
         let at = self.captured_at();
-        self.next += self.live.tap.read(&mut self.frame) as u32;
+        let frame = &mut self.frame[..size.samples()];
+        self.next += self.live.tap.read(frame) as u32;
         let shared = &*self.live.shared;
         let open = !shared.muted.load(Ordering::Relaxed) && !shared.paused.load(Ordering::Relaxed);
         // The frames at which the microphone is muted and opened are faded, so that it does not click.
         let gate = match (self.gate, open) {
             (Gate::Open, true) => Gate::Open,
             (_, true) => {
-                fade(&mut self.frame, |x| x);
+                fade(frame, |x| x);
                 Gate::Open
             }
             (Gate::Open, false) => {
-                fade(&mut self.frame, |x| 1.0 - x);
+                fade(frame, |x| 1.0 - x);
                 Gate::Draining
             }
             (Gate::Draining | Gate::Shut, false) => {
-                self.frame.fill(0.0);
+                frame.fill(0.0);
                 Gate::Shut
             }
         };
         if (std::mem::replace(&mut self.gate, gate), gate) == (Gate::Shut, Gate::Shut) {
+            self.live.encoder.skip();
             self.live.sink.skip();
             shared.skipped.fetch_add(1, Ordering::Relaxed);
             return true;
         }
-        match self.live.encoder.encode(&self.frame, &mut self.payload) {
+        self.live.encoder.set_size(size);
+        self.live.encoder.set_repair(shared.repair());
+        match self.live.encoder.encode(frame, &mut self.payload) {
             Ok(len) => {
                 let timestamp_ms = self.live.clock.get().session_ms(at);
                 self.live.sink.send(MediaKind::Audio, timestamp_ms, &self.payload[..len]);
@@ -129,8 +161,10 @@ impl Frames {
                 shared.failed.fetch_add(1, Ordering::Relaxed);
             }
         }
-        let took = began.elapsed().as_nanos() as u64;
-        shared.slowest_ns.fetch_max(took, Ordering::Relaxed);
+        let took = began.elapsed();
+        shared.slowest_ns.fetch_max(took.as_nanos() as u64, Ordering::Relaxed);
+        shared.busy_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+        shared.overruns.fetch_add(u64::from(took > size.duration()), Ordering::Relaxed);
         true
     }
 
@@ -197,10 +231,10 @@ mod tests {
     fn rig(seconds: f32) -> Rig {
         let (feed, tap) = mic_tap(seconds);
         let (log, shared) = (Log::default(), Arc::new(LiveShared::default()));
+        shared.set_size(FrameSize::Ms5);
         let frames = Frames::new(Live {
             tap,
             encoder: Encoder::new(FrameSize::Ms5, 32_000).unwrap(),
-            size: FrameSize::Ms5,
             sink: Box::new(log.clone()),
             clock: SharedClock::of(SessionClock::host(Duration::from_secs(1))),
             shared: shared.clone(),
@@ -292,12 +326,51 @@ mod tests {
     }
 
     #[test]
-    fn encoding_and_muting_do_not_touch_the_heap() {
+    fn the_frames_length_changes_between_two_frames_and_no_sample_is_lost() {
+        let mut rig = rig(1.0);
+        let mut sizes = Vec::new();
+        for (n, size) in
+            [FrameSize::Ms5, FrameSize::Ms2_5, FrameSize::Ms10, FrameSize::Ms5].into_iter().enumerate()
+        {
+            rig.shared.set_size(size);
+            rig.feed.push(&[0.1; 960], Duration::from_millis(2000 + 20 * n as u64));
+            for sent in rig.sent() {
+                let Sent::Packet(at, payload) = sent else { panic!("a frame was skipped") };
+                sizes.push((at, payload[0]));
+            }
+        }
+        let wanted = [1000, 1005, 1010, 1015]
+            .map(|at| (at, 1))
+            .into_iter()
+            .chain([1020, 1022, 1025, 1027, 1030, 1032, 1035, 1037].map(|at| (at, 0)))
+            .chain([1040, 1050].map(|at| (at, 2)))
+            .chain([1060, 1065, 1070, 1075].map(|at| (at, 1)));
+        assert_eq!(sizes, wanted.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn copies_are_sent_while_they_are_asked_for() {
+        let mut rig = rig(1.0);
+        let mut lens = |repair: Repair| {
+            rig.shared.set_repair(repair);
+            rig.feed.push(&[0.1; 960], Duration::from_secs(2));
+            let of = |sent| if let Sent::Packet(_, payload) = sent { payload.len() } else { 0 };
+            rig.sent().into_iter().map(of).collect::<Vec<_>>()
+        };
+        assert_eq!(lens(Repair::NONE), [21; 4]);
+        assert_eq!(lens(Repair { distances: [1, 3] }), [63; 4]);
+        assert_eq!(lens(Repair::NONE), [21; 4]);
+    }
+
+    #[test]
+    fn encoding_copying_and_muting_do_not_touch_the_heap() {
         let mut rig = rig(1.0);
         rig.frames.live.sink = Box::new(Void);
         for n in 0..200_u64 {
             rig.feed.push(&[0.1; 240], Duration::from_millis(n * 5));
             rig.shared.muted.store((100..150).contains(&n), Ordering::Relaxed);
+            rig.shared.set_repair(Repair { distances: [(n % 4) as u8, (n / 4 % 8) as u8] });
+            rig.shared.set_size(FrameSize::ALL[n as usize / 40 % 2]);
             assert_eq!(crate::heap_use::heap_calls(|| assert!(rig.frames.send_one())), 0, "frame {n}");
         }
     }

@@ -8,7 +8,7 @@ use ringbuf::traits::{Consumer, Observer, Producer};
 use ringbuf::{HeapCons, HeapProd};
 use triple_buffer::{Input, Output, triple_buffer};
 
-use crate::codec::{Decoder, FrameSize};
+use crate::codec::{Decoder, frame_size};
 use crate::convert::Play;
 
 /// The most peers that can be heard at once: the design's three, and room for those who left and are still being put away.
@@ -41,7 +41,7 @@ impl Voice {
     fn receive(&mut self) {
         while let Some(packet) = self.inbox.try_pop() {
             // Every packet says how long its frame is, so that a peer may be set otherwise than we are, and may change it.
-            if let Some(size) = FrameSize::of_payload(packet.payload())
+            if let Some(size) = frame_size(packet.payload())
                 && size.samples() != self.playout.frame_samples()
             {
                 self.playout.set_frame_samples(size.samples());
@@ -138,6 +138,8 @@ mod tests {
     use ringbuf::traits::Split;
 
     use super::*;
+    use hyperzoom_playout::FrameSize;
+
     use crate::codec::{Encoder, MAX_PAYLOAD};
 
     struct Rig {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyperzoom_media::{AudioPacket, EncodedFrame};
+use hyperzoom_protocol::AudioReport;
 use hyperzoom_session::LeaveReason;
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
@@ -102,6 +103,13 @@ pub enum TransportEvent {
         /// The peer.
         by: u8,
     },
+    /// So a peer heard our voice in the last second.
+    AudioReported {
+        /// The peer.
+        by: u8,
+        /// How it was heard.
+        report: AudioReport,
+    },
     /// What the link to one peer carried, once a second and at its end.
     Stats(LinkStats),
     /// The host does not let us in.
@@ -143,8 +151,12 @@ pub(crate) struct EventSink {
 impl EventSink {
     pub(crate) fn push(&mut self, event: TransportEvent) {
         // What comes again anyway leaves room for what does not.
-        let comes_again =
-            matches!(event, TransportEvent::Stats(_) | TransportEvent::KeyframeRequested { .. });
+        let comes_again = matches!(
+            event,
+            TransportEvent::Stats(_)
+                | TransportEvent::KeyframeRequested { .. }
+                | TransportEvent::AudioReported { .. }
+        );
         let no_room = comes_again && self.ring.vacant_len() <= RESERVED;
         if no_room || self.ring.try_push(event).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use hyperzoom_protocol::Stream;
+use hyperzoom_protocol::{AudioReport, Stream};
 use hyperzoom_session::{Config, Session};
 use hyperzoom_timing::SharedClock;
 
@@ -96,6 +96,11 @@ impl Transport {
     /// Asks `peer` for a video keyframe. The session asks no more often than is useful.
     pub fn request_keyframe(&mut self, peer: u8) {
         self.orders.request_keyframe(peer);
+    }
+
+    /// Tells `peer` how its voice was heard in the last second. The session tells it no more often than is useful.
+    pub fn report_audio(&mut self, peer: u8, report: AudioReport) {
+        self.orders.report_audio(peer, report);
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the control plane wants of the receive thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use hyperzoom_protocol::{AudioReport, MAX_PARTICIPANTS};
 
 /// Wishes that the receive thread looks at every turn.
 ///
@@ -12,6 +15,10 @@ pub(crate) struct Orders {
     leave: AtomicBool,
     /// Bit n: participant n is to be asked for a keyframe.
     keyframes: AtomicU8,
+    /// There is a report.
+    reports_wait: AtomicBool,
+    /// How each participant is heard; the newest takes the place of one that was not told yet.
+    reports: Mutex<[Option<AudioReport>; MAX_PARTICIPANTS]>,
 }
 
 impl Orders {
@@ -29,6 +36,14 @@ impl Orders {
         }
     }
 
+    pub(crate) fn report_audio(&self, peer: u8, report: AudioReport) {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = reports.get_mut(usize::from(peer)) {
+            *place = Some(report);
+            self.reports_wait.store(true, Ordering::Release);
+        }
+    }
+
     pub(crate) fn is_to_stop(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
@@ -42,5 +57,34 @@ impl Orders {
     pub(crate) fn take_keyframes(&self) -> impl Iterator<Item = u8> + use<> {
         let bits = self.keyframes.swap(0, Ordering::AcqRel);
         (0..8).filter(move |peer| bits & 1 << peer != 0)
+    }
+
+    /// Whom to tell how it is heard; each report once. Never waits: where one is just being written, they are there next time.
+    pub(crate) fn take_reports(&self) -> [Option<AudioReport>; MAX_PARTICIPANTS] {
+        if self.reports_wait.load(Ordering::Acquire)
+            && let Ok(mut reports) = self.reports.try_lock()
+        {
+            self.reports_wait.store(false, Ordering::Release);
+            return std::mem::take(&mut *reports);
+        }
+        [None; MAX_PARTICIPANTS]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_report_for_a_peer_is_told_once() {
+        let orders = Orders::default();
+        assert_eq!(orders.take_reports(), [None; MAX_PARTICIPANTS]);
+        let report = |lost_permille| AudioReport { lost_permille, ..AudioReport::default() };
+        orders.report_audio(1, report(1));
+        orders.report_audio(1, report(2));
+        orders.report_audio(3, report(3));
+        orders.report_audio(200, report(4));
+        assert_eq!(orders.take_reports(), [None, Some(report(2)), None, Some(report(3))]);
+        assert_eq!(orders.take_reports(), [None; MAX_PARTICIPANTS]);
     }
 }

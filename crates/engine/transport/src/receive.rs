@@ -111,6 +111,11 @@ impl<W: Wire> ReceiveThread<W> {
         for peer in self.orders.take_keyframes() {
             self.session.request_keyframe(now, peer);
         }
+        for (peer, report) in (0..).zip(self.orders.take_reports()) {
+            if let Some(report) = report {
+                self.session.report_audio(now, peer, report);
+            }
+        }
         if self.orders.take_leave() {
             self.session.leave(now);
             self.transmit();
@@ -205,6 +210,7 @@ impl<W: Wire> ReceiveThread<W> {
             Event::PeerSilent { id } => TransportEvent::PeerSilent { id },
             Event::PeerBack { id } => TransportEvent::PeerBack { id },
             Event::KeyframeRequested { by } => TransportEvent::KeyframeRequested { by },
+            Event::AudioReported { by, report } => TransportEvent::AudioReported { by, report },
             Event::ClockReady => {
                 self.clock.set(self.session.clock());
                 TransportEvent::ClockReady

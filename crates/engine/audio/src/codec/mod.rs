@@ -13,54 +13,14 @@ mod payload;
 use opus::{Application, Bitrate, Channels};
 
 use hyperzoom_media::SAMPLE_RATE;
-use hyperzoom_playout::{FrameDecoder, Repair};
+use hyperzoom_playout::{FrameDecoder, FrameSize, Repair};
 
 pub use payload::MAX_PAYLOAD;
 use payload::{History, Payload};
 
-/// How much sound one packet of live audio holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum FrameSize {
-    /// 2.5 ms, 400 packets a second: the least delay, for a link that is good.
-    Ms2_5,
-    /// 5 ms, 200 packets a second.
-    #[default]
-    Ms5,
-    /// 10 ms, 100 packets a second: for a link on which packets are dear.
-    Ms10,
-}
-
-impl FrameSize {
-    /// All of them; the place of each is its code in the format byte.
-    pub const ALL: [Self; 3] = [Self::Ms2_5, Self::Ms5, Self::Ms10];
-
-    /// Samples in a frame, at 48 kHz.
-    #[must_use]
-    pub fn samples(self) -> usize {
-        120 << self.code()
-    }
-
-    /// The frame's duration in milliseconds.
-    #[must_use]
-    pub fn millis(self) -> f32 {
-        self.samples() as f32 * 1000.0 / SAMPLE_RATE as f32
-    }
-
-    /// The one that lasts this many milliseconds.
-    #[must_use]
-    pub fn from_millis(millis: f32) -> Option<Self> {
-        Self::ALL.into_iter().find(|size| (size.millis() - millis).abs() < 1e-3)
-    }
-
-    /// The bits of the format byte.
-    pub(crate) fn code(self) -> u8 {
-        self as u8
-    }
-
-    /// The one that a payload's format byte tells; `None` for a format that this version does not know.
-    pub(crate) fn of_payload(payload: &[u8]) -> Option<Self> {
-        Self::ALL.get(usize::from(*payload.first()? & 3)).copied()
-    }
+/// How long the frame of a payload is; `None` for a format that this version does not know.
+pub(crate) fn frame_size(payload: &[u8]) -> Option<FrameSize> {
+    FrameSize::from_code(*payload.first()? & 3)
 }
 
 /// The longest Opus packet, in bytes: 10 ms at 510 kbit/s, Opus's highest.
@@ -322,13 +282,5 @@ mod tests {
             decoder.conceal(&mut out);
             assert!(out.iter().all(|sample| sample.is_finite()));
         }
-    }
-
-    #[test]
-    fn the_frame_sizes_are_those_of_the_command_line() {
-        assert_eq!(FrameSize::from_millis(2.5), Some(FrameSize::Ms2_5));
-        assert_eq!(FrameSize::from_millis(10.0), Some(FrameSize::Ms10));
-        assert_eq!(FrameSize::from_millis(20.0), None);
-        assert_eq!(FrameSize::ALL.map(FrameSize::samples), [120, 240, 480]);
     }
 }

@@ -1,9 +1,9 @@
 //! The bytes of a payload: a format byte, copies of earlier frames, and the frame itself.
 
 use hyperzoom_media::AudioPacket;
-use hyperzoom_playout::{FURTHEST_COPY, Repair};
+use hyperzoom_playout::{FURTHEST_COPY, FrameSize, Repair};
 
-use super::FrameSize;
+use super::frame_size;
 
 /// The longest payload that an encoder makes, in bytes: what an [`AudioPacket`] holds.
 pub const MAX_PAYLOAD: usize = AudioPacket::MAX_LEN;
@@ -24,7 +24,7 @@ pub(super) struct Payload<'a> {
 impl<'a> Payload<'a> {
     /// Cuts `payload`; `None` for one that is cut off, or of a format that this version does not know. No part is empty.
     pub(super) fn parse(payload: &'a [u8]) -> Option<Self> {
-        let size = FrameSize::of_payload(payload)?;
+        let size = frame_size(payload)?;
         let (format, mut rest) = payload.split_first()?;
         let mut copies: [(u8, &[u8]); 2] = [((format >> 2) & 7, &[]), (format >> 5, &[])];
         for (distance, packet) in &mut copies {

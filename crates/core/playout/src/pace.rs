@@ -1,0 +1,332 @@
+//! How much sound a speaker's packets should hold.
+//!
+//! A frame is sent when its last sample has come, so its length is delay: 2.5 ms of it are worth having wherever they can be
+//! had. They are twice the packets of 5 ms, four times those of 10 ms, and each packet costs a path its headers and this
+//! machine a system call. So the frame is short while the path and the machine hold it, and longer where they do not.
+//!
+//! A change is heard, if only as a seam of a few milliseconds. So nothing changes twice in ten seconds, and a shorter frame that
+//! did not hold is tried again only after a wait that doubles each time.
+
+use std::time::Duration;
+
+/// How much sound one packet of live audio holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum FrameSize {
+    /// 2.5 ms, 400 packets a second: the least delay, for a link that is good.
+    Ms2_5,
+    /// 5 ms, 200 packets a second.
+    #[default]
+    Ms5,
+    /// 10 ms, 100 packets a second: for a link on which packets are dear.
+    Ms10,
+}
+
+impl FrameSize {
+    /// All of them, the shortest first; the place of each is its code on the wire.
+    pub const ALL: [Self; 3] = [Self::Ms2_5, Self::Ms5, Self::Ms10];
+
+    /// Samples in a frame, at 48 kHz.
+    #[must_use]
+    pub fn samples(self) -> usize {
+        120 << self.code()
+    }
+
+    /// The frame's duration.
+    #[must_use]
+    pub fn duration(self) -> Duration {
+        Duration::from_micros(2500 << self.code())
+    }
+
+    /// The frame's duration in milliseconds.
+    #[must_use]
+    pub fn millis(self) -> f32 {
+        self.duration().as_secs_f32() * 1e3
+    }
+
+    /// The one that lasts this many milliseconds.
+    #[must_use]
+    pub fn from_millis(millis: f32) -> Option<Self> {
+        Self::ALL.into_iter().find(|size| (size.millis() - millis).abs() < 1e-3)
+    }
+
+    /// Two bits that tell it.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The one of a [`code`](Self::code).
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+
+    fn shorter(self) -> Option<Self> {
+        self.code().checked_sub(1).and_then(Self::from_code)
+    }
+
+    fn longer(self) -> Option<Self> {
+        Self::from_code(self.code() + 1)
+    }
+}
+
+/// How the last second went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Going {
+    /// The most that any listener lost, in permille; `None` where nobody has said.
+    pub lost_permille: Option<u32>,
+    /// The longest round trip to a listener.
+    pub round_trip: Option<Duration>,
+    /// How long encoding and sending took this machine, all frames of the second together.
+    pub busy: Duration,
+    /// Frames whose encoding and sending took longer than they last.
+    pub overruns: u64,
+}
+
+/// What a second was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Second {
+    /// Good enough for shorter frames.
+    Good,
+    /// Good enough for these.
+    Fair,
+    /// Too many packets for the path, or for the machine.
+    Overloaded,
+}
+
+/// Nothing changes twice within this.
+const DWELL: Duration = Duration::from_secs(10);
+/// A call's first shorter frames are tried after so long: in its first seconds nobody talks about anything that matters.
+const FIRST_TRY: Duration = Duration::from_secs(3);
+/// A shorter frame that did not hold is tried again after this, at first.
+const RETRY_FIRST: Duration = Duration::from_secs(30);
+/// And at last after this.
+const RETRY_MOST: Duration = Duration::from_secs(16 * 60);
+/// Shorter frames that held for so long have held.
+const HELD: Duration = Duration::from_secs(60);
+/// Overloaded for so many seconds in a row is no accident.
+const SUSTAINED: u32 = 2;
+/// A path that loses more than this, in permille, is none for more packets.
+const GOOD_LOSS: u32 = 5;
+/// A path that loses more than this while its round trip grows is congested.
+const CONGESTED_LOSS: u32 = 20;
+/// A round trip that is so much longer than the shortest one is one through a queue.
+const QUEUED: Duration = Duration::from_millis(20);
+/// A machine that is too slow has so many overrun frames in a second; one is a scheduler's whim.
+const OVERRUNS: u64 = 4;
+/// The share of its time, in permille, that the live thread may be busy with shorter frames.
+const GOOD_BUSY: u128 = 250;
+/// And with frames as they are.
+const FAIR_BUSY: u128 = 600;
+
+/// The speaker's choice of frame, made once a second from how the last second went.
+#[derive(Debug, Clone)]
+pub struct FramePolicy {
+    size: FrameSize,
+    changed: Option<Duration>,
+    last: Option<Duration>,
+    /// Good seconds in a row, and overloaded ones.
+    good: Duration,
+    overloaded: u32,
+    /// How long it must be good before a shorter frame is tried.
+    patience: Duration,
+    /// The frame is shorter than the one before, and has not held yet.
+    is_trial: bool,
+    shortest_trip: Option<Duration>,
+}
+
+impl Default for FramePolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FramePolicy {
+    /// What a call begins with: every path that holds a call holds it.
+    pub const FIRST: FrameSize = FrameSize::Ms5;
+
+    /// A policy that begins with [`FIRST`](Self::FIRST).
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            size: Self::FIRST,
+            changed: None,
+            last: None,
+            good: Duration::ZERO,
+            overloaded: 0,
+            patience: FIRST_TRY,
+            is_trial: false,
+            shortest_trip: None,
+        }
+    }
+
+    /// The frame of now.
+    #[must_use]
+    pub fn size(&self) -> FrameSize {
+        self.size
+    }
+
+    /// So it went since the last call, about a second before `now`. Returns the frame from here on.
+    pub fn observe(&mut self, now: Duration, going: &Going) -> FrameSize {
+        let passed = now.saturating_sub(self.last.replace(now).unwrap_or(now));
+        let second = self.judge(passed, going);
+        self.good = if second == Second::Good { self.good + passed } else { Duration::ZERO };
+        self.overloaded = if second == Second::Overloaded { self.overloaded + 1 } else { 0 };
+        let since = self.changed.map(|changed| now.saturating_sub(changed));
+        if self.is_trial && since.is_some_and(|since| since >= HELD) {
+            self.is_trial = false;
+            self.patience = RETRY_FIRST;
+        }
+        if since.is_some_and(|since| since < DWELL) {
+            return self.size;
+        }
+        if self.overloaded >= SUSTAINED
+            && let Some(longer) = self.size.longer()
+        {
+            if self.is_trial {
+                self.patience = (2 * self.patience).clamp(RETRY_FIRST, RETRY_MOST);
+                self.is_trial = false;
+            }
+            self.change(now, longer);
+        } else if self.good >= self.patience
+            && let Some(shorter) = self.size.shorter()
+        {
+            self.is_trial = true;
+            self.change(now, shorter);
+        }
+        self.size
+    }
+
+    fn change(&mut self, now: Duration, size: FrameSize) {
+        self.size = size;
+        self.changed = Some(now);
+        self.good = Duration::ZERO;
+        self.overloaded = 0;
+    }
+
+    fn judge(&mut self, passed: Duration, going: &Going) -> Second {
+        let queued = going.round_trip.is_some_and(|trip| {
+            let shortest = self.shortest_trip.map_or(trip, |shortest| shortest.min(trip));
+            self.shortest_trip = Some(shortest);
+            trip > shortest + QUEUED
+        });
+        let busy = going.busy.as_nanos() * 1000 / passed.as_nanos().max(1);
+        let lost = going.lost_permille.unwrap_or(0);
+        let is_congested = queued && lost >= CONGESTED_LOSS;
+        if is_congested || going.overruns >= OVERRUNS || (busy >= FAIR_BUSY && !passed.is_zero()) {
+            return Second::Overloaded;
+        }
+        // Without a word of a listener nothing is known of the path.
+        let path_is_good = going.lost_permille.is_some() && lost <= GOOD_LOSS && !queued;
+        // Half the frame is twice the frames.
+        if path_is_good && going.overruns == 0 && 2 * busy < GOOD_BUSY { Second::Good } else { Second::Fair }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Going = Going {
+        lost_permille: Some(0),
+        round_trip: Some(Duration::from_millis(10)),
+        busy: Duration::from_millis(20),
+        overruns: 0,
+    };
+
+    struct Run {
+        policy: FramePolicy,
+        second: u64,
+        changes: Vec<(u64, FrameSize)>,
+    }
+
+    fn run() -> Run {
+        Run { policy: FramePolicy::new(), second: 0, changes: Vec::new() }
+    }
+
+    impl Run {
+        fn go(&mut self, seconds: u64, mut going: impl FnMut(FrameSize) -> Going) -> &mut Self {
+            for _ in 0..seconds {
+                let before = self.policy.size();
+                let size = self.policy.observe(Duration::from_secs(self.second), &going(before));
+                if size != before {
+                    self.changes.push((self.second, size));
+                }
+                self.second += 1;
+            }
+            self
+        }
+    }
+
+    #[test]
+    fn the_sizes_know_their_numbers() {
+        assert_eq!(FrameSize::ALL.map(FrameSize::samples), [120, 240, 480]);
+        assert_eq!(FrameSize::ALL.map(FrameSize::millis), [2.5, 5.0, 10.0]);
+        assert_eq!(FrameSize::ALL.map(|size| FrameSize::from_code(size.code())), FrameSize::ALL.map(Some));
+        assert_eq!(FrameSize::from_code(3), None);
+        assert_eq!(FrameSize::from_millis(2.5), Some(FrameSize::Ms2_5));
+        assert_eq!(FrameSize::from_millis(20.0), None);
+    }
+
+    #[test]
+    fn a_good_path_gets_the_shortest_frame_and_keeps_it() {
+        assert_eq!(run().go(3600, |_| GOOD).changes, [(3, FrameSize::Ms2_5)]);
+    }
+
+    #[test]
+    fn nothing_is_tried_before_somebody_has_said_how_it_is_heard() {
+        let unheard = Going { lost_permille: None, round_trip: None, ..GOOD };
+        assert_eq!(run().go(60, |_| unheard).changes, []);
+        let lossy = Going { lost_permille: Some(10), ..GOOD };
+        assert_eq!(run().go(600, |_| lossy).changes, [], "loss alone is no congestion");
+    }
+
+    #[test]
+    fn a_machine_that_is_too_slow_for_short_frames_is_asked_less_and_less_often() {
+        let mut run = run();
+        run.go(3600, |size| Going { overruns: if size == FrameSize::Ms2_5 { 50 } else { 0 }, ..GOOD });
+        let tries: Vec<u64> = run
+            .changes
+            .iter()
+            .filter(|(_, size)| *size == FrameSize::Ms2_5)
+            .map(|(second, _)| *second)
+            .collect();
+        assert!((4..=8).contains(&tries.len()), "{tries:?}");
+        let waits: Vec<u64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(waits.windows(2).all(|pair| pair[1] >= pair[0]), "{waits:?}");
+        assert!(
+            run.changes.windows(2).all(|pair| pair[1].0 - pair[0].0 >= DWELL.as_secs()),
+            "{:?}",
+            run.changes
+        );
+        assert!(run.changes.iter().all(|(_, size)| *size != FrameSize::Ms10));
+    }
+
+    #[test]
+    fn a_congested_path_gets_longer_frames_step_by_step_and_recovers() {
+        let congested =
+            Going { lost_permille: Some(80), round_trip: Some(Duration::from_millis(90)), ..GOOD };
+        let mut run = run();
+        run.go(60, |_| GOOD).go(60, |_| congested);
+        assert_eq!(run.policy.size(), FrameSize::Ms10);
+        assert_eq!(run.changes.len(), 3, "{:?}", run.changes);
+        run.go(300, |_| GOOD);
+        assert_eq!(run.policy.size(), FrameSize::Ms2_5, "{:?}", run.changes);
+    }
+
+    #[test]
+    fn one_bad_second_changes_nothing() {
+        let bad = Going { overruns: 100, ..GOOD };
+        let mut run = run();
+        run.go(30, |_| GOOD).go(1, |_| bad).go(30, |_| GOOD);
+        assert_eq!(run.changes, [(3, FrameSize::Ms2_5)]);
+    }
+
+    #[test]
+    fn a_live_thread_that_is_busy_half_the_time_gets_no_more_to_do() {
+        let busy = Going { busy: Duration::from_millis(300), ..GOOD };
+        assert_eq!(run().go(600, |_| busy).changes, []);
+        let busier = Going { busy: Duration::from_millis(700), ..GOOD };
+        assert_eq!(run().go(8, |_| busier).changes.first().map(|(_, size)| *size), Some(FrameSize::Ms10));
+    }
+}
