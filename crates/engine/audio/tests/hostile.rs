@@ -72,12 +72,11 @@ proptest! {
         let mut playout = Playout::new(PlayoutConfig::for_frames_of(size.samples()));
         let (mut now, mut period) = (Duration::ZERO, [0.0; 120]);
         let mut payload = [0; MAX_PAYLOAD];
-        let mut sequence = 0_u64;
         for (n, (attack, wild, pulls, [near, far])) in packets.iter().enumerate() {
             encoder.set_repair(Repair { distances: [near % 8, far % 8] });
             let len = encoder.encode(&voice(n, size.samples()), &mut payload).unwrap();
             let bytes = attack.on(&payload[..len]);
-            if let Ok(packet) = AudioPacket::new(sequence ^ wild, now, 0, &bytes) {
+            if let Ok(packet) = AudioPacket::new(n as u64 ^ wild, now, 0, &bytes) {
                 // The playout follows the length that the packet claims, as the mixer has it do.
                 let claimed = bytes.first().and_then(|format| FrameSize::ALL.get(usize::from(format & 3)));
                 if let Some(size) = claimed {
@@ -85,7 +84,6 @@ proptest! {
                 }
                 playout.insert(&packet);
             }
-            sequence += 1;
             for _ in 0..*pulls {
                 playout.pull(now, &mut period, &mut decoder);
                 prop_assert!(period.iter().all(|sample| sample.is_finite()));
