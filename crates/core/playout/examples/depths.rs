@@ -98,7 +98,7 @@ fn measure(name: &str, conditions: Conditions, frame: usize, period: usize, devi
         silent += u32::from(block.iter().all(|sample| *sample == 0.0));
         // A seam or an invented frame says nothing.
         if block.len() > 1
-            && ((block[block.len() - 1] - block[0]) as f64 * RATE / (block.len() - 1) as f64 - 1.0).abs()
+            && (f64::from(block[block.len() - 1] - block[0]) * RATE / (block.len() - 1) as f64 - 1.0).abs()
                 < 0.1
         {
             let after = (at.as_secs_f64() - spoken).rem_euclid(1.0);

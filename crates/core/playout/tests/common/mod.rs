@@ -55,11 +55,15 @@ impl FrameDecoder for Tone {
 
     fn recover(&mut self, later_payload: &[u8], distance: u32, out: &mut [f32]) -> bool {
         let Ok(later) = later_payload.try_into().map(u64::from_be_bytes) else { return false };
-        let has_it = self.copy_of == Some(distance);
+        let has_it = self.carries(later_payload, distance);
         if has_it {
             self.write(later - u64::from(distance), out);
         }
         has_it
+    }
+
+    fn carries(&self, _: &[u8], distance: u32) -> bool {
+        self.copy_of == Some(distance)
     }
 }
 
