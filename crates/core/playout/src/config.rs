@@ -5,9 +5,10 @@ use std::time::Duration;
 /// How a [`Playout`](crate::Playout) is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlayoutConfig {
-    /// Samples of one packet at 48 kHz: 120, 240 or 480 for frames of 2.5, 5 or 10 ms.
+    /// Samples of the first packets at 48 kHz: 120, 240 or 480 for frames of 2.5, 5 or 10 ms.
     pub frame_samples: usize,
-    /// The least depth: 5 ms by the spec's §4.2.
+    /// The least depth: 2.5 ms, half of the spec's 5 (§4.2), for which there is no need where nothing jitters and the
+    /// device takes little at once. It is never less than what the device takes at once.
     pub min_depth: Duration,
     /// The greatest depth: 30 ms. A packet that would need more is given up.
     pub max_depth: Duration,
@@ -19,12 +20,12 @@ impl PlayoutConfig {
     /// The longest frame, in samples: 10 ms.
     pub const MAX_FRAME_SAMPLES: usize = 480;
 
-    /// The spec's 5 to 30 ms, beginning at 10 ms, for frames of `frame_samples`.
+    /// 2.5 to 30 ms, beginning at 10 ms, for frames of `frame_samples`.
     #[must_use]
     pub const fn for_frames_of(frame_samples: usize) -> Self {
         Self {
             frame_samples,
-            min_depth: Duration::from_millis(5),
+            min_depth: Duration::from_micros(2500),
             max_depth: Duration::from_millis(30),
             start_depth: Duration::from_millis(10),
         }
@@ -52,9 +53,17 @@ pub trait FrameDecoder {
     fn reset(&mut self);
 
     /// Decodes a missing frame out of a later packet that carries a copy of it: `distance` frames after the missing
-    /// one. False where that packet has no such copy, as is so without redundancy.
+    /// one. False where that packet has no such copy, as is so without redundancy, or where the frame does not have the
+    /// length of `out`: a playout that does not know the length of a frame that is missing asks for more than one.
     fn recover(&mut self, later_payload: &[u8], distance: u32, out: &mut [f32]) -> bool {
         let _ = (later_payload, distance, out);
+        false
+    }
+
+    /// Whether [`recover`](Self::recover) has what it needs in that packet. A playout asks it of packets that came too
+    /// late for that: where copies would come in time at a greater depth, the depth grows.
+    fn carries(&self, later_payload: &[u8], distance: u32) -> bool {
+        let _ = (later_payload, distance);
         false
     }
 }
@@ -75,19 +84,21 @@ pub struct PlayoutStats {
     pub duplicates: u64,
     /// Packets that the decoder refused.
     pub damaged: u64,
-    /// Missing frames that were decoded out of a later packet's copy.
+    /// Missing frames that were decoded out of a later packet's copy. They are in `lost` or, if their packet came after
+    /// all, in `late`; not in `concealed_frames`.
     pub repaired: u64,
     /// Frames that the decoder had to invent, or that had faded to silence.
     pub concealed_frames: u64,
     /// Those of `concealed_frames` that were played on top, to gain depth quickly.
     pub stretched_frames: u64,
-    /// Frames that were left out, all of them or a part: after an outage of the callback or the network, to get back
-    /// under the greatest depth, and once in the first two seconds, to get to the target. The seam is a crossfade.
+    /// Frames that were left out, all of them or a part: what the device lost when it stood still, what is beyond the
+    /// greatest depth after an outage of the network, and once in the first three seconds, to get to the target. The
+    /// seam is a crossfade.
     pub skipped_frames: u64,
     /// In how many cuts.
     pub skips: u64,
-    /// How long a packet that met no queue waits from its arrival until its place in the sound that the device takes.
-    /// Zero before the first.
+    /// How long a packet that met no queue waits from its arrival until its place in the sound, when the device begins
+    /// to play what it takes as soon as it has it. Zero before the first.
     pub depth: Duration,
     /// How long it should.
     pub target: Duration,

@@ -19,21 +19,26 @@
 //!
 //! A [`Playout`] is real-time safe: all memory is allocated in [`Playout::new`]; nothing after it allocates, frees, locks or logs.
 //!
-//! The parts are kept apart, so that each can be thought about alone: what is held (`ring`), how deep it should be
-//! and how to get there (`depth`), what a gap sounds like (`fade`), and the resampler (`stretch`). `voice` is the
-//! machine made of the first three.
+//! The parts are kept apart, so that each can be thought about alone: when the device plays what it takes (`device`);
+//! what is held (`ring`); how deep it should be (`simulation`), what is too deep for small steps (`surplus`), how to get
+//! there by resampling (`steer`), and `depth`, which is made of these three; what a gap sounds like (`fade`); and the
+//! resampler (`stretch`). `voice` is the machine made of all but the first and the last.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod config;
 mod depth;
+mod device;
 mod fade;
 mod pace;
 mod playout;
 mod repair;
 mod report;
 mod ring;
+mod simulation;
+mod steer;
 mod stretch;
+mod surplus;
 mod voice;
 
 pub use config::{FrameDecoder, PlayoutConfig, PlayoutStats};

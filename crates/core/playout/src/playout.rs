@@ -2,48 +2,18 @@
 
 use std::time::Duration;
 
-use hyperzoom_media::{AudioPacket, SAMPLE_RATE};
+use hyperzoom_media::AudioPacket;
 
 use crate::config::{FrameDecoder, PlayoutConfig, PlayoutStats};
+use crate::device::Device;
 use crate::stretch::{MAX_BLOCK, Stretch};
-use crate::voice::Voice;
-
-/// Calls that follow each other within this are one callback's, or those of a sound server that asks several times at
-/// once: less than any period lasts.
-const AT_ONCE: f64 = 0.001;
-
-/// What the device takes at once, in one call or several.
-#[derive(Debug, Clone, Copy)]
-struct Take {
-    /// The moment of the first call and of the last.
-    first: f64,
-    last: f64,
-    /// All told, and in the last call.
-    samples: usize,
-    last_samples: usize,
-}
-
-impl Take {
-    const NONE: Self =
-        Self { first: f64::NEG_INFINITY, last: f64::NEG_INFINITY, samples: 0, last_samples: 0 };
-
-    /// One call more. Returns how many samples the device took before it at the same moment.
-    fn add(&mut self, now: f64, samples: usize) -> usize {
-        let quarter = self.last_samples as f64 / f64::from(SAMPLE_RATE) / 4.0;
-        if !(0.0..AT_ONCE.min(quarter)).contains(&(now - self.last)) {
-            *self = Self { first: now, ..Self::NONE };
-        }
-        let before = self.samples;
-        *self = Self { last: now, samples: before + samples, last_samples: samples, ..*self };
-        before
-    }
-}
+use crate::voice::{Voice, seconds};
 
 /// The listener's side of one speaker. See the [crate's documentation](crate).
 pub struct Playout {
     voice: Voice,
     stretch: Stretch,
-    take: Take,
+    device: Device,
 }
 
 impl Playout {
@@ -53,23 +23,22 @@ impl Playout {
     /// Where `frame_samples` is 0 or above [`PlayoutConfig::MAX_FRAME_SAMPLES`].
     #[must_use]
     pub fn new(config: PlayoutConfig) -> Self {
-        Self { voice: Voice::new(&config), stretch: Stretch::new(), take: Take::NONE }
+        Self { voice: Voice::new(&config), stretch: Stretch::new(), device: Device::new() }
     }
 
-    /// Samples of one packet.
+    /// Samples of the packets that are inserted next.
     #[must_use]
     pub fn frame_samples(&self) -> usize {
         self.voice.frame_samples()
     }
 
-    /// The speaker's packets have this length from here on. Where that is a change, it is a [`reset`](Self::reset) too.
+    /// The packets that are inserted from here on have this length. Those that are held keep theirs, so that a speaker
+    /// may change it from one packet to the next without a seam.
     ///
     /// # Panics
     /// As [`new`](Self::new).
     pub fn set_frame_samples(&mut self, frame_samples: usize) {
-        if frame_samples != self.frame_samples() {
-            self.voice.set_frame_samples(frame_samples);
-        }
+        self.voice.set_frame_samples(frame_samples);
     }
 
     /// Forgets the speaker: the next packet, whatever its number, is the first. The statistics go on.
@@ -102,13 +71,18 @@ impl Playout {
     /// `now` is the moment of the playback callback, on the clock of [`AudioPacket::arrived`]. `decoder` is this
     /// speaker's, the same one in every call. Insert what has arrived first.
     pub fn pull(&mut self, now: Duration, out: &mut [f32], decoder: &mut dyn FrameDecoder) {
-        let Self { voice, stretch, take } = self;
-        let before = take.add(now.as_secs_f64(), out.len());
-        voice.begin_if_due(take.first, before, take.samples, decoder);
+        let Self { voice, stretch, device } = self;
+        if out.is_empty() {
+            return;
+        }
+        let now = now.as_secs_f64();
+        let moved = device.take(now, out.len());
+        voice.device(device.usual_take(), moved);
+        voice.begin_if_due(now, device.place(), decoder);
         for (n, block) in out.chunks_mut(MAX_BLOCK).enumerate() {
             let by = voice.steer(block.len());
-            let ahead = before + n * MAX_BLOCK;
-            stretch.process(by, block, |input| voice.fill(take.first, ahead, input, decoder));
+            let place = device.place() + seconds(n * MAX_BLOCK);
+            stretch.process(by, block, |input| voice.fill(now, place, input, decoder));
         }
     }
 }

@@ -14,15 +14,22 @@ pub(crate) enum Fate {
     Held,
     /// Its packet came: it was played, or came late and is of no use.
     Done,
-    /// Its packet was not there when it was due. Its place in the sound was this moment, in seconds.
-    Missed(f64),
+    /// Its packet was not there when it was due.
+    Missed {
+        /// Its place in the sound was this moment, in seconds.
+        place: f64,
+        /// Whether it was observed when its sound came: in a copy, played or too late.
+        observed: bool,
+    },
 }
 
+/// A packet, and how long its frame is.
 #[derive(Clone)]
-struct Slot {
+pub(crate) struct Slot {
     sequence: u64,
     fate: Fate,
-    packet: AudioPacket,
+    pub(crate) samples: usize,
+    pub(crate) packet: AudioPacket,
 }
 
 /// Packets by sequence number, in place: what is written goes over what is [`CAPACITY`] older.
@@ -34,7 +41,7 @@ pub(crate) struct Ring {
 impl Ring {
     pub(crate) fn new() -> Self {
         let packet = AudioPacket::new(0, std::time::Duration::ZERO, 0, &[]).expect("nothing fits anywhere");
-        let slot = Slot { sequence: 0, fate: Fate::Unknown, packet };
+        let slot = Slot { sequence: 0, fate: Fate::Unknown, samples: 0, packet };
         Self { slots: vec![slot; CAPACITY as usize].into_boxed_slice(), newest: None }
     }
 
@@ -50,10 +57,10 @@ impl Ring {
         }
     }
 
-    pub(crate) fn hold(&mut self, packet: &AudioPacket) {
+    pub(crate) fn hold(&mut self, packet: &AudioPacket, samples: usize) {
         self.newest = Some(self.newest.map_or(packet.sequence, |newest| newest.max(packet.sequence)));
         let slot = self.slot_mut(packet.sequence);
-        *slot = Slot { sequence: packet.sequence, fate: Fate::Held, packet: *packet };
+        *slot = Slot { sequence: packet.sequence, fate: Fate::Held, samples, packet: *packet };
     }
 
     pub(crate) fn fate(&self, sequence: u64) -> Fate {
@@ -62,8 +69,8 @@ impl Ring {
     }
 
     /// The packet of a frame whose fate is [`Fate::Held`].
-    pub(crate) fn held(&self, sequence: u64) -> Option<&AudioPacket> {
-        (self.fate(sequence) == Fate::Held).then(|| &self.slots[index(sequence)].packet)
+    pub(crate) fn held(&self, sequence: u64) -> Option<&Slot> {
+        (self.fate(sequence) == Fate::Held).then(|| &self.slots[index(sequence)])
     }
 
     pub(crate) fn mark(&mut self, sequence: u64, fate: Fate) {
@@ -72,11 +79,20 @@ impl Ring {
         slot.fate = fate;
     }
 
-    /// The held packets, from the oldest.
-    pub(crate) fn all_held(&self) -> impl Iterator<Item = &AudioPacket> {
-        let newest = self.newest.unwrap_or(0);
-        let range = newest.saturating_sub(CAPACITY - 1)..=newest;
-        range.filter_map(|sequence| self.held(sequence))
+    /// The frames back from the newest that was held, whether they are held or not: the number of each, how many
+    /// samples its first lies before the first of the newest, and how many it has. One that is missing has as many as
+    /// the one after it.
+    pub(crate) fn back_from_newest(&self) -> impl Iterator<Item = (u64, usize, usize)> {
+        let newest = self.newest;
+        let frames = newest.map(|newest| newest.saturating_sub(CAPACITY - 1)..=newest);
+        let (mut before, mut samples) = (0, 0);
+        frames.into_iter().flatten().rev().map(move |sequence| {
+            samples = self.held(sequence).map_or(samples, |slot| slot.samples);
+            if Some(sequence) != newest {
+                before += samples;
+            }
+            (sequence, before, samples)
+        })
     }
 
     fn slot_mut(&mut self, sequence: u64) -> &mut Slot {

@@ -26,13 +26,15 @@ const STRAGGLER: u64 = 1000;
 
 /// One speaker's frames, in the order and at the rate that the resampler takes them.
 pub(crate) struct Voice {
-    frame_samples: usize,
+    /// Samples of the packets that are inserted next.
+    incoming: usize,
     ring: Ring,
     depth: DepthPolicy,
     fade: Fade,
     phase: Phase,
-    /// The frame that is being played, and how much of it was.
+    /// The frame that is being played, how long it is, and how much of it was played.
     frame: [f32; PlayoutConfig::MAX_FRAME_SAMPLES],
+    length: usize,
     taken: usize,
     /// What would have followed had nothing been left out, and how much of it has faded.
     tail: [f32; CROSSFADE],
@@ -59,12 +61,13 @@ impl Voice {
     pub(crate) fn new(config: &PlayoutConfig) -> Self {
         assert_frame(config.frame_samples);
         Self {
-            frame_samples: config.frame_samples,
+            incoming: config.frame_samples,
             ring: Ring::new(),
             depth: DepthPolicy::new(config),
             fade: Fade::default(),
             phase: Phase::Fresh,
             frame: [0.0; PlayoutConfig::MAX_FRAME_SAMPLES],
+            length: config.frame_samples,
             taken: config.frame_samples,
             tail: [0.0; CROSSFADE],
             tail_len: 0,
@@ -76,20 +79,19 @@ impl Voice {
     }
 
     pub(crate) fn frame_samples(&self) -> usize {
-        self.frame_samples
+        self.incoming
     }
 
     pub(crate) fn set_frame_samples(&mut self, frame_samples: usize) {
         assert_frame(frame_samples);
-        self.frame_samples = frame_samples;
-        self.reset();
+        self.incoming = frame_samples;
     }
 
     pub(crate) fn reset(&mut self) {
         self.ring.clear();
         self.depth.forget();
         self.phase = Phase::Fresh;
-        self.taken = self.frame_samples;
+        self.taken = self.length;
         self.tail_len = 0;
         self.missing = 0;
         self.some_came_late = false;
@@ -102,10 +104,10 @@ impl Voice {
     pub(crate) fn stats(&self) -> PlayoutStats {
         let seconds = |s: f64| Duration::try_from_secs_f64(s).unwrap_or(Duration::ZERO);
         PlayoutStats {
-            depth: seconds(self.depth.depth()),
-            target: seconds(self.depth.target()),
+            depth: seconds(self.depth.told_depth()),
+            target: seconds(self.depth.told_target()),
             resample_ppm: (self.depth.stretch() * 1e6) as f32,
-            frame: seconds(self::seconds(self.frame_samples)),
+            frame: seconds(self::seconds(self.frame_samples())),
             ..self.stats
         }
     }
@@ -132,7 +134,7 @@ impl Voice {
         if self.ring.fate(sequence) == Fate::Held {
             self.stats.duplicates += 1;
         } else if self.ring.newest().is_none_or(|newest| newest.saturating_sub(sequence) < CAPACITY) {
-            self.ring.hold(packet);
+            self.ring.hold(packet, self.incoming);
         } else {
             // Nothing plays, and far newer ones are held: it would take the place of one of them.
             self.stats.late += 1;
@@ -142,17 +144,20 @@ impl Voice {
     /// A packet whose frame was due already.
     fn insert_past(&mut self, packet: &AudioPacket) {
         match self.ring.fate(packet.sequence) {
-            Fate::Missed(place) => {
+            Fate::Missed { place, observed } => {
                 self.ring.mark(packet.sequence, Fate::Done);
                 self.stats.late += 1;
                 if self.missing > 0 {
                     self.missing -= 1;
-                    self.some_came_late = true;
+                    self.some_came_late |= !observed;
                 } else {
                     self.stats.lost = self.stats.lost.saturating_sub(1);
                 }
-                let arrived = packet.arrived.as_secs_f64();
-                self.depth.observe(arrived, arrived, place - arrived);
+                // Where a copy came before it, that is what counts.
+                if !observed {
+                    let arrived = packet.arrived.as_secs_f64();
+                    self.depth.observe(arrived, arrived, place - arrived);
+                }
             }
             Fate::Unknown => self.stats.late += 1,
             Fate::Held | Fate::Done => self.stats.duplicates += 1,
@@ -167,75 +172,79 @@ impl Voice {
 
     fn wait_for(&mut self, next: u64) {
         self.phase = Phase::Waiting { next };
-        self.taken = self.frame_samples;
+        self.taken = self.length;
         self.tail_len = 0;
         self.missing = 0;
         self.some_came_late = false;
     }
 
-    /// Begins to play, if nothing plays and the packets held are as old as they should be.
-    ///
-    /// `ahead` is how much sound the device took before at the same moment, and `at_once` how much it takes all told.
-    pub(crate) fn begin_if_due(
-        &mut self,
-        now: f64,
-        ahead: usize,
-        at_once: usize,
-        decoder: &mut dyn FrameDecoder,
-    ) {
-        self.depth.takes_at_once(now, seconds(at_once));
-        let place_now = now + seconds(ahead);
+    /// What the device usually takes at once, in seconds, and by how much its places moved.
+    pub(crate) fn device(&mut self, take: f64, moved: f64) {
+        self.depth.device(take, moved);
+        if moved > STALLED
+            && let Phase::Playing { next, .. } = self.phase
+        {
+            self.wait_for(next);
+        }
+    }
+
+    /// Begins to play, if nothing plays and the packets held are as old as they should be. `place` is that of the
+    /// next sample.
+    pub(crate) fn begin_if_due(&mut self, now: f64, place: f64, decoder: &mut dyn FrameDecoder) {
         let next = match self.phase {
             Phase::Fresh => 0,
             Phase::Waiting { next } => next,
             Phase::Playing { .. } => return,
         };
         let Some(newest) = self.ring.newest() else { return };
-        let frame = seconds(self.frame_samples);
-        // Places are counted in frames from the newest packet's, so that an f64 holds them however long the call was.
-        let place = |sequence: u64| -((newest - sequence) as f64);
+        // Moments are counted from the newest packet's first sample, so that an f64 holds them however long the call was.
         let (mut first, mut quickest) = (None, f64::INFINITY);
-        for packet in self.ring.all_held().filter(|packet| packet.sequence >= next) {
-            first = first.or(Some(packet.sequence));
-            quickest = quickest.min(packet.arrived.as_secs_f64() - place(packet.sequence) * frame);
+        for (sequence, before, _) in
+            self.ring.back_from_newest().take_while(|(sequence, ..)| *sequence >= next)
+        {
+            if let Some(slot) = self.ring.held(sequence) {
+                first = Some(sequence);
+                quickest = quickest.min(slot.packet.arrived.as_secs_f64() + seconds(before));
+            }
         }
         let Some(first) = first else { return };
         // What should be heard now: what a packet that met no queue brought `target` ago.
-        let due = (place_now - self.depth.target() - quickest) / frame;
-        if due < place(first) {
+        let due = place - self.depth.target() - quickest;
+        // The frame in which that is, if it is one of those: its number, when it begins, and its length.
+        let found = self.ring.back_from_newest().take_while(|(sequence, ..)| *sequence >= first);
+        let Some((next, before, length)) = found.into_iter().find(|(_, before, _)| due >= -seconds(*before))
+        else {
             return;
-        }
-        if due >= 1.0 {
+        };
+        if next == newest && due >= seconds(length) {
             // All that is held is old: the callback did not run for a while.
             self.jump_to(newest.saturating_add(1));
             return;
         }
-        let whole = due.floor().min(0.0);
         if self.phase != Phase::Fresh {
             decoder.reset();
             self.stats.resets += 1;
         }
         self.depth.restart(now, self.phase != Phase::Fresh);
         self.fade = Fade::default();
-        let skip = ((due - whole) * self.frame_samples as f64) as usize;
-        self.phase =
-            Phase::Playing { next: newest - (-whole) as u64, skip: skip.min(self.frame_samples - 1) };
+        let skip = ((due + seconds(before)) * f64::from(SAMPLE_RATE)) as usize;
+        self.length = length;
+        self.taken = length;
+        self.phase = Phase::Playing { next, skip: skip.min(length - 1) };
     }
 
-    /// Writes the next samples, before they are stretched.
-    ///
-    /// `ahead` is how much sound the device takes before them in this callback.
-    pub(crate) fn fill(&mut self, now: f64, ahead: usize, out: &mut [f32], decoder: &mut dyn FrameDecoder) {
+    /// Writes the next samples, before they are stretched. `place` is that of the first.
+    pub(crate) fn fill(&mut self, now: f64, place: f64, out: &mut [f32], decoder: &mut dyn FrameDecoder) {
         let mut written = 0;
         while written < out.len() {
-            if self.taken == self.frame_samples {
-                self.next_frame(now, now + seconds(ahead + written), decoder);
+            if self.taken == self.length {
+                self.next_frame(now, place + seconds(written), decoder);
             }
             if !self.is_playing() {
                 out[written..].fill(0.0);
                 return;
             }
-            let count = (self.frame_samples - self.taken).min(out.len() - written);
+            let count = (self.length - self.taken).min(out.len() - written);
             let part = &mut out[written..written + count];
             part.copy_from_slice(&self.frame[self.taken..self.taken + count]);
             for (sample, old) in
@@ -253,7 +262,7 @@ impl Voice {
     /// Whether a missing frame should be waited for: the depth is too small by half a frame, or by anything at all
     /// where packets keep coming just too late.
     fn should_stretch(&self) -> bool {
-        let enough = if self.some_came_late { 0.0 } else { seconds(self.frame_samples) / 2.0 };
+        let enough = if self.some_came_late { 0.0 } else { seconds(self.length) / 2.0 };
         self.depth.error() > enough
     }
 
@@ -266,23 +275,25 @@ impl Voice {
             self.wait_for(next);
             return;
         }
-        let stretch = self.should_stretch();
-        let frame = &mut self.frame[..self.frame_samples];
         let mut after = next.saturating_add(1);
-        if let Some(packet) = self.ring.held(next) {
-            let arrived = packet.arrived.as_secs_f64();
-            let wait = place - arrived;
+        if let Some(slot) = self.ring.held(next) {
+            let wait = place - slot.packet.arrived.as_secs_f64();
             if wait > self.depth.most() + STALLED {
                 self.wait_for(next);
                 return;
             }
             self.depth.observe(now, place, wait);
             self.stats.lost_runs += u64::from(self.missing > 0);
+            self.observe_late_copies(now, next, decoder);
             self.stats.lost += std::mem::take(&mut self.missing);
             self.stats.played_frames += 1;
             self.stats.ahead_frames += self.ring.newest().map_or(0, |newest| newest.saturating_sub(next));
             self.some_came_late = false;
-            let is_right = decoder.decode(packet.payload(), frame);
+            let Some(slot) = self.ring.held(next) else { return };
+            self.length = slot.samples;
+            let skip = skip.min(self.length - 1);
+            let frame = &mut self.frame[..self.length];
+            let is_right = decoder.decode(slot.packet.payload(), frame);
             self.ring.mark(next, Fate::Done);
             if is_right {
                 self.fade.real(&mut frame[skip..]);
@@ -298,52 +309,92 @@ impl Voice {
                 self.stats.concealed_frames += 1;
                 conceal(&mut self.fade, frame, skip, decoder);
             }
-        } else if stretch {
-            // The buffer should be deeper, and here is where nobody hears the seam: play an invented frame on top and
-            // wait for this one yet.
-            self.stats.concealed_frames += 1;
-            self.stats.stretched_frames += 1;
-            conceal(&mut self.fade, frame, skip, decoder);
-            self.depth.stretched_by(seconds(self.frame_samples));
-            after = next;
-        } else {
-            self.ring.mark(next, Fate::Missed(place));
+        } else if let Some(arrived) = self.recover(next, decoder) {
+            self.ring.mark(next, Fate::Missed { place, observed: true });
+            self.depth.observe(now, place, place - arrived);
             self.missing += 1;
-            let copy = (1..=FURTHEST_COPY).any(|distance| {
-                let later = next.checked_add(u64::from(distance)).and_then(|later| self.ring.held(later));
-                later.is_some_and(|packet| decoder.recover(packet.payload(), distance, frame))
-            });
-            if copy {
-                self.stats.repaired += 1;
-                self.fade.real(&mut frame[skip..]);
+            self.stats.repaired += 1;
+            let skip = skip.min(self.length - 1);
+            self.fade.real(&mut self.frame[skip..self.length]);
+        } else {
+            // How long it is shows only when it comes, if it does: as long as the one before.
+            self.stats.concealed_frames += 1;
+            if self.should_stretch() {
+                // The buffer should be deeper, and here is where nobody hears the seam: play an invented frame on top
+                // and wait for this one yet.
+                self.stats.stretched_frames += 1;
+                self.depth.stretched_by(seconds(self.length));
+                after = next;
             } else {
-                self.stats.concealed_frames += 1;
-                conceal(&mut self.fade, frame, skip, decoder);
+                self.ring.mark(next, Fate::Missed { place, observed: false });
+                self.missing += 1;
+            }
+            conceal(&mut self.fade, &mut self.frame[..self.length], skip.min(self.length - 1), decoder);
+        }
+        self.taken = skip.min(self.length - 1);
+        self.phase = Phase::Playing { next: after, skip: 0 };
+    }
+
+    /// `sequence` is held, and may carry copies of frames that were missed: then they came, but too late. At a greater
+    /// depth they would have been repaired.
+    fn observe_late_copies(&mut self, now: f64, sequence: u64, decoder: &mut dyn FrameDecoder) {
+        for distance in 1..=FURTHEST_COPY {
+            let Some(earlier) = sequence.checked_sub(u64::from(distance)) else { return };
+            if let Fate::Missed { place, observed: false } = self.ring.fate(earlier)
+                && let Some(slot) = self.ring.held(sequence)
+                && decoder.carries(slot.packet.payload(), distance)
+            {
+                let wait = place - slot.packet.arrived.as_secs_f64();
+                self.depth.observe(now, place, wait);
+                self.ring.mark(earlier, Fate::Missed { place, observed: true });
             }
         }
-        self.taken = skip;
-        self.phase = Phase::Playing { next: after, skip: 0 };
+    }
+
+    /// Decodes a missing frame out of a copy, if one is held. Returns when that arrived, in seconds.
+    fn recover(&mut self, missing: u64, decoder: &mut dyn FrameDecoder) -> Option<f64> {
+        for distance in 1..=FURTHEST_COPY {
+            let later = missing.checked_add(u64::from(distance)).and_then(|later| self.ring.held(later));
+            let Some(later) = later else { continue };
+            // It has the length of the one before, or, where that changed meanwhile, of the one that brings it.
+            for length in [self.length, later.samples] {
+                if decoder.recover(later.packet.payload(), distance, &mut self.frame[..length]) {
+                    self.length = length;
+                    return Some(later.packet.arrived.as_secs_f64());
+                }
+                if length == later.samples {
+                    break;
+                }
+            }
+        }
+        None
     }
 
     /// Goes on so many `seconds` of sound later, where that is held: from the frame in hand, which was decoded and is
     /// `next`, and fades into what comes then. False where nothing can be left out.
     fn leave_out(&mut self, now: f64, next: u64, surplus: f64, decoder: &mut dyn FrameDecoder) -> bool {
-        let length = self.frame_samples;
         let Some(newest) = self.ring.newest() else { return false };
-        let samples = (surplus * f64::from(SAMPLE_RATE)) as usize;
-        let samples = samples.min(newest.saturating_sub(next) as usize * length + length - 1);
-        let (frames, skip) = ((samples / length) as u64, samples % length);
+        let (mut to, mut length) = (next, self.length);
+        let mut skip = (surplus * f64::from(SAMPLE_RATE)) as usize;
+        let mut samples = 0;
+        while skip >= length && to < newest {
+            skip -= length;
+            samples += length;
+            to += 1;
+            length = self.ring.held(to).map_or(length, |slot| slot.samples);
+        }
+        let skip = skip.min(length - 1);
+        samples += skip;
         if samples == 0 {
             return false;
         }
         self.depth.left_out(now, seconds(samples));
         self.stats.skips += 1;
-        self.stats.skipped_frames += frames + u64::from(skip > 0);
-        let to = next + frames;
-        self.tail_len = length.min(CROSSFADE);
+        self.stats.skipped_frames += to - next + u64::from(skip > 0);
+        self.tail_len = self.length.min(CROSSFADE);
         self.tail_taken = 0;
         self.tail[..self.tail_len].copy_from_slice(&self.frame[..self.tail_len]);
-        if frames == 0 {
+        if to == next {
             self.taken = skip;
             self.phase = Phase::Playing { next: next + 1, skip: 0 };
             return true;
@@ -351,19 +402,20 @@ impl Voice {
         for sequence in next + 1..to {
             let is_tail = self.tail_len < CROSSFADE;
             if (is_tail || to - sequence <= WARM_UP)
-                && let Some(packet) = self.ring.held(sequence)
+                && let Some(slot) = self.ring.held(sequence)
             {
-                let frame = &mut self.frame[..length];
-                if !decoder.decode(packet.payload(), frame) {
+                let frame = &mut self.frame[..slot.samples];
+                if !decoder.decode(slot.packet.payload(), frame) {
                     self.stats.damaged += 1;
                 } else if is_tail {
-                    let more = length.min(CROSSFADE - self.tail_len);
+                    let more = frame.len().min(CROSSFADE - self.tail_len);
                     self.tail[self.tail_len..self.tail_len + more].copy_from_slice(&frame[..more]);
                     self.tail_len += more;
                 }
             }
             self.ring.mark(sequence, Fate::Done);
         }
+        self.length = length;
         self.taken = length;
         self.phase = Phase::Playing { next: to, skip };
         true
@@ -380,7 +432,8 @@ fn conceal(fade: &mut Fade, frame: &mut [f32], skip: usize, decoder: &mut dyn Fr
     fade.concealed_frame(&mut frame[skip..]);
 }
 
-fn seconds(samples: usize) -> f64 {
+/// How long so many samples last.
+pub(crate) fn seconds(samples: usize) -> f64 {
     samples as f64 / f64::from(SAMPLE_RATE)
 }
 

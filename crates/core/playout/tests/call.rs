@@ -35,7 +35,8 @@ fn a_still_network_gets_the_least_depth() {
     let mut call = Call::new(240, 120, STILL, 0.0);
     call.run(60.0, &mut Nothing, |_, _| ());
     let depth = ms(call.playout.stats().depth);
-    assert!((4.9..5.3).contains(&depth), "{depth} ms");
+    // The device takes 2.5 ms at once, and there is a guard.
+    assert!((2.5..3.2).contains(&depth), "{depth} ms");
 }
 
 #[test]
@@ -53,7 +54,7 @@ fn jitter_makes_the_buffer_as_deep_as_it_must_be_and_calm_makes_it_shallow_again
     call.link.set_conditions(STILL);
     call.run(60.0, &mut Nothing, |_, _| ());
     let calm = call.playout.stats();
-    assert!((4.9..5.5).contains(&ms(calm.depth)), "{calm:?}");
+    assert!((2.5..3.5).contains(&ms(calm.depth)), "{calm:?}");
     assert_eq!(calm.concealed_frames, rough.concealed_frames, "shrinking costs nothing");
 }
 
@@ -118,7 +119,7 @@ fn the_card_that_is_300_ppm_off_is_learnt_in_minutes() {
         call.run(240.0, &mut Nothing, |_, _| ());
         let stats = call.playout.stats();
         assert!((stats.resample_ppm + ppm as f32).abs() < 30.0, "{stats:?}");
-        assert!((4.5..6.5).contains(&ms(stats.depth)), "{stats:?}");
+        assert!((2.5..3.5).contains(&ms(stats.depth)), "{stats:?}");
         assert_eq!((stats.concealed_frames, stats.late), (0, 0), "{stats:?}");
     }
 }

@@ -41,7 +41,7 @@ fn what_a_stalled_callback_left_over_is_skipped_at_once() {
                     (ms(later.depth) - ms(before.depth)).abs() < 0.7,
                     "{what}: {before:?}, then {later:?}"
                 );
-                assert!(furthest < 100.0, "{what}: {furthest} ppm");
+                assert!(furthest < 200.0, "{what}: {furthest} ppm");
                 assert_eq!(later.skips - before.skips, 1, "{what}");
                 let rest =
                     |s: hyperzoom_playout::PlayoutStats| (s.lost, s.late, s.concealed_frames, s.resets);
@@ -68,7 +68,7 @@ fn a_callback_that_catches_up_with_what_it_missed_changes_nothing() {
                     "{stall} s, frames of {frame}"
                 );
                 assert!((ms(after.depth) - ms(before.depth)).abs() < 0.5, "{before:?}, then {after:?}");
-                assert!(furthest < 100.0, "{furthest} ppm");
+                assert!(furthest < 200.0, "{furthest} ppm");
             }
         }
     }
@@ -160,8 +160,9 @@ fn the_start_settles_in_two_seconds_and_the_resampler_stays_where_it_is() {
             let furthest = furthest_ppm(&mut call, 3.0);
             let stats = call.playout.stats();
             let what = format!("{queued} frames of {frame}: {stats:?}");
-            assert!((4.9..5.2).contains(&ms(stats.depth)), "{what}");
-            assert!(furthest < 30.0, "{furthest} ppm, {what}");
+            // A millisecond is left to resampling: a second shows less of the path than eight.
+            assert!((2.7..4.1).contains(&ms(stats.depth)), "{what}");
+            assert!(furthest < 300.0, "{furthest} ppm, {what}");
             assert_eq!((stats.skips, stats.concealed_frames, stats.resets), (1, 0, 0), "{what}");
             assert!(stats.skipped_frames as usize * frame <= 480, "{what}");
         }

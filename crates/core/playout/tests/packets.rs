@@ -125,21 +125,6 @@ fn a_reset_takes_the_next_packet_for_the_first() {
     assert_eq!((playout.stats().late, playout.stats().received), (0, 100));
 }
 
-#[test]
-fn another_frame_length_needs_no_new_playout() {
-    let mut playout = Playout::new(PlayoutConfig::default());
-    play(&mut playout, 0..50);
-    playout.set_frame_samples(120);
-    for n in 0..200 {
-        let now = at(50) + FRAME / 2 * n as u32;
-        playout.insert(&packet(n, now));
-        playout.pull(now, &mut [0.0; 120], &mut Tone::default());
-    }
-    let stats = playout.stats();
-    assert!(playout.is_playing());
-    assert_eq!((stats.concealed_frames, stats.lost, playout.frame_samples()), (0, 0, 120));
-}
-
 proptest! {
     #[test]
     fn no_packets_and_no_moments_panic(

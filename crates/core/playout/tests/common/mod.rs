@@ -55,11 +55,15 @@ impl FrameDecoder for Tone {
 
     fn recover(&mut self, later_payload: &[u8], distance: u32, out: &mut [f32]) -> bool {
         let Ok(later) = later_payload.try_into().map(u64::from_be_bytes) else { return false };
-        let has_it = self.copy_of == Some(distance);
+        let has_it = self.carries(later_payload, distance);
         if has_it {
             self.write(later - u64::from(distance), out);
         }
         has_it
+    }
+
+    fn carries(&self, _: &[u8], distance: u32) -> bool {
+        self.copy_of == Some(distance)
     }
 }
 
@@ -78,6 +82,19 @@ impl FrameDecoder for Nothing {
 
 pub(crate) fn packet(sequence: u64, arrived: Duration) -> AudioPacket {
     AudioPacket::new(sequence, arrived, 0, &sequence.to_be_bytes()).expect("eight bytes fit")
+}
+
+/// How a device asks for its periods.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Device {
+    /// One by one.
+    Steady,
+    /// So many at once, and then none until they were played.
+    Bursts(u64),
+    /// One by one, but ten times a second not at all for so many milliseconds. Then it asks for all that it missed.
+    CatchesUp(u32),
+    /// The same, but what it missed is lost.
+    Loses(u32),
 }
 
 /// One direction of a call. The listener's clock is true; the speaker's is `speaker_ppm` fast.
@@ -170,6 +187,45 @@ impl Call {
             let now = now + Duration::from_micros(20 * (n - before));
             self.playout.pull(now, &mut self.out, decoder);
             heard(now, &self.out);
+        }
+    }
+
+    /// Runs on for so long on such a device; `heard` gets each block with the moment at which it is played, when the
+    /// first of a burst is played at once.
+    pub(crate) fn run_on(
+        &mut self,
+        device: Device,
+        seconds: f64,
+        decoder: &mut dyn FrameDecoder,
+        mut heard: impl FnMut(Duration, &[f32]),
+    ) {
+        let period = Duration::from_secs_f64(self.period as f64 / RATE);
+        let until = self.now() + Duration::from_secs_f64(seconds);
+        while self.now() < until {
+            match device {
+                Device::Steady => self.run(0.1, decoder, &mut heard),
+                Device::Bursts(periods) => {
+                    let mut n = 0;
+                    self.run_in_bursts(periods, 0.1, decoder, |now, block| {
+                        heard(now + period * (n % periods) as u32, block);
+                        n += 1;
+                    });
+                }
+                Device::CatchesUp(ms) => {
+                    let stall = f64::from(ms) / 1e3;
+                    self.run(0.1 - stall, decoder, &mut heard);
+                    let (mut n, from) = (0, self.now());
+                    self.stall_and_catch_up(stall, decoder, |_, block| {
+                        heard(from + period * n, block);
+                        n += 1;
+                    });
+                }
+                Device::Loses(ms) => {
+                    let stall = f64::from(ms) / 1e3;
+                    self.run(0.1 - stall, decoder, &mut heard);
+                    self.stall(stall);
+                }
+            }
         }
     }
 
