@@ -139,6 +139,10 @@ impl FrameDecoder for Decoder {
             .is_some_and(|packet| self.decode_packet(packet, out))
     }
 
+    fn carries(&self, later_payload: &[u8], distance: u32) -> bool {
+        Payload::parse(later_payload).is_some_and(|payload| payload.copy(distance).is_some())
+    }
+
     fn conceal(&mut self, out: &mut [f32]) {
         if self.0.decode_float(&[], out, false).ok() != Some(out.len()) {
             out.fill(0.0);
