@@ -146,6 +146,8 @@ impl Pulls {
 #[derive(Debug, Clone)]
 pub(crate) struct DepthPolicy {
     least: f64,
+    /// Not less than this either, for as long as somebody wants it.
+    held: f64,
     most: f64,
     start: f64,
     /// What the device takes at once. Its first sample waits for its last, so limits are beyond it.
@@ -176,6 +178,7 @@ impl DepthPolicy {
         let start = config.start_depth.as_secs_f64().clamp(least, most);
         Self {
             least,
+            held: 0.0,
             most,
             start,
             period: 0.0,
@@ -214,6 +217,12 @@ impl DepthPolicy {
     pub(crate) fn takes_at_once(&mut self, now: f64, seconds: f64) {
         self.period = self.pulls.usual(now, seconds);
         self.target = self.target.max((self.period + GUARD).min(self.most()));
+    }
+
+    /// The target is not below this from here on, nor above the greatest depth.
+    pub(crate) fn hold(&mut self, seconds: f64) {
+        self.held = seconds;
+        self.update();
     }
 
     /// By how much the depth is too small: by nothing while packets wait beyond the greatest.
@@ -405,7 +414,8 @@ impl DepthPolicy {
             self.led = self.depth;
         }
         let spread = longest - self.usual_shortest();
-        self.target = (spread + self.period + GUARD).clamp(self.least, self.most());
+        let most = self.most();
+        self.target = (spread + self.period + GUARD).clamp(self.least.max(self.held).min(most), most);
     }
 
     fn longest_wait(&self) -> Option<f64> {
