@@ -43,7 +43,8 @@ pub struct AudioConfig {
     pub speaker: SoundSpec,
     /// How much sound a packet holds.
     pub frame: FrameSize,
-    /// Bits a second of the voice that is sent; the spec's §4.2 has 32 000.
+    /// Bits a second of the voice that is sent in frames of 5 ms, without copies; the spec's §4.2 has 32 000. Frames of
+    /// 2.5 ms have [more](FrameSize::bitrate).
     pub bitrate: u32,
     /// The session clock, by which packets are stamped.
     pub clock: SharedClock,
@@ -125,7 +126,11 @@ pub fn start(
     live_shared.paused.store(config.mic == SoundSpec::None, Ordering::Relaxed);
     let live = Live {
         tap,
-        encoder: Encoder::new(config.frame, i32::try_from(config.bitrate).unwrap_or(i32::MAX))?,
+        encoder: Encoder::new(
+            config.frame,
+            i32::try_from(config.frame.bitrate(config.bitrate)).unwrap_or(i32::MAX),
+        )?,
+        bitrate: config.bitrate,
         sink,
         clock: config.clock,
         shared: live_shared.clone(),
