@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bevy_ecs::component::Component;
 use bevy_ecs::message::MessageReader;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::system::{Query, ResMut};
+use bevy_ecs::system::{Query, Res, ResMut};
 use hyperzoom_audio::LiveStats;
 use hyperzoom_net_plugin::{Link, Net, NetMessage, Peer, Presence};
 use hyperzoom_playout::{FramePolicy, FrameSize, Going, ReceiverReport, Repair, RepairPolicy, Reporter};
@@ -60,19 +60,21 @@ impl VoiceCare {
 #[derive(Component, Debug, Default)]
 pub(crate) struct Watch(Reporter);
 
-/// Tells each peer, once a second, how it is heard.
+/// Tells each peer, once a second, how it is heard, and holds the depth that its copies need.
 pub(crate) fn report(
     net: Option<ResMut<'_, Net>>,
-    care: ResMut<'_, VoiceCare>,
+    sound: Option<ResMut<'_, Sound>>,
+    care: Res<'_, VoiceCare>,
     mut peers: Query<'_, '_, (&Peer, &Presence, &Voice, &mut Watch)>,
 ) {
-    let Some(mut net) = net else { return };
+    let (Some(mut net), Some(mut sound)) = (net, sound) else { return };
     let now = care.began.elapsed();
     for (peer, presence, voice, mut watch) in &mut peers {
         if !matches!(presence, Presence::Gone(_))
             && let Some(report) = watch.0.observe(now, &voice.0)
         {
             net.transport().report_audio(peer.id, to_wire(report));
+            sound.engine().hold_depth(peer.id, watch.0.hold());
         }
     }
 }

@@ -39,6 +39,8 @@ const TRIM_GUARD: f64 = 0.001;
 #[derive(Debug, Clone)]
 pub(crate) struct DepthPolicy {
     least: f64,
+    /// Not less than this either, for as long as somebody wants it.
+    held: f64,
     most: f64,
     start: f64,
     /// What the device usually takes at once.
@@ -68,6 +70,7 @@ impl DepthPolicy {
         let start = config.start_depth.as_secs_f64().clamp(least, most);
         Self {
             least,
+            held: 0.0,
             most,
             start,
             take: 0.0,
@@ -103,6 +106,12 @@ impl DepthPolicy {
     /// The depth beyond which a packet is given up.
     pub(crate) fn most(&self) -> f64 {
         self.most
+    }
+
+    /// The target is not below this from here on, nor above the greatest depth.
+    pub(crate) fn hold(&mut self, seconds: f64) {
+        self.held = seconds;
+        self.update();
     }
 
     /// By how much the depth is too small: by nothing while packets wait beyond the greatest.
@@ -181,8 +190,9 @@ impl DepthPolicy {
         if self.settling.is_some() || (self.depth - self.steer.led).abs() > ANOTHER_PATH {
             self.steer.led = self.depth;
         }
-        self.wanted =
-            (needed + GUARD + self.steer.unknown_drift()).max(self.least - self.take).min(self.most);
+        self.wanted = (needed + GUARD + self.steer.unknown_drift())
+            .max(self.least.max(self.held) - self.take)
+            .min(self.most);
         let is_new = self.settling.is_some_and(|settling| settling.least == 0.0);
         if self.wanted > self.target || is_new {
             self.target = self.wanted;

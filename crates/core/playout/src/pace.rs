@@ -49,6 +49,16 @@ impl FrameSize {
         Self::ALL.into_iter().find(|size| (size.millis() - millis).abs() < 1e-3)
     }
 
+    /// The bits a second that sound as good in frames of this size as `usual` do in longer ones.
+    ///
+    /// 2.5 ms need twice as many. At the spec's 32 kbit/s (§4.2.1) they would have 10 bytes, which CELT spends on the bands' energies
+    /// with hardly anything left for what is in them; with 20 a packet is as long as one of 5 ms. Most of a datagram is
+    /// headers in any case.
+    #[must_use]
+    pub fn bitrate(self, usual: u32) -> u32 {
+        if self == Self::Ms2_5 { usual.saturating_mul(2) } else { usual }
+    }
+
     /// Two bits that tell it.
     #[must_use]
     pub fn code(self) -> u8 {

@@ -49,6 +49,12 @@ impl Playout {
         self.stretch.reset();
     }
 
+    /// The target is not below `depth` until this is called again, nor above the greatest depth: for copies, which come later
+    /// than the frames they are of. It is reached as ever, without anybody hearing it.
+    pub fn hold_at_least(&mut self, depth: Duration) {
+        self.voice.hold(depth.as_secs_f64());
+    }
+
     /// Whether a voice is being played: not before the first packet, nor in a silence.
     #[must_use]
     pub fn is_playing(&self) -> bool {

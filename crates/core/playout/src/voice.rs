@@ -97,6 +97,10 @@ impl Voice {
         self.some_came_late = false;
     }
 
+    pub(crate) fn hold(&mut self, seconds: f64) {
+        self.depth.hold(seconds);
+    }
+
     pub(crate) fn is_playing(&self) -> bool {
         matches!(self.phase, Phase::Playing { .. })
     }

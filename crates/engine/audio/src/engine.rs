@@ -1,7 +1,7 @@
 //! The engine as the rest of the program holds it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -43,7 +43,8 @@ pub struct AudioConfig {
     pub speaker: SoundSpec,
     /// How much sound a packet holds.
     pub frame: FrameSize,
-    /// Bits a second of the voice that is sent; the spec's §4.2 has 32 000.
+    /// Bits a second of the voice that is sent in frames of 5 ms, without copies; the spec's §4.2 has 32 000. Frames of
+    /// 2.5 ms have [more](FrameSize::bitrate).
     pub bitrate: u32,
     /// The session clock, by which packets are stamped.
     pub clock: SharedClock,
@@ -86,6 +87,7 @@ pub struct AudioEngine {
     mixer: Mutex<HeapProd<MixerCommand>>,
     taps: Mutex<HeapProd<MicFeed>>,
     stats: Mutex<BTreeMap<u8, Output<PlayoutStats>>>,
+    held: Mutex<BTreeMap<u8, Arc<AtomicU32>>>,
     level: Level,
     counts: Arc<CaptureCounts>,
     live: Arc<LiveShared>,
@@ -124,7 +126,11 @@ pub fn start(
     live_shared.paused.store(config.mic == SoundSpec::None, Ordering::Relaxed);
     let live = Live {
         tap,
-        encoder: Encoder::new(config.frame, i32::try_from(config.bitrate).unwrap_or(i32::MAX))?,
+        encoder: Encoder::new(
+            config.frame,
+            i32::try_from(config.frame.bitrate(config.bitrate)).unwrap_or(i32::MAX),
+        )?,
+        bitrate: config.bitrate,
         sink,
         clock: config.clock,
         shared: live_shared.clone(),
@@ -156,6 +162,7 @@ pub fn start(
         mixer: Mutex::new(command),
         taps: Mutex::new(add_tap),
         stats: Mutex::default(),
+        held: Mutex::default(),
         level,
         counts,
         live: live_shared,
@@ -190,8 +197,10 @@ impl AudioEngine {
     /// [`Busy`] where the loudspeaker has not taken in the commands before.
     pub fn add_peer(&self, id: u8, inbox: HeapCons<AudioPacket>) -> Result<(), Busy> {
         let (voice, stats) = Voice::new(id, inbox).map_err(|_| Busy)?;
+        let held = voice.held_us();
         lock(&self.mixer).try_push(MixerCommand::Add(voice)).map_err(|_| Busy)?;
         lock(&self.stats).insert(id, stats);
+        lock(&self.held).insert(id, held);
         Ok(())
     }
 
@@ -202,6 +211,7 @@ impl AudioEngine {
     pub fn remove_peer(&self, id: u8) -> Result<(), Busy> {
         lock(&self.mixer).try_push(MixerCommand::Remove(id)).map_err(|_| Busy)?;
         lock(&self.stats).remove(&id);
+        lock(&self.held).remove(&id);
         Ok(())
     }
 
@@ -235,6 +245,14 @@ impl AudioEngine {
     #[must_use]
     pub fn frame_size(&self) -> FrameSize {
         self.live.size()
+    }
+
+    /// The jitter buffer of peer `id` is to be no shallower than `depth`, for the copies that the peer sends; zero for as shallow as
+    /// the network allows.
+    pub fn hold_depth(&self, id: u8, depth: Duration) {
+        if let Some(held) = lock(&self.held).get(&id) {
+            held.store(u32::try_from(depth.as_micros()).unwrap_or(u32::MAX), Ordering::Relaxed);
+        }
     }
 
     /// The microphone, untouched by muting, for one more consumer that may be up to `seconds` late. Dropping it ends it.

@@ -64,6 +64,8 @@ impl LiveShared {
 pub(crate) struct Live {
     pub(crate) tap: MicTap,
     pub(crate) encoder: Encoder,
+    /// The bitrate of frames of 5 ms.
+    pub(crate) bitrate: u32,
     pub(crate) sink: Box<dyn PacketSink>,
     pub(crate) clock: SharedClock,
     pub(crate) shared: Arc<LiveShared>,
@@ -148,9 +150,10 @@ impl Frames {
             shared.skipped.fetch_add(1, Ordering::Relaxed);
             return true;
         }
-        self.live.encoder.set_size(size);
         self.live.encoder.set_repair(shared.repair());
-        match self.live.encoder.encode(frame, &mut self.payload) {
+        let bitrate = i32::try_from(size.bitrate(self.live.bitrate)).unwrap_or(i32::MAX);
+        let set = self.live.encoder.set_size(size, bitrate);
+        match set.and_then(|()| self.live.encoder.encode(frame, &mut self.payload)) {
             Ok(len) => {
                 let timestamp_ms = self.live.clock.get().session_ms(at);
                 self.live.sink.send(MediaKind::Audio, timestamp_ms, &self.payload[..len]);
@@ -235,6 +238,7 @@ mod tests {
         let frames = Frames::new(Live {
             tap,
             encoder: Encoder::new(FrameSize::Ms5, 32_000).unwrap(),
+            bitrate: 32_000,
             sink: Box::new(log.clone()),
             clock: SharedClock::of(SessionClock::host(Duration::from_secs(1))),
             shared: shared.clone(),

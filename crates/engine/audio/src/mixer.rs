@@ -1,5 +1,7 @@
 //! What the loudspeaker's callback plays: every peer's voice, pulled through its playout, added and limited.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hyperzoom_media::AudioPacket;
@@ -24,6 +26,8 @@ pub(crate) struct Voice {
     playout: Playout,
     decoder: Decoder,
     stats: Input<PlayoutStats>,
+    /// The depth that the playout is to hold, in microseconds.
+    held_us: Arc<AtomicU32>,
 }
 
 impl Voice {
@@ -34,11 +38,18 @@ impl Voice {
     ) -> Result<(Box<Self>, Output<PlayoutStats>), opus::Error> {
         let (stats, read) = triple_buffer(&PlayoutStats::default());
         let playout = Playout::new(PlayoutConfig::default());
-        let voice = Self { id, inbox, playout, decoder: Decoder::new()?, stats };
+        let held_us = Arc::default();
+        let voice = Self { id, inbox, playout, decoder: Decoder::new()?, stats, held_us };
         Ok((Box::new(voice), read))
     }
 
+    /// Where the depth is told that this voice is to hold, in microseconds.
+    pub(crate) fn held_us(&self) -> Arc<AtomicU32> {
+        self.held_us.clone()
+    }
+
     fn receive(&mut self) {
+        self.playout.hold_at_least(Duration::from_micros(self.held_us.load(Ordering::Relaxed).into()));
         while let Some(packet) = self.inbox.try_pop() {
             // Every packet says how long its frame is, so that a peer may be set otherwise than we are, and may change it.
             if let Some(size) = frame_size(packet.payload())

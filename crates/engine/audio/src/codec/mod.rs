@@ -61,13 +61,18 @@ impl Encoder {
         self.size
     }
 
-    /// The next frames are of this `size`. No copy reaches back beyond the change, since a copy is as long as the frame that
-    /// carries it.
-    pub fn set_size(&mut self, size: FrameSize) {
-        if size != self.size {
-            self.size = size;
-            self.history.clear();
+    /// The next frames are of this `size`, at this `bitrate`. No copy reaches back beyond a change, since a copy is as long as the
+    /// frame that carries it. Does nothing where it is the same size as before.
+    ///
+    /// # Errors
+    /// libopus's own, as for a bitrate that it does not know; the size is changed all the same.
+    pub fn set_size(&mut self, size: FrameSize, bitrate: i32) -> Result<(), opus::Error> {
+        if size == self.size {
+            return Ok(());
         }
+        self.size = size;
+        self.history.clear();
+        self.opus.set_bitrate(Bitrate::Bits(bitrate))
     }
 
     /// Which earlier frames the next ones carry copies of. A copy costs the frame's bitrate once more.
@@ -186,6 +191,38 @@ mod tests {
         }
     }
 
+    /// How much of a voice-like sound is noise after it went through the codec, from 0.
+    fn noise(size: FrameSize, bitrate: u32) -> f32 {
+        let voice: Vec<f32> = (0..SAMPLE_RATE as usize)
+            .map(|n| {
+                let t = n as f32 / SAMPLE_RATE as f32;
+                let pitch = std::f32::consts::TAU * (120.0 * t + 3.0 * (4.0 * t).sin());
+                (1..40).map(|k| (pitch * k as f32).sin() / (k * k) as f32).sum::<f32>()
+                    * 0.2
+                    * (9.0 * t).sin()
+            })
+            .collect();
+        let mut encoder = Encoder::new(size, bitrate as i32).unwrap();
+        let mut decoder = Decoder::new().unwrap();
+        let mut heard = Vec::new();
+        for frame in voice.chunks_exact(size.samples()) {
+            let mut payload = [0; MAX_PAYLOAD];
+            let len = encoder.encode(frame, &mut payload).unwrap();
+            let mut out = vec![0.0; size.samples()];
+            assert!(decoder.decode(&payload[..len], &mut out));
+            heard.extend(out);
+        }
+        let power: f32 = voice.iter().map(|x| x * x).sum();
+        voice.iter().zip(&heard[120..]).map(|(x, y)| (x - y).powi(2)).sum::<f32>() / power
+    }
+
+    #[test]
+    fn the_shortest_frames_sound_no_worse_at_their_bitrate() {
+        let usual = noise(FrameSize::Ms5, FrameSize::Ms5.bitrate(32_000));
+        let [short, starved] = [FrameSize::Ms2_5.bitrate(32_000), 32_000].map(|b| noise(FrameSize::Ms2_5, b));
+        assert!(short < usual && starved > 2.0 * usual, "{short} {usual} {starved}");
+    }
+
     #[test]
     fn five_milliseconds_at_32_kbit_take_20_bytes_and_the_format() {
         let mut encoder = Encoder::new(FrameSize::Ms5, 32_000).unwrap();
@@ -251,7 +288,7 @@ mod tests {
         for n in 0..3 {
             lens.push(encoder.encode(&sine(n, FrameSize::Ms5), &mut payload).unwrap());
         }
-        encoder.set_size(FrameSize::Ms10);
+        encoder.set_size(FrameSize::Ms10, 32_000).unwrap();
         for n in 0..3 {
             lens.push(encoder.encode(&sine(n, FrameSize::Ms10), &mut payload).unwrap());
         }
