@@ -41,6 +41,9 @@ pub(crate) struct Figures {
     pub(crate) concealed: f64,
     /// Frames that came out of a copy, in percent.
     pub(crate) repaired: f64,
+    /// How long a run of lost packets lasted on average, in milliseconds of sound: more than the network's burst, since it
+    /// takes at least a packet. 0 where none was lost.
+    pub(crate) run_ms: f64,
     /// The jitter buffer's depth on average, in milliseconds.
     pub(crate) depth_ms: f64,
     /// What the payloads take, in kilobits a second, without any header.
@@ -156,6 +159,7 @@ impl Call {
         Figures {
             concealed: 100.0 * (stats.concealed_frames as f64 + silent_frames) / frames,
             repaired: 100.0 * stats.repaired as f64 / frames,
+            run_ms: stats.frame.as_secs_f64() * 1e3 * stats.lost as f64 / stats.lost_runs.max(1) as f64,
             depth_ms: 1e3 * self.depths / self.depths_count.max(1) as f64,
             kbps: self.sent_bytes as f64 * 8.0 / seconds / 1e3,
         }

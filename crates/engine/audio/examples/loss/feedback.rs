@@ -23,6 +23,7 @@ impl Feedback {
     /// The listener's share of a moment.
     pub(crate) fn listen(&mut self, now: Duration, playout: &mut Playout) {
         if let Some(report) = self.reporter.observe(now, &playout.stats()) {
+            playout.hold_at_least(self.reporter.hold());
             self.back.send(now, self.reports.len().to_be_bytes().to_vec());
             self.reports.push(report);
         }

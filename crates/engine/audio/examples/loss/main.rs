@@ -70,8 +70,8 @@ fn run() -> Result<(), Failed> {
 /// A row for each network, without repair and with it.
 fn table(options: &Options, speech: &Speech, pesq: &mut Option<Pesq>) -> Result<(), Failed> {
     println!(
-        "{:<28} {:<8} {:>11} {:>10} {:>9} {:>7} {:>6}",
-        "network", "repair", "concealed %", "repaired %", "depth ms", "kbit/s", "PESQ"
+        "{:<28} {:<8} {:>11} {:>10} {:>7} {:>9} {:>7} {:>6}",
+        "network", "repair", "concealed %", "repaired %", "runs ms", "depth ms", "kbit/s", "PESQ"
     );
     for network in Network::all().iter().filter(|network| options.wants(&network.name)) {
         for repair in [false, true] {
@@ -90,10 +90,11 @@ fn table(options: &Options, speech: &Speech, pesq: &mut Option<Pesq>) -> Result<
 fn row(network: &str, repair: bool, rounds: &[Round]) {
     let median = |of: fn(&Round) -> f64| median(rounds.iter().map(of));
     println!(
-        "{network:<28} {:<8} {:>11.2} {:>10.2} {:>9.1} {:>7.1} {:>6}",
+        "{network:<28} {:<8} {:>11.2} {:>10.2} {:>7.1} {:>9.1} {:>7.1} {:>6}",
         if repair { "with" } else { "without" },
         median(|it| it.figures.concealed),
         median(|it| it.figures.repaired),
+        median(|it| it.figures.run_ms),
         median(|it| it.figures.depth_ms),
         median(|it| it.figures.kbps),
         shown(median(|it| it.pesq)),

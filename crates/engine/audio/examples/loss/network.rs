@@ -19,6 +19,10 @@ const DELAY: Duration = Duration::from_millis(20);
 /// Nothing is wrong.
 const STILL: Conditions = Conditions { delay: DELAY, ..Conditions::PERFECT };
 
+/// What a packet in 5 ms sees as runs of two on average: the chain that stays bad from one packet to the next with a
+/// chance of one half, 0.05 + 0.95 · exp(−5 ms / (0.95 · b)) = 0.5.
+const RUNS_OF_TWO: Conditions = Conditions { loss: 0.05, burst_mean: Duration::from_micros(7_044), ..STILL };
+
 impl Network {
     fn new(name: impl Into<String>, conditions: Conditions) -> Self {
         Self { name: name.into(), conditions, outage: None }
@@ -41,6 +45,7 @@ impl Network {
         for burst_ms in [0, 10, 20] {
             all.extend([1, 3, 5, 10].map(|percent| Self::lossy(percent, burst_ms)));
         }
+        all.push(Self::new("5 % lost, runs of 10 ms", RUNS_OF_TWO));
         all.extend([5, 10, 20].map(Self::jittery));
         let reorder_by = Duration::from_millis(10);
         all.push(Self::new("5 % reordered by 10 ms", Conditions { reorder: 0.05, reorder_by, ..STILL }));
