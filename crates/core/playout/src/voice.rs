@@ -22,6 +22,8 @@ const STALLED: f64 = 0.5;
 const QUIET: f32 = 0.01;
 /// While nothing plays, a sequence number so far back is no straggler but a speaker who began anew.
 const STRAGGLER: u64 = 1000;
+/// The shortest frames in the longest.
+const MOST_BACK: u64 = 4;
 /// A missing frame is looked for in so many packets after it.
 const FURTHEST_COPY: u32 = 7;
 
@@ -132,7 +134,9 @@ impl Voice {
                 self.jump_to(sequence);
             }
             Phase::Waiting { next } | Phase::Playing { next, .. } if sequence < next => {
-                self.insert_past(packet);
+                if !self.go_back_to(packet) {
+                    self.insert_past(packet);
+                }
                 return;
             }
             Phase::Playing { next, .. } if sequence - next >= CAPACITY => self.jump_to(sequence),
@@ -146,6 +150,28 @@ impl Voice {
             // Nothing plays, and far newer ones are held: it would take the place of one of them.
             self.stats.late += 1;
         }
+    }
+
+    /// A packet whose frame was due already, but would not have been, had it been known that frames are longer now: what
+    /// was invented in its place, for a shorter frame, was played on top, and this one is next after all. False where
+    /// that is not so.
+    fn go_back_to(&mut self, packet: &AudioPacket) -> bool {
+        let Phase::Playing { next, skip: 0 } = self.phase else { return false };
+        let (sequence, missed) = (packet.sequence, next - packet.sequence);
+        let is_missed = |sequence| matches!(self.ring.fate(sequence), Fate::Missed { observed: false, .. });
+        if self.incoming <= self.length
+            || missed > self.missing.min(MOST_BACK)
+            || !(sequence..next).all(is_missed)
+        {
+            return false;
+        }
+        (sequence..next).for_each(|sequence| self.ring.mark(sequence, Fate::Unknown));
+        self.ring.hold(packet, self.incoming);
+        self.missing -= missed;
+        self.stats.stretched_frames += missed;
+        self.depth.stretched_by(seconds(self.length) * missed as f64);
+        self.phase = Phase::Playing { next: sequence, skip: 0 };
+        true
     }
 
     /// A packet whose frame was due already.
