@@ -7,7 +7,8 @@
 //!   without a gap, so its samples are counted at the moments at which they are played, and not at those at which it
 //!   asked for them.
 //! - `conceal` and `skip`: frames that were invented, and frames that were left out, in percent of those sent.
-//! - `silent`: periods in which no voice was played after the first, in percent.
+//! - `silent`: periods of silence, in percent: those of no voice, and those that were all invented, since this decoder
+//!   invents silence.
 //! - `start`: frames concealed in the first 20 seconds, which the figures before it leave out.
 //! - `settled`: when the depth was last more than 1 ms off what it is at the end of the first minute, in seconds.
 

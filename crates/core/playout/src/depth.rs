@@ -16,7 +16,7 @@
 //! them, and what a [`PlayoutConfig`] says, is counted to the end of what the device takes at once: a take more.
 
 use crate::config::PlayoutConfig;
-use crate::simulation::Simulation;
+use crate::simulation::{MEMORY, Simulation};
 use crate::steer::Steer;
 use crate::surplus::{Before, Settling, Surplus};
 
@@ -55,6 +55,10 @@ pub(crate) struct DepthPolicy {
     wanted: f64,
     /// The target is a guess: nothing was observed yet.
     is_guess: bool,
+    /// The longest wait that the target was made for.
+    longest: Option<f64>,
+    /// When longer frames were last made room for.
+    lengthened: f64,
     /// At the beginning of the last span, and of the one before it. An outage is younger.
     before: [Before; 2],
     surplus: Option<Surplus>,
@@ -81,6 +85,8 @@ impl DepthPolicy {
             target: start,
             wanted: start,
             is_guess: true,
+            longest: None,
+            lengthened: f64::NEG_INFINITY,
             before: [Before { target: start, longest_wait: start }; 2],
             surplus: None,
             device_lost: 0.0,
@@ -159,6 +165,7 @@ impl DepthPolicy {
         self.simulation.clear();
         self.added = 0.0;
         self.wanted = self.target;
+        self.longest = None;
         self.steer.led = self.target;
         self.before = [Before { target: self.target, longest_wait: self.target }; 2];
         self.surplus = None;
@@ -254,6 +261,7 @@ impl DepthPolicy {
             // It came from outside: had all of it been skipped, the waits would be what they were before. Those on
             // the way there belong to neither.
             let before = self.before[1].longest_wait;
+            self.longest = Some(before);
             self.simulation.limit_longest(before);
             self.depth = before + self.added;
             self.shift(surplus.longest_wait - self.depth - seconds);
@@ -267,6 +275,15 @@ impl DepthPolicy {
     /// A frame of `seconds` was played on top.
     pub(crate) fn stretched_by(&mut self, seconds: f64) {
         self.shift(seconds);
+    }
+
+    /// Frames are so many `seconds` longer from here on, and so is what each waits for its own last sample before it is
+    /// sent. The depth makes room for that before packets are late; it is not made twice while the first is remembered.
+    pub(crate) fn frames_are_longer(&mut self, now: f64, seconds: f64) {
+        if now - self.lengthened >= MEMORY {
+            self.lengthened = now;
+            self.target = (self.target + seconds).min(self.most);
+        }
     }
 
     /// All waits are longer by so much from here on.

@@ -3,14 +3,17 @@
 //! A [`Playout`] is the listener's side of one speaker. Packets go in as they arrive ([`insert`](Playout::insert));
 //! the playback callback takes any number of samples out ([`pull`](Playout::pull)). In between:
 //!
-//! - a **jitter buffer** whose depth follows the network: as shallow as lets packets arrive in time, quick to grow, slow to shrink;
+//! - a **jitter buffer** whose depth follows the network: many depths are simulated side by side, and the smallest wins at
+//!   which no more than one packet in two hundred comes too late; quick to grow, slow to shrink;
 //! - **decoding at the last moment**, in the callback, so that a packet may come as late as it can;
+//! - **repair** of what is lost out of copies in later packets, for which the depth makes room while anything is lost;
 //! - **concealment** of what is lost: the decoder's own for a few frames, fading into silence;
 //! - **drift correction**: the speaker's sound card and this one differ by up to 300 ppm, so the sound is resampled all the
 //!   time, by a ratio that keeps the depth where it should be. A frame is never dropped or repeated to catch up, but
 //!   after an outage;
-//! - **one cut under a crossfade** where resampling would take a minute: when an outage (a playback callback that stood
-//!   still) left more than the greatest depth, and once at the beginning, when the path is known;
+//! - **frames of 2.5, 5 and 10 ms**, changed from one to the next without a seam;
+//! - **one cut under a crossfade** where resampling would take a minute: for what a device lost that stood still, when an
+//!   outage of the network left more than the greatest depth, and once at the beginning, when the path is known;
 //! - a fresh start after **silence or an outage**, at the right place.
 //!
 //! What was lost can be **repaired** from copies that later packets carry. A [`Reporter`] tells the speaker how it is heard,

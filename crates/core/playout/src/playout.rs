@@ -17,7 +17,7 @@ pub struct Playout {
 }
 
 impl Playout {
-    /// A playout that waits for its first packet. This allocates all that it will ever need, about 140 kB.
+    /// A playout that waits for its first packet. This allocates all that it will ever need, about 150 kB.
     ///
     /// # Panics
     /// Where `frame_samples` is 0 or above [`PlayoutConfig::MAX_FRAME_SAMPLES`].

@@ -17,6 +17,8 @@ const BOUND: f64 = 0.005;
 const SPAN: f64 = 0.5;
 /// Spans kept: eight seconds.
 const SPANS: usize = 16;
+/// For so long a wait is remembered, in seconds.
+pub(crate) const MEMORY: f64 = SPAN * SPANS as f64;
 /// The longest wait is that of so many spans, the current one included.
 const RECENT: u64 = 3;
 /// The simulated depths are so far apart, in seconds, at least.

@@ -7,7 +7,7 @@ use rubato::{Adjustable, Async, FixedAsync, PolynomialDegree, Resampler, Resizab
 pub(crate) const MAX_BLOCK: usize = 480;
 /// Samples that a block may need beyond its own length: the first fills the interpolator.
 const SLACK: usize = 32;
-/// The furthest that the ratio goes from 1, with room beyond the 1000 ppm that are ever asked for.
+/// The furthest that the ratio goes from 1, with room beyond the 1500 ppm that are ever asked for.
 const MAX_RATIO: f64 = 1.01;
 
 /// A resampler whose ratio is close to 1 and may be changed for every block.
@@ -42,7 +42,7 @@ impl Stretch {
         self.inner.set_chunk_size(frames).expect("blocks are between 1 and MAX_BLOCK samples");
         self.inner
             .set_resample_ratio_relative(1.0 + by, false)
-            .expect("the ratio is steered within 1000 ppm");
+            .expect("the ratio is steered within 1500 ppm");
         let needed = self.inner.input_frames_next();
         let input = &mut self.input[..needed];
         source(input);

@@ -1,5 +1,8 @@
 //! The machine: which frame is due, whether it is there, and what is played if it is not.
 
+mod begin;
+mod cut;
+
 use std::time::Duration;
 
 use hyperzoom_media::{AudioPacket, SAMPLE_RATE};
@@ -9,25 +12,25 @@ use crate::depth::DepthPolicy;
 use crate::fade::Fade;
 use crate::repair::FURTHEST_COPY;
 use crate::ring::{CAPACITY, Fate, Ring};
+use cut::CROSSFADE;
 
 /// After so long without a packet the speaker is silent or gone, and playing begins anew with the next.
 const OUTAGE_SAMPLES: usize = SAMPLE_RATE as usize * 120 / 1000;
 /// A packet that waited so much longer than the greatest depth was kept by a callback that did not run, and that will
 /// not catch up either: begin anew.
 const STALLED: f64 = 0.5;
-/// How long the sound before a cut fades into the sound after it, in samples: 5 ms.
-const CROSSFADE: usize = SAMPLE_RATE as usize * 5 / 1000;
-/// After a gap a decoder needs so many frames until its sound is right again.
-const WARM_UP: u64 = 2;
 /// A frame that stays below this, -40 dBFS, may be cut into.
 const QUIET: f32 = 0.01;
 /// While nothing plays, a sequence number so far back is no straggler but a speaker who began anew.
 const STRAGGLER: u64 = 1000;
+/// The shortest frames in the longest.
+const MOST_BACK: u64 = 4;
 
 /// One speaker's frames, in the order and at the rate that the resampler takes them.
 pub(crate) struct Voice {
-    /// Samples of the packets that are inserted next.
+    /// Samples of the packets that are inserted next, and of the one that was inserted last.
     incoming: usize,
+    inserted: usize,
     ring: Ring,
     depth: DepthPolicy,
     fade: Fade,
@@ -62,6 +65,7 @@ impl Voice {
         assert_frame(config.frame_samples);
         Self {
             incoming: config.frame_samples,
+            inserted: config.frame_samples,
             ring: Ring::new(),
             depth: DepthPolicy::new(config),
             fade: Fade::default(),
@@ -124,12 +128,19 @@ impl Voice {
     pub(crate) fn insert(&mut self, packet: &AudioPacket) {
         self.stats.received += 1;
         let sequence = packet.sequence;
+        if self.incoming > self.inserted && self.is_playing() {
+            let longer = seconds(self.incoming - self.inserted);
+            self.depth.frames_are_longer(packet.arrived.as_secs_f64(), longer);
+        }
+        self.inserted = self.incoming;
         match self.phase {
             Phase::Waiting { next } if sequence < next && next - sequence > STRAGGLER => {
                 self.jump_to(sequence);
             }
             Phase::Waiting { next } | Phase::Playing { next, .. } if sequence < next => {
-                self.insert_past(packet);
+                if !self.go_back_to(packet) {
+                    self.insert_past(packet);
+                }
                 return;
             }
             Phase::Playing { next, .. } if sequence - next >= CAPACITY => self.jump_to(sequence),
@@ -143,6 +154,28 @@ impl Voice {
             // Nothing plays, and far newer ones are held: it would take the place of one of them.
             self.stats.late += 1;
         }
+    }
+
+    /// A packet whose frame was due already, but would not have been, had it been known that frames are longer now: what
+    /// was invented in its place, for a shorter frame, was played on top, and this one is next after all. False where
+    /// that is not so.
+    fn go_back_to(&mut self, packet: &AudioPacket) -> bool {
+        let Phase::Playing { next, skip: 0 } = self.phase else { return false };
+        let (sequence, missed) = (packet.sequence, next - packet.sequence);
+        let is_missed = |sequence| matches!(self.ring.fate(sequence), Fate::Missed { observed: false, .. });
+        if self.incoming <= self.length
+            || missed > self.missing.min(MOST_BACK)
+            || !(sequence..next).all(is_missed)
+        {
+            return false;
+        }
+        (sequence..next).for_each(|sequence| self.ring.mark(sequence, Fate::Unknown));
+        self.ring.hold(packet, self.incoming);
+        self.missing -= missed;
+        self.stats.stretched_frames += missed;
+        self.depth.stretched_by(seconds(self.length) * missed as f64);
+        self.phase = Phase::Playing { next: sequence, skip: 0 };
+        true
     }
 
     /// A packet whose frame was due already.
@@ -190,51 +223,6 @@ impl Voice {
         {
             self.wait_for(next);
         }
-    }
-
-    /// Begins to play, if nothing plays and the packets held are as old as they should be. `place` is that of the
-    /// next sample.
-    pub(crate) fn begin_if_due(&mut self, now: f64, place: f64, decoder: &mut dyn FrameDecoder) {
-        let next = match self.phase {
-            Phase::Fresh => 0,
-            Phase::Waiting { next } => next,
-            Phase::Playing { .. } => return,
-        };
-        let Some(newest) = self.ring.newest() else { return };
-        // Moments are counted from the newest packet's first sample, so that an f64 holds them however long the call was.
-        let (mut first, mut quickest) = (None, f64::INFINITY);
-        for (sequence, before, _) in
-            self.ring.back_from_newest().take_while(|(sequence, ..)| *sequence >= next)
-        {
-            if let Some(slot) = self.ring.held(sequence) {
-                first = Some(sequence);
-                quickest = quickest.min(slot.packet.arrived.as_secs_f64() + seconds(before));
-            }
-        }
-        let Some(first) = first else { return };
-        // What should be heard now: what a packet that met no queue brought `target` ago.
-        let due = place - self.depth.target() - quickest;
-        // The frame in which that is, if it is one of those: its number, when it begins, and its length.
-        let found = self.ring.back_from_newest().take_while(|(sequence, ..)| *sequence >= first);
-        let Some((next, before, length)) = found.into_iter().find(|(_, before, _)| due >= -seconds(*before))
-        else {
-            return;
-        };
-        if next == newest && due >= seconds(length) {
-            // All that is held is old: the callback did not run for a while.
-            self.jump_to(newest.saturating_add(1));
-            return;
-        }
-        if self.phase != Phase::Fresh {
-            decoder.reset();
-            self.stats.resets += 1;
-        }
-        self.depth.restart(now, self.phase != Phase::Fresh);
-        self.fade = Fade::default();
-        let skip = ((due + seconds(before)) * f64::from(SAMPLE_RATE)) as usize;
-        self.length = length;
-        self.taken = length;
-        self.phase = Phase::Playing { next, skip: skip.min(length - 1) };
     }
 
     /// Writes the next samples, before they are stretched. `place` is that of the first.
@@ -372,57 +360,6 @@ impl Voice {
             }
         }
         None
-    }
-
-    /// Goes on so many `seconds` of sound later, where that is held: from the frame in hand, which was decoded and is
-    /// `next`, and fades into what comes then. False where nothing can be left out.
-    fn leave_out(&mut self, now: f64, next: u64, surplus: f64, decoder: &mut dyn FrameDecoder) -> bool {
-        let Some(newest) = self.ring.newest() else { return false };
-        let (mut to, mut length) = (next, self.length);
-        let mut skip = (surplus * f64::from(SAMPLE_RATE)) as usize;
-        let mut samples = 0;
-        while skip >= length && to < newest {
-            skip -= length;
-            samples += length;
-            to += 1;
-            length = self.ring.held(to).map_or(length, |slot| slot.samples);
-        }
-        let skip = skip.min(length - 1);
-        samples += skip;
-        if samples == 0 {
-            return false;
-        }
-        self.depth.left_out(now, seconds(samples));
-        self.stats.skips += 1;
-        self.stats.skipped_frames += to - next + u64::from(skip > 0);
-        self.tail_len = self.length.min(CROSSFADE);
-        self.tail_taken = 0;
-        self.tail[..self.tail_len].copy_from_slice(&self.frame[..self.tail_len]);
-        if to == next {
-            self.taken = skip;
-            self.phase = Phase::Playing { next: next + 1, skip: 0 };
-            return true;
-        }
-        for sequence in next + 1..to {
-            let is_tail = self.tail_len < CROSSFADE;
-            if (is_tail || to - sequence <= WARM_UP)
-                && let Some(slot) = self.ring.held(sequence)
-            {
-                let frame = &mut self.frame[..slot.samples];
-                if !decoder.decode(slot.packet.payload(), frame) {
-                    self.stats.damaged += 1;
-                } else if is_tail {
-                    let more = frame.len().min(CROSSFADE - self.tail_len);
-                    self.tail[self.tail_len..self.tail_len + more].copy_from_slice(&frame[..more]);
-                    self.tail_len += more;
-                }
-            }
-            self.ring.mark(sequence, Fate::Done);
-        }
-        self.length = length;
-        self.taken = length;
-        self.phase = Phase::Playing { next: to, skip };
-        true
     }
 }
 

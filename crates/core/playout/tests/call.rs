@@ -228,3 +228,93 @@ fn copies_in_later_packets_repair_what_the_depth_allows() {
     assert_eq!(repaired(None), 0.0);
     assert!(repaired(Some(1)) > 0.5, "{}", repaired(Some(1)));
 }
+
+#[test]
+fn copies_make_the_buffer_as_deep_as_they_need_while_something_is_lost() {
+    // One lost in twenty, each for itself.
+    let conditions = Conditions { loss: 0.05, ..STILL };
+    let run = |copy_of, conditions| {
+        let mut call = Call::new(240, 120, conditions, 0.0);
+        let mut tone = Tone { copy_of, ..Tone::default() };
+        call.run(20.0, &mut tone, |_, _| ());
+        let before = call.playout.stats();
+        call.run(60.0, &mut tone, |_, _| ());
+        (before, call.playout.stats())
+    };
+    let (_, none) = run(None, conditions);
+    assert!(ms(none.depth) < 4.0 && none.repaired == 0, "no depth brings back what nobody sends: {none:?}");
+    for distance in [1, 3] {
+        let (before, with) = run(Some(distance), conditions);
+        let needed = 5.0 * f64::from(distance) + 2.5;
+        assert!((needed..needed + 1.5).contains(&ms(with.depth)), "{distance} back: {with:?}");
+        let (lost, repaired) = (with.lost - before.lost, with.repaired - before.repaired);
+        assert!(repaired * 100 > lost * 90, "{repaired} of {lost}: {with:?}");
+        let (_, calm) = run(Some(distance), STILL);
+        assert!(ms(calm.depth) < 4.0, "where nothing is lost, nothing waits: {calm:?}");
+    }
+}
+
+#[test]
+fn a_talk_spurt_begins_at_the_right_depth_and_its_gap_is_no_loss() {
+    // Frames that are not sent, as in a pause with discontinuous transmission: two seconds, and a tenth.
+    for (pause, resets) in [(2.0, 10), (0.1, 0)] {
+        for jitter in [0, 8] {
+            let jitter = Duration::from_millis(jitter);
+            let mut call = Call::new(240, 120, Conditions { jitter, ..STILL }, 200.0);
+            call.run(30.0, &mut Nothing, |_, _| ());
+            let before = call.playout.stats();
+            for _ in 0..10 {
+                call.muted = true;
+                call.run(pause, &mut Nothing, |_, _| ());
+                call.muted = false;
+                call.run(0.2, &mut Nothing, |_, _| ());
+                let stats = call.playout.stats();
+                let off = (ms(stats.depth) - ms(before.target)).abs();
+                assert!(off < jitter.as_secs_f64() * 500.0 + 1.0, "{off} ms off after {pause} s: {stats:?}");
+                call.run(1.8, &mut Nothing, |_, _| ());
+            }
+            let after = call.playout.stats();
+            assert_eq!(after.resets - before.resets, resets, "{after:?}");
+            if pause > 0.12 {
+                assert_eq!(after.lost, before.lost, "frames that were not sent are not lost: {after:?}");
+                assert!(after.late - before.late <= 3, "{after:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_outage_of_two_seconds_ends_where_it_began() {
+    for jitter in [0, 8] {
+        let conditions = Conditions { jitter: Duration::from_millis(jitter), ..STILL };
+        let mut call = Call::new(240, 120, conditions, 0.0);
+        call.run(30.0, &mut Nothing, |_, _| ());
+        let before = call.playout.stats();
+        call.link.set_conditions(Conditions { loss: 1.0, ..conditions });
+        call.run(2.0, &mut Nothing, |_, _| ());
+        assert!(!call.playout.is_playing());
+        call.link.set_conditions(conditions);
+        call.run(20.0, &mut Nothing, |_, _| ());
+        let after = call.playout.stats();
+        assert!((ms(after.depth) - ms(before.depth)).abs() < 1.0, "{before:?}, then {after:?}");
+        assert_eq!((after.resets - before.resets, after.lost), (1, 0), "{after:?}");
+        assert!(after.late - before.late <= 2, "{after:?}");
+    }
+}
+
+#[test]
+fn duplicates_and_reordering_within_the_depth_change_nothing() {
+    let conditions =
+        Conditions { duplicate: 0.1, reorder: 0.1, reorder_by: Duration::from_millis(12), ..STILL };
+    let mut call = Call::new(240, 120, conditions, 100.0);
+    call.run(10.0, &mut Nothing, |_, _| ());
+    let before = call.playout.stats();
+    call.run(120.0, &mut Nothing, |_, _| ());
+    let after = call.playout.stats();
+    assert_eq!(
+        (after.lost, after.late, after.concealed_frames),
+        (before.lost, before.late, before.concealed_frames)
+    );
+    assert!(after.duplicates - before.duplicates > 2000 && after.skips == before.skips, "{after:?}");
+    assert!((14.5..16.5).contains(&ms(after.depth)), "{after:?}");
+}

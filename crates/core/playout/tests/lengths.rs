@@ -13,7 +13,7 @@ use hyperzoom_playout::{FrameDecoder, Playout, PlayoutConfig, PlayoutStats};
 struct Timed;
 
 fn words(payload: &[u8]) -> Vec<u64> {
-    payload.chunks_exact(8).map(|word| u64::from_be_bytes(word.try_into().unwrap())).collect()
+    payload.chunks_exact(8).map(|word| u64::from_be_bytes(word.try_into().expect("eight bytes"))).collect()
 }
 
 fn tone(first: u64, out: &mut [f32]) {
@@ -73,7 +73,7 @@ fn hear(
             }
             let payload: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
             let at = Duration::from_secs_f64(first as f64 / RATE) + late;
-            all.push((samples as usize, AudioPacket::new(n, at, 0, &payload).unwrap()));
+            all.push((samples as usize, AudioPacket::new(n, at, 0, &payload).expect("forty bytes fit")));
         }
     }
     all.sort_by_key(|(_, packet)| packet.arrived);
@@ -117,24 +117,25 @@ fn frames_of_another_length_follow_without_a_seam() {
 #[test]
 fn packets_that_change_places_across_a_change_of_length_are_played_at_theirs() {
     // Every fifth packet comes 3 ms late, after the one that follows it where frames have 2.5 ms.
-    let late = |n| if n % 5 == 0 { Some(Duration::from_millis(3)) } else { ON_TIME };
-    let (sound, stats) = hear(4000, None, |n| if n / 5 % 2 == 0 { 120 } else { 240 }, late);
+    let late = |n: u64| if n.is_multiple_of(5) { Some(Duration::from_millis(3)) } else { ON_TIME };
+    let (sound, stats) = hear(4000, None, |n| if (n / 5).is_multiple_of(2) { 120 } else { 240 }, late);
     assert_eq!((stats.concealed_frames, stats.lost, stats.late, stats.resets), (0, 0, 0, 0), "{stats:?}");
     assert!(steepest(&sound) < STEEPEST);
 }
 
 #[test]
 fn a_frame_that_is_lost_at_a_change_has_the_length_of_the_one_before() {
-    let length = |n: u64| if n / 100 % 2 == 0 { 120 } else { 240 };
+    let length = |n: u64| if (n / 100).is_multiple_of(2) { 120 } else { 240 };
     // The last one before each change.
     let (_, stats) = hear(4000, None, length, |n| if n % 100 == 99 { None } else { ON_TIME });
-    assert_eq!((stats.concealed_frames, stats.lost, stats.late), (39, 39, 0), "{stats:?}");
+    let concealed = stats.concealed_frames - stats.stretched_frames;
+    assert_eq!((concealed, stats.lost, stats.late), (39, 39, 0), "{stats:?}");
     assert_eq!(stats.resets, 0);
 }
 
 #[test]
 fn a_copy_brings_back_a_frame_of_either_length() {
-    let length = |n: u64| if n / 100 % 2 == 0 { 120 } else { 240 };
+    let length = |n: u64| if (n / 100).is_multiple_of(2) { 120 } else { 240 };
     for copy_of in [1, 2] {
         // The last frame before each change, and one in the midst.
         let late = |n| if n % 100 == 99 || n % 100 == 50 { None } else { ON_TIME };
@@ -148,5 +149,28 @@ fn a_copy_brings_back_a_frame_of_either_length() {
         // At first the buffer is not as deep as copies need. Two losses in a hundred make it so.
         let at = sound.windows(2).rposition(|pair| (pair[1] - pair[0]).abs() > STEEPEST);
         assert!(at.is_none_or(|at| at < 48_000), "a click at {at:?} of {}: {stats:?}", sound.len());
+    }
+}
+
+#[test]
+fn a_change_after_a_long_calm_costs_what_longer_frames_come_later_and_no_packet() {
+    // Ten seconds of one, twenty of the other. The depth is three milliseconds by then, and a longer frame is sent when
+    // its last sample was spoken: it cannot be there in time. What is invented meanwhile is played on top.
+    for (before, after) in [(120usize, 240usize), (240, 480), (120, 480), (480, 240), (480, 120), (240, 120)]
+    {
+        let change = 480_000 / before as u64;
+        let frames = change + 960_000 / after as u64;
+        let (sound, stats) = hear(frames, None, |n| if n < change { before } else { after }, |_| ON_TIME);
+        let what = format!("{before} to {after}: {stats:?}");
+        let allowed = after.saturating_sub(before).div_ceil(before) as u64;
+        assert!(stats.concealed_frames <= allowed && stats.resets == 0, "{what}");
+        assert_eq!(
+            (stats.lost, stats.late, stats.concealed_frames),
+            (0, 0, stats.stretched_frames),
+            "{what}"
+        );
+        assert!(after > before || steepest(&sound[..]) < STEEPEST, "{what}");
+        // And then it is as deep as ever.
+        assert!(stats.depth < Duration::from_millis(5), "{what}");
     }
 }

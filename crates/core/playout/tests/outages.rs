@@ -83,9 +83,9 @@ fn a_sound_server_that_takes_20_ms_at_once_all_the_time_loses_nothing() {
                     let what =
                         format!("{periods} periods, frames of {frame}, {ppm} ppm, {:?}", conditions.jitter);
                     let mut call = Call::new(frame, 120, conditions, ppm);
-                    call.run_in_bursts(periods, 60.0, &mut Nothing, |_, _| ());
+                    call.run_in_bursts(periods, 30.0, &mut Nothing, |_, _| ());
                     let before = call.playout.stats();
-                    call.run_in_bursts(periods, 60.0, &mut Nothing, |_, _| ());
+                    call.run_in_bursts(periods, 30.0, &mut Nothing, |_, _| ());
                     let after = call.playout.stats();
                     assert_eq!(after.skips, before.skips, "{what}: {after:?}");
                     assert_eq!(after.concealed_frames, before.concealed_frames, "{what}: {after:?}");

@@ -125,6 +125,84 @@ fn a_reset_takes_the_next_packet_for_the_first() {
     assert_eq!((playout.stats().late, playout.stats().received), (0, 100));
 }
 
+#[test]
+fn numbers_up_to_the_last_that_there_is_are_played() {
+    // Sequence numbers are extended to 64 bits where packets are opened, and the playout never looks at the 32-bit
+    // timestamp. So nothing wraps here; at the last number it ends.
+    let first = u64::MAX - 99;
+    let mut playout = Playout::new(PlayoutConfig::default());
+    let mut out = [0.0; 240];
+    for n in 0..100 {
+        playout.insert(
+            &AudioPacket::new(first + n, at(n), u32::MAX - 50 + n as u32 % 40, &n.to_be_bytes()).unwrap(),
+        );
+        playout.pull(at(n), &mut out, &mut Tone::default());
+    }
+    let stats = playout.stats();
+    assert_eq!((stats.lost, stats.late, stats.concealed_frames, stats.resets), (0, 0, 0, 0), "{stats:?}");
+    assert!(playout.is_playing());
+    // Numbers of 16 and of 32 bits go on as well.
+    for boundary in [1u64 << 16, 1 << 32] {
+        let mut playout = Playout::new(PlayoutConfig::default());
+        play_from(&mut playout, boundary - 50, 100);
+        let stats = playout.stats();
+        assert_eq!((stats.received, stats.lost, stats.late, stats.concealed_frames), (100, 0, 0, 0));
+    }
+}
+
+/// Plays so many frames, numbered from `first`, each packet on time.
+fn play_from(playout: &mut Playout, first: u64, frames: u64) {
+    for n in 0..frames {
+        playout.insert(&packet(first + n, at(n)));
+        playout.pull(at(n), &mut [0.0; 240], &mut Tone::default());
+    }
+}
+
+#[test]
+fn a_late_packet_whose_frame_was_repaired_is_late_and_still_repaired() {
+    let mut playout = Playout::new(PlayoutConfig::default());
+    let mut tone = Tone { copy_of: Some(1), ..Tone::default() };
+    let mut out = [0.0; 240];
+    for n in 0..40 {
+        if n != 20 {
+            playout.insert(&packet(n, at(n)));
+        }
+        playout.pull(at(n), &mut out, &mut tone);
+    }
+    let before = playout.stats();
+    assert_eq!((before.lost, before.late, before.repaired, before.concealed_frames), (1, 0, 1, 0));
+    let target = before.target;
+    playout.insert(&packet(20, at(40)));
+    let after = playout.stats();
+    assert_eq!((after.lost, after.late, after.repaired, after.concealed_frames), (0, 1, 1, 0));
+    assert_eq!(after.target, target, "what a copy repaired is no reason to be deeper");
+}
+
+#[test]
+fn copies_of_the_seventh_frame_back_repair_and_of_the_eighth_do_not() {
+    for (distance, repaired) in [(1, 1), (3, 1), (7, 1), (8, 0)] {
+        let config = PlayoutConfig {
+            start_depth: Duration::from_millis(50),
+            max_depth: Duration::from_millis(60),
+            ..PlayoutConfig::default()
+        };
+        let mut playout = Playout::new(config);
+        let mut tone = Tone { copy_of: Some(distance), ..Tone::default() };
+        for n in 0..60 {
+            if n != 20 {
+                playout.insert(&packet(n, at(n)));
+            }
+            playout.pull(at(n), &mut [0.0; 240], &mut tone);
+        }
+        let stats = playout.stats();
+        assert_eq!(
+            (stats.repaired, stats.concealed_frames),
+            (repaired, 1 - repaired),
+            "{distance} back: {stats:?}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn no_packets_and_no_moments_panic(
