@@ -1,4 +1,5 @@
 //! How the voices get through: each listener tells the speaker how it hears, and the speaker sends accordingly.
+#![allow(clippy::needless_pass_by_value, reason = "the ECS hands systems their parameters by value")]
 
 use std::time::{Duration, Instant};
 
@@ -91,7 +92,7 @@ pub(crate) fn heed(
     for message in messages.read() {
         match message {
             NetMessage::AudioReported { by, report } => {
-                care.repair.handle_report(now, *by, from_wire(*report))
+                care.repair.handle_report(now, *by, from_wire(*report));
             }
             NetMessage::PeerLeft { id, .. } | NetMessage::PeerConnected { id, .. } => care.repair.forget(*id),
             _ => {}

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use bevy_app::App;
 use hyperzoom_audio::{AudioConfig, FrameSize, SoundSpec};
-use hyperzoom_capture_plugin::{CapturePlugin, Picture, Pictures, Sound, Voice};
-use hyperzoom_net_plugin::{Hearing, Net, NetPlugin, Peer, Presence};
-use hyperzoom_protocol::InviteKey;
+use hyperzoom_capture_plugin::{CapturePlugin, Picture, Pictures, Sound, Voice, VoiceCare};
+use hyperzoom_net_plugin::{Hearing, Net, NetMessage, NetPlugin, Peer, Presence};
+use hyperzoom_playout::Repair;
+use hyperzoom_protocol::{AudioReport, InviteKey};
 use hyperzoom_session::Config;
 use hyperzoom_timing::SharedClock;
 use hyperzoom_transport::{Role, bind};
@@ -65,6 +66,17 @@ fn a_peer_is_heard_and_seen_until_it_leaves() {
         guest.update();
         std::thread::yield_now();
         assert!(Instant::now() < deadline, "they do not hear and see each other");
+    }
+
+    // The host would lose packets.
+    let report =
+        AudioReport { lost_permille: 50, burst_us: 10_000, reach_us: 10_000, ..AudioReport::default() };
+    while guest.world().resource::<VoiceCare>().repair() == Repair::NONE {
+        guest.world_mut().write_message(NetMessage::AudioReported { by: 0, report });
+        host.update();
+        guest.update();
+        std::thread::yield_now();
+        assert!(Instant::now() < deadline, "nothing is done about it");
     }
 
     guest.world_mut().resource_mut::<Net>().transport().leave();

@@ -253,7 +253,8 @@ mod tests {
         let single = run(&mut reporter, 10, 10, 11);
         assert!(single > ms(10) && single < ms(13), "a packet or two, not {single:?}");
         assert_eq!(run(&mut reporter, 10, 2, 30), ms(15), "no more, however long the bursts");
-        assert_eq!(run(&mut reporter, 0, 0, 10), ms(15), "ten seconds are not over");
+        assert_eq!(run(&mut reporter, 0, 0, 5), ms(15), "it may come again");
+        assert!(run(&mut reporter, 0, 0, 5) > ms(0), "ten seconds are not over");
         assert_eq!(run(&mut reporter, 0, 0, 1), ms(0));
     }
 }
