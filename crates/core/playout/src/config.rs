@@ -96,4 +96,7 @@ pub struct PlayoutStats {
     pub resample_ppm: f32,
     /// How often playing began anew, after 120 ms without a packet or after a jump; the first beginning is not counted.
     pub resets: u64,
+    /// How long packets waited, from their arrival until their place in the sound that the device takes: the mean of the last
+    /// hundred or so. It is less than `depth`, which is the wait of those that met no queue.
+    pub wait: Duration,
 }

@@ -22,6 +22,8 @@ const WARM_UP: u64 = 2;
 const QUIET: f32 = 0.01;
 /// While nothing plays, a sequence number so far back is no straggler but a speaker who began anew.
 const STRAGGLER: u64 = 1000;
+/// The mean wait is one over so many packets.
+const WAITS: f64 = 100.0;
 /// A missing frame is looked for in so many packets after it.
 const FURTHEST_COPY: u32 = 4;
 
@@ -277,6 +279,9 @@ impl Voice {
                 return;
             }
             self.depth.observe(now, place, wait);
+            let mean = self.stats.wait.as_secs_f64();
+            let mean = if mean == 0.0 { wait } else { mean + (wait - mean) / WAITS };
+            self.stats.wait = Duration::try_from_secs_f64(mean).unwrap_or(Duration::ZERO);
             self.stats.lost += std::mem::take(&mut self.missing);
             self.some_came_late = false;
             let is_right = decoder.decode(packet.payload(), frame);

@@ -12,15 +12,15 @@ use hyperzoom_playout::PlayoutStats;
 use hyperzoom_timing::SharedClock;
 use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
-use triple_buffer::Output;
 
 use crate::capture::{Capture, CaptureCounts, MAX_TAPS};
 use crate::codec::{Encoder, FrameSize};
 use crate::error::{AudioError, Busy};
 use crate::events::{AudioEvents, events};
+use crate::latency::{DeviceAhead, Latency, SendLatency};
 use crate::live::{LIVE_RING_SECONDS, Live, LiveShared};
 use crate::meter::Level;
-use crate::mixer::{MAX_VOICES, Mixer, MixerCommand, Voice};
+use crate::mixer::{MAX_VOICES, MAX_VOLUME, Mixer, MixerCommand, Voice, VoiceHandle};
 use crate::owner::{Message, Owner, Shapes};
 use crate::priority::Refusal;
 use crate::spec::SoundSpec;
@@ -66,6 +66,8 @@ pub struct LiveStats {
     pub failed_frames: u64,
     /// The longest that encoding, sealing and sending one frame took.
     pub slowest_frame: Duration,
+    /// What this machine adds to the way from its microphone to the others.
+    pub latency: SendLatency,
 }
 
 /// What the devices turned out to be; `None` for one that is lost at the moment.
@@ -81,7 +83,9 @@ pub struct Description {
 pub struct AudioEngine {
     mixer: Mutex<HeapProd<MixerCommand>>,
     taps: Mutex<HeapProd<MicFeed>>,
-    stats: Mutex<BTreeMap<u8, Output<PlayoutStats>>>,
+    voices: Mutex<BTreeMap<u8, VoiceHandle>>,
+    clock: SharedClock,
+    ahead: DeviceAhead,
     level: Level,
     counts: Arc<CaptureCounts>,
     live: Arc<LiveShared>,
@@ -122,7 +126,8 @@ pub fn start(
         encoder: Encoder::new(config.frame, i32::try_from(config.bitrate).unwrap_or(i32::MAX))?,
         size: config.frame,
         sink,
-        clock: config.clock,
+        clock: config.clock.clone(),
+        epoch: config.epoch,
         shared: live_shared.clone(),
     };
     let live_thread = live.spawn(refusal.clone())?;
@@ -134,7 +139,8 @@ pub fn start(
 
     let (command, commands) = HeapRb::new(2 * MAX_VOICES).split();
     let (retire_voice, retired_voices) = HeapRb::new(MAX_VOICES).split();
-    let mixer = Mixer::new(commands, retire_voice);
+    let ahead = DeviceAhead::default();
+    let mixer = Mixer::new(commands, retire_voice, ahead.clone());
 
     let (owner_sender, messages) = sync_channel(16);
     let (event_sender, audio_events) = events();
@@ -151,7 +157,9 @@ pub fn start(
     let mut engine = AudioEngine {
         mixer: Mutex::new(command),
         taps: Mutex::new(add_tap),
-        stats: Mutex::default(),
+        voices: Mutex::default(),
+        clock: config.clock,
+        ahead,
         level,
         counts,
         live: live_shared,
@@ -180,14 +188,18 @@ pub fn start(
 impl AudioEngine {
     /// Plays what comes in `inbox` as the voice of peer `id`, in the place of the voice that it had before, if any.
     ///
+    /// It is as loud as the one before it; a new one as loud as it comes.
+    ///
     /// The inbox is emptied once a period of the loudspeaker; a ring of 64 packets is ample.
     ///
     /// # Errors
     /// [`Busy`] where the loudspeaker has not taken in the commands before.
     pub fn add_peer(&self, id: u8, inbox: HeapCons<AudioPacket>) -> Result<(), Busy> {
-        let (voice, stats) = Voice::new(id, inbox).map_err(|_| Busy)?;
+        let mut voices = lock(&self.voices);
+        let volume = voices.get(&id).map_or(1.0, |voice| voice.shared.volume());
+        let (voice, handle) = Voice::new(id, inbox, volume, self.clock.clone()).map_err(|_| Busy)?;
         lock(&self.mixer).try_push(MixerCommand::Add(voice)).map_err(|_| Busy)?;
-        lock(&self.stats).insert(id, stats);
+        voices.insert(id, handle);
         Ok(())
     }
 
@@ -197,7 +209,7 @@ impl AudioEngine {
     /// [`Busy`] where the loudspeaker has not taken in the commands before.
     pub fn remove_peer(&self, id: u8) -> Result<(), Busy> {
         lock(&self.mixer).try_push(MixerCommand::Remove(id)).map_err(|_| Busy)?;
-        lock(&self.stats).remove(&id);
+        lock(&self.voices).remove(&id);
         Ok(())
     }
 
@@ -236,7 +248,33 @@ impl AudioEngine {
     /// What became of peer `id`'s packets; `None` for a peer that was not added.
     #[must_use]
     pub fn stats(&self, id: u8) -> Option<PlayoutStats> {
-        lock(&self.stats).get_mut(&id).map(|stats| *stats.read())
+        lock(&self.voices).get_mut(&id).map(|voice| *voice.stats.read())
+    }
+
+    /// How long it takes from peer `id`'s mouth to this ear; `None` for a peer that was not added, or that has not been heard yet,
+    /// and while the session clock is not known.
+    #[must_use]
+    pub fn latency(&self, id: u8) -> Option<Latency> {
+        let mut voices = lock(&self.voices);
+        let voice = voices.get_mut(&id)?;
+        let stats = *voice.stats.read();
+        voice.shared.transit.latency(&stats, &self.ahead, &self.clock)
+    }
+
+    /// Makes peer `id` louder or less loud: 1 is as it comes, 0 is silence, and 4 (+12 dB) is the most. What lies beyond is taken for
+    /// the nearest of these, and what is no number for silence. False for a peer that was not added.
+    pub fn set_volume(&self, id: u8, volume: f32) -> bool {
+        let voices = lock(&self.voices);
+        let Some(voice) = voices.get(&id) else { return false };
+        // Of a number and none, `max` takes the number.
+        voice.shared.volume.store(volume.max(0.0).min(MAX_VOLUME).to_bits(), Ordering::Relaxed);
+        true
+    }
+
+    /// How loud peer `id` comes, before [`set_volume`](Self::set_volume); `None` for a peer that was not added.
+    #[must_use]
+    pub fn peer_level(&self, id: u8) -> Option<Level> {
+        lock(&self.voices).get(&id).map(|voice| voice.shared.level.clone())
     }
 
     /// What the microphone and the live path did so far.
@@ -251,6 +289,7 @@ impl AudioEngine {
             skipped_frames: live.skipped.load(Ordering::Relaxed),
             failed_frames: live.failed.load(Ordering::Relaxed),
             slowest_frame: Duration::from_nanos(live.slowest_ns.load(Ordering::Relaxed)),
+            latency: live.means.get(),
         }
     }
 

@@ -24,6 +24,7 @@ mod error;
 mod events;
 #[cfg(test)]
 mod heap_use;
+mod latency;
 mod live;
 mod meter;
 mod mixer;
@@ -43,6 +44,7 @@ pub use devices::{Direction, SoundDevice, SoundHost, devices};
 pub use engine::{AudioConfig, AudioEngine, Description, LiveStats, start};
 pub use error::{AudioError, Busy};
 pub use events::{AudioEvent, AudioEvents};
+pub use latency::{Latency, SendLatency};
 pub use meter::Level;
 pub use spec::{SoundSpec, SpecError};
 pub use stream::StreamShape;

@@ -9,6 +9,7 @@ use hyperzoom_media::{CaptureMark, MediaKind, MicTap, PacketSink, SAMPLE_RATE};
 use hyperzoom_timing::SharedClock;
 
 use crate::codec::{Encoder, FrameSize, MAX_PAYLOAD};
+use crate::latency::{SendMeans, dither};
 use crate::priority::{self, Refusal};
 
 /// Seconds of microphone that may wait for the live thread. It normally waits for a frame; after a stall it catches up at once.
@@ -31,6 +32,8 @@ pub(crate) struct LiveShared {
     pub(crate) failed: AtomicU64,
     /// The longest that encoding and sending a frame took, in nanoseconds.
     pub(crate) slowest_ns: AtomicU64,
+    /// What the thread adds to the way from mouth to ear.
+    pub(crate) means: SendMeans,
 }
 
 /// The live thread's state.
@@ -40,6 +43,8 @@ pub(crate) struct Live {
     pub(crate) size: FrameSize,
     pub(crate) sink: Box<dyn PacketSink>,
     pub(crate) clock: SharedClock,
+    /// The process's epoch, since which moments are told.
+    pub(crate) epoch: Instant,
     pub(crate) shared: Arc<LiveShared>,
 }
 
@@ -69,6 +74,8 @@ struct Frames {
     /// The next sample, counted from the mark's first; from the block's length on it belongs to a later block.
     next: u32,
     gate: Gate,
+    /// Frames so far.
+    count: u64,
 }
 
 /// Whether the others hear the microphone.
@@ -84,7 +91,7 @@ impl Frames {
     fn new(live: Live) -> Self {
         let frame = vec![0.0; live.size.samples()].into_boxed_slice();
         let mark = CaptureMark { sample_index: 0, len: 0, at: Duration::ZERO };
-        Self { live, frame, payload: [0; MAX_PAYLOAD], mark, next: 0, gate: Gate::Shut }
+        Self { live, frame, payload: [0; MAX_PAYLOAD], mark, next: 0, gate: Gate::Shut, count: 0 }
     }
 
     /// Sends the next frame; false where there is none yet.
@@ -94,6 +101,8 @@ impl Frames {
         }
         let began = Instant::now();
         let at = self.captured_at();
+        let age = self.live.epoch.elapsed().saturating_sub(at);
+        self.count += 1;
         self.next += self.live.tap.read(&mut self.frame) as u32;
         let shared = &*self.live.shared;
         let open = !shared.muted.load(Ordering::Relaxed) && !shared.paused.load(Ordering::Relaxed);
@@ -120,8 +129,12 @@ impl Frames {
         }
         match self.live.encoder.encode(&self.frame, &mut self.payload) {
             Ok(len) => {
-                let timestamp_ms = self.live.clock.get().session_ms(at);
+                let encoded = began.elapsed();
+                let timestamp_ms = self.live.clock.get().session_ms(at + dither(self.count));
                 self.live.sink.send(MediaKind::Audio, timestamp_ms, &self.payload[..len]);
+                shared.means.capture.note_time(age);
+                shared.means.encode.note_time(encoded);
+                shared.means.send.note_time(began.elapsed().saturating_sub(encoded));
                 shared.sent.fetch_add(1, Ordering::Relaxed);
             }
             Err(_) => {
@@ -203,6 +216,7 @@ mod tests {
             size: FrameSize::Ms5,
             sink: Box::new(log.clone()),
             clock: SharedClock::of(SessionClock::host(Duration::from_secs(1))),
+            epoch: Instant::now(),
             shared: shared.clone(),
         });
         Rig { frames, feed, log, shared }

@@ -1,21 +1,62 @@
 //! What the loudspeaker's callback plays: every peer's voice, pulled through its playout, added and limited.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hyperzoom_media::AudioPacket;
 use hyperzoom_playout::{Playout, PlayoutConfig, PlayoutStats};
+use hyperzoom_timing::SharedClock;
 use ringbuf::traits::{Consumer, Observer, Producer};
 use ringbuf::{HeapCons, HeapProd};
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::codec::{Decoder, FrameSize};
 use crate::convert::Play;
+use crate::latency::{DeviceAhead, Transit};
+use crate::meter::Level;
 
 /// The most peers that can be heard at once: the design's three, and room for those who left and are still being put away.
 pub(crate) const MAX_VOICES: usize = 8;
 
 /// Samples that are mixed at a time.
 const BLOCK: usize = 480;
+
+/// The loudest that a voice can be made: +12 dB.
+pub(crate) const MAX_VOLUME: f32 = 4.0;
+
+/// A volume goes to another by so much a sample, from silence to full in 10 ms, so that it does not click.
+const RAMP: f32 = 1.0 / 480.0;
+
+/// What the mixer and the engine both have of a voice.
+#[derive(Debug)]
+pub(crate) struct VoiceShared {
+    /// How loud it is to be, as an `f32`'s bits.
+    pub(crate) volume: AtomicU32,
+    /// How loud it comes, before that.
+    pub(crate) level: Level,
+    pub(crate) transit: Transit,
+}
+
+impl VoiceShared {
+    fn new(volume: f32) -> Self {
+        Self {
+            volume: AtomicU32::new(volume.to_bits()),
+            level: Level::default(),
+            transit: Transit::default(),
+        }
+    }
+
+    pub(crate) fn volume(&self) -> f32 {
+        f32::from_bits(self.volume.load(Ordering::Relaxed))
+    }
+}
+
+/// What the engine keeps of a voice that it has given to the mixer.
+pub(crate) struct VoiceHandle {
+    pub(crate) stats: Output<PlayoutStats>,
+    pub(crate) shared: Arc<VoiceShared>,
+}
 
 /// One peer's voice.
 pub(crate) struct Voice {
@@ -24,18 +65,26 @@ pub(crate) struct Voice {
     playout: Playout,
     decoder: Decoder,
     stats: Input<PlayoutStats>,
+    shared: Arc<VoiceShared>,
+    clock: SharedClock,
+    /// The volume at which the last sample was played.
+    volume: f32,
 }
 
 impl Voice {
-    /// A peer's voice, and where its statistics are read.
+    /// A peer's voice, and what the engine keeps of it. `clock` is the one by which peers stamp their packets.
     pub(crate) fn new(
         id: u8,
         inbox: HeapCons<AudioPacket>,
-    ) -> Result<(Box<Self>, Output<PlayoutStats>), opus::Error> {
+        volume: f32,
+        clock: SharedClock,
+    ) -> Result<(Box<Self>, VoiceHandle), opus::Error> {
         let (stats, read) = triple_buffer(&PlayoutStats::default());
         let playout = Playout::new(PlayoutConfig::default());
-        let voice = Self { id, inbox, playout, decoder: Decoder::new()?, stats };
-        Ok((Box::new(voice), read))
+        let shared = Arc::new(VoiceShared::new(volume));
+        let handle = VoiceHandle { stats: read, shared: shared.clone() };
+        let voice = Self { id, inbox, playout, decoder: Decoder::new()?, stats, shared, clock, volume };
+        Ok((Box::new(voice), handle))
     }
 
     fn receive(&mut self) {
@@ -46,7 +95,25 @@ impl Voice {
             {
                 self.playout.set_frame_samples(size.samples());
             }
+            self.shared.transit.note(&packet, &self.clock);
             self.playout.insert(&packet);
+        }
+    }
+
+    /// Writes the next samples, as loud as they are to be.
+    fn pull(&mut self, now: Duration, out: &mut [f32]) {
+        self.playout.pull(now, out, &mut self.decoder);
+        self.shared.level.note(out);
+        let wanted = self.shared.volume();
+        if self.volume == wanted {
+            if wanted != 1.0 {
+                out.iter_mut().for_each(|sample| *sample *= wanted);
+            }
+            return;
+        }
+        for sample in out {
+            self.volume += (wanted - self.volume).clamp(-RAMP, RAMP);
+            *sample *= self.volume;
         }
     }
 }
@@ -62,13 +129,19 @@ pub(crate) struct Mixer {
     voices: [Option<Box<Voice>>; MAX_VOICES],
     commands: HeapCons<MixerCommand>,
     retired: HeapProd<Box<Voice>>,
+    ahead: DeviceAhead,
     scratch: [f32; BLOCK],
 }
 
 impl Mixer {
-    /// `retired` takes voices away to where they may be freed; it must hold [`MAX_VOICES`].
-    pub(crate) fn new(commands: HeapCons<MixerCommand>, retired: HeapProd<Box<Voice>>) -> Self {
-        Self { voices: [const { None }; MAX_VOICES], commands, retired, scratch: [0.0; BLOCK] }
+    /// `retired` takes voices away to where they may be freed; it must hold [`MAX_VOICES`]. `ahead` is told what lies before what is
+    /// mixed.
+    pub(crate) fn new(
+        commands: HeapCons<MixerCommand>,
+        retired: HeapProd<Box<Voice>>,
+        ahead: DeviceAhead,
+    ) -> Self {
+        Self { voices: [const { None }; MAX_VOICES], commands, retired, ahead, scratch: [0.0; BLOCK] }
     }
 
     fn obey(&mut self) {
@@ -110,7 +183,7 @@ impl Play for Mixer {
             block.fill(0.0);
             let scratch = &mut self.scratch[..block.len()];
             for voice in self.voices.iter_mut().flatten() {
-                voice.playout.pull(now, scratch, &mut voice.decoder);
+                voice.pull(now, scratch);
                 for (sum, sample) in block.iter_mut().zip(&*scratch) {
                     *sum += sample;
                 }
@@ -120,6 +193,10 @@ impl Play for Mixer {
         for voice in self.voices.iter_mut().flatten() {
             voice.stats.write(voice.playout.stats());
         }
+    }
+
+    fn ahead(&mut self, device: Duration, resampler: Duration) {
+        self.ahead.tell(device, resampler);
     }
 }
 
@@ -149,7 +226,7 @@ mod tests {
     fn rig(retire: usize) -> Rig {
         let (commands, receive) = HeapRb::new(32).split();
         let (retire, retired) = HeapRb::new(retire).split();
-        Rig { mixer: Mixer::new(receive, retire), commands, retired }
+        Rig { mixer: Mixer::new(receive, retire, DeviceAhead::default()), commands, retired }
     }
 
     struct Peer {
@@ -158,15 +235,15 @@ mod tests {
         size: FrameSize,
         sequence: u64,
         hz: f32,
-        stats: Output<PlayoutStats>,
+        handle: VoiceHandle,
     }
 
     impl Rig {
         fn peer(&mut self, id: u8, size: FrameSize, hz: f32) -> Peer {
             let (send, inbox) = HeapRb::new(64).split();
-            let (voice, stats) = Voice::new(id, inbox).unwrap();
+            let (voice, handle) = Voice::new(id, inbox, 1.0, SharedClock::new()).unwrap();
             self.commands.try_push(MixerCommand::Add(voice)).ok().unwrap();
-            Peer { send, encoder: Encoder::new(size, 64_000).unwrap(), size, sequence: 0, hz, stats }
+            Peer { send, encoder: Encoder::new(size, 64_000).unwrap(), size, sequence: 0, hz, handle }
         }
 
         /// Plays `ms` milliseconds in periods of 2.5 ms, while the peers talk.
@@ -219,8 +296,8 @@ mod tests {
             assert!((amplitude - 0.3).abs() < 0.03, "{hz} Hz has an amplitude of {amplitude}");
         }
         assert!(amplitude(steady, 900.0) < 0.01);
-        assert_eq!((a.stats.read().received, a.stats.read().lost), (200, 0));
-        assert_eq!((b.stats.read().received, b.stats.read().lost), (50, 0));
+        assert_eq!((a.handle.stats.read().received, a.handle.stats.read().lost), (200, 0));
+        assert_eq!((b.handle.stats.read().received, b.handle.stats.read().lost), (50, 0));
     }
 
     #[test]
@@ -292,6 +369,6 @@ mod tests {
             let calls = crate::heap_use::heap_calls(|| rig.mixer.play(now, &mut out));
             assert_eq!(calls, 0, "period {n}");
         }
-        assert!(peers[0].stats.read().concealed_frames > 0 && rig.retired.try_pop().is_some());
+        assert!(peers[0].handle.stats.read().concealed_frames > 0 && rig.retired.try_pop().is_some());
     }
 }
