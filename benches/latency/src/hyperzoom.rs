@@ -43,32 +43,64 @@ impl Call {
         Ok(Self { talker, listener })
     }
 
-    /// Ends the call and notes what the listener says of its own delay.
-    pub(crate) fn end(self, outcome: &mut Outcome) -> Result<(), Failure> {
-        let said = self.listener.interrupt()?;
-        self.talker.interrupt()?;
-        let report = said.find('{').map_or("", |start| &said[start..]);
-        let report: serde_json::Value =
-            serde_json::from_str(report).map_err(|error| format!("the listener's report: {error}"))?;
-        let peer = &report["peers"][0];
-        let latency = &peer["latency"];
-        outcome.own = latency["mouth_to_ear_ms"].as_f64();
-        let stages = latency.as_object().map(|stages| {
-            let stage = |(name, ms): (&String, &serde_json::Value)| {
-                let ms = ms.as_f64().map_or_else(|| "?".to_owned(), |ms| format!("{ms:.2}"));
-                format!("{} {ms}", name.trim_end_matches("_ms").replace('_', " "))
-            };
-            stages.iter().map(stage).collect::<Vec<_>>().join(", ")
-        });
+    /// Ends the call and notes what both say of the way between them.
+    ///
+    /// `outside` is what they count and the meter does not: stages of theirs, as `device_ms`, that lie beyond the meter's mouth and ear.
+    pub(crate) fn end(self, outcome: &mut Outcome, outside: impl Fn(&Said) -> f64) -> Result<(), Failure> {
+        let listener = report(&self.listener.interrupt()?)?;
+        let talker = report(&self.talker.interrupt()?)?;
+        let said = Said { talker, listener };
+        let peer = &said.listener["peers"][0];
+        let mut stages = Vec::new();
+        for stage in ["capture_ms", "encode_ms", "send_ms"] {
+            stages.push((stage, said.talker["sound"]["latency"][stage].as_f64().unwrap_or(0.0)));
+        }
+        let sender: f64 = stages.iter().map(|(_, ms)| ms).sum();
+        stages.push(("network_ms", said.listening("transit_ms") - sender));
+        for stage in ["jitter_buffer_ms", "codec_ms", "resampler_ms", "device_ms"] {
+            stages.push((stage, said.listening(stage)));
+        }
+        let outside = outside(&said);
+        outcome.own = peer["latency"]["mouth_to_ear_ms"].as_f64().map(|own| own - outside);
+        let stages: Vec<String> = stages
+            .iter()
+            .map(|(name, ms)| format!("{} {ms:.2}", name.trim_end_matches("_ms").replace('_', " ")))
+            .collect();
         let audio = &peer["audio"];
-        let counts = format!(
-            "{} received, {} late, {} concealed",
-            audio["received"], audio["late"], audio["concealed"]
-        );
-        outcome.stages = Some(match stages {
-            Some(stages) => format!("{stages}\n    {counts}"),
-            None => counts,
-        });
+        outcome.stages = Some(format!(
+            "{}; beyond the meter {outside:.2}\n    {} received, {} late, {} concealed, depth {} ms",
+            stages.join(", "),
+            audio["received"],
+            audio["late"],
+            audio["concealed"],
+            audio["jitter_buffer_ms"],
+        ));
         Ok(())
     }
+}
+
+/// The two reports.
+pub(crate) struct Said {
+    talker: serde_json::Value,
+    listener: serde_json::Value,
+}
+
+impl Said {
+    /// A stage at the listener, in milliseconds.
+    pub(crate) fn listening(&self, stage: &str) -> f64 {
+        self.listener["peers"][0]["latency"][stage].as_f64().unwrap_or(0.0)
+    }
+
+    /// The period of the talker's microphone, in milliseconds.
+    pub(crate) fn mic_period(&self) -> f64 {
+        let mic = &self.talker["sound"]["mic"];
+        let (period, rate) = (mic["period"].as_f64(), mic["sample_rate"].as_f64());
+        period.zip(rate).map_or(0.0, |(period, rate)| period * 1e3 / rate)
+    }
+}
+
+fn report(said: &str) -> Result<serde_json::Value, Failure> {
+    let start =
+        said.find('{').ok_or("a participant ended without its report (HZ_VERBOSE=1 shows what it says)")?;
+    Ok(serde_json::from_str(&said[start..])?)
 }

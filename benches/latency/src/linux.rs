@@ -7,7 +7,7 @@ use clap::Parser;
 use hyperzoom_testkit::Pulse;
 
 use crate::Failure;
-use crate::hyperzoom::{Call, Sound};
+use crate::hyperzoom::{Call, Said, Sound};
 use crate::jack_server::{Jack, SERVER};
 use crate::load::Load;
 use crate::outcome::{HEAD, Line, Outcome};
@@ -139,7 +139,8 @@ fn over_jack(
     jack.port(mouth)?;
     jack.port(ear)?;
     let (jack, mut outcome) = jack.measure(&[mouth], ear, chirps, settle)?;
-    call.end(&mut outcome)?;
+    // In the graph a period's samples are spoken when it begins, as its programs see it, and heard as soon as they are written.
+    call.end(&mut outcome, |said| said.listening("device_ms"))?;
     drop(jack);
     Ok(outcome)
 }
@@ -150,6 +151,7 @@ fn over_pulse(program: &Path, frame_ms: &str, chirps: usize, settle: Duration) -
         |name: &str| Sound { mic: format!("pulse:mic_{name}.monitor"), speaker: format!("pulse:spk_{name}") };
     let call = Call::start(program, frame_ms, [sound("a"), sound("b")], |command| pulse.enter(command))?;
     let mut outcome = pulse_server::measure(&pulse, "mic_a", "spk_b", chirps, settle)?;
-    call.end(&mut outcome)?;
+    // A block of the monitor is dated by its arrival, at the end of its first sample and not of its last.
+    call.end(&mut outcome, Said::mic_period)?;
     Ok(outcome)
 }

@@ -6,7 +6,7 @@ use bevy_ecs::component::Component;
 use bevy_ecs::message::Message;
 use bevy_ecs::resource::Resource;
 use bevy_platform::cell::SyncCell;
-use hyperzoom_audio::{AudioEngine, AudioEvents};
+use hyperzoom_audio::{AudioEngine, AudioEvents, Latency};
 use hyperzoom_playout::PlayoutStats;
 use hyperzoom_video::{Camera, CameraEvents, DecoderStats, LiveVideo, VideoDecoder};
 
@@ -67,6 +67,10 @@ impl Pictures {
 /// How a peer is heard: its playout's counts, as of the last frame of the app.
 #[derive(Component, Debug, Clone, Copy, Default)]
 pub struct Voice(pub PlayoutStats);
+
+/// How long it takes from a peer's mouth to this ear, as of the last frame of the app; `None` while it is not known.
+#[derive(Component, Debug, Clone, Copy, Default)]
+pub struct MouthToEar(pub Option<Latency>);
 
 /// How a peer is seen.
 #[derive(Component)]

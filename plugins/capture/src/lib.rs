@@ -1,13 +1,13 @@
 //! Mirrors microphone, loudspeaker and camera, and gives each peer a voice and a picture.
 //!
 //! [`CapturePlugin`] moves a connected peer's rings from the network to the threads that decode them, once; after that the
-//! media flows past the ECS. What the threads count becomes [`Voice`] and [`Picture`] components, and a decoder that
+//! media flows past the ECS. What the threads count becomes [`Voice`], [`MouthToEar`] and [`Picture`] components, and a decoder that
 //! has lost its reference asks for a keyframe through here.
 
 mod components;
 mod systems;
 
-pub use components::{CaptureMessage, Picture, Pictures, Sound, Voice};
+pub use components::{CaptureMessage, MouthToEar, Picture, Pictures, Sound, Voice};
 
 use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
@@ -25,6 +25,7 @@ pub enum CaptureSystems {
 /// | adds | for |
 /// | --- | --- |
 /// | [`Voice`], [`Picture`] | what a peer is heard and seen as |
+/// | [`MouthToEar`] | how long its voice is on its way |
 /// | [`CaptureMessage`] | what happened to a device |
 ///
 /// It works once the [`Sound`] resource is there; [`Pictures`] may be missing.

@@ -9,7 +9,7 @@ use hyperzoom_audio::AudioEvent;
 use hyperzoom_net_plugin::{Incoming, Net, NetMessage, Peer, Presence};
 use hyperzoom_video::CameraEvent;
 
-use crate::{CaptureMessage, Picture, Pictures, Sound, Voice};
+use crate::{CaptureMessage, MouthToEar, Picture, Pictures, Sound, Voice};
 
 /// A newly connected peer gets a voice in the mixer and a decoder for its pictures.
 pub(crate) fn connect(
@@ -29,7 +29,7 @@ pub(crate) fn connect(
                 messages.write(CaptureMessage::Stream(format!("{} cannot be seen: {error}", peer.name)));
             })
             .ok();
-        commands.entity(entity).insert((Voice::default(), Picture::new(decoder)));
+        commands.entity(entity).insert((Voice::default(), MouthToEar::default(), Picture::new(decoder)));
     }
 }
 
@@ -52,15 +52,16 @@ pub(crate) fn disconnect(
 
 pub(crate) fn mirror_voices(
     sound: Option<ResMut<'_, Sound>>,
-    mut voices: Query<'_, '_, (&Peer, &Presence, &mut Voice)>,
+    mut voices: Query<'_, '_, (&Peer, &Presence, &mut Voice, &mut MouthToEar)>,
 ) {
     let Some(mut sound) = sound else { return };
-    for (peer, presence, mut voice) in &mut voices {
+    for (peer, presence, mut voice, mut mouth_to_ear) in &mut voices {
         // The number of one who has left may be another's by now.
         if !matches!(presence, Presence::Gone(_))
             && let Some(stats) = sound.engine().stats(peer.id)
         {
             voice.0 = stats;
+            mouth_to_ear.0 = sound.engine().latency(peer.id);
         }
     }
 }
