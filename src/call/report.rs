@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bevy_ecs::world::World;
 use hyperzoom_audio::{Latency, SendLatency, SoundHost, StreamShape};
-use hyperzoom_capture_plugin::{MouthToEar, Picture, Pictures, Sound, Voice};
+use hyperzoom_capture_plugin::{MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
 use hyperzoom_net_plugin::{Link, Membership, Peer, Presence};
 use hyperzoom_record_plugin::{Take, TakeState};
 use hyperzoom_recorder::{PressureReport, TakeReport};
@@ -52,7 +52,7 @@ pub struct SoundReport {
     pub frames_sent: u64,
     /// Microphone samples that the live path lost.
     pub live_samples_lost: u64,
-    /// What this computer added to the way from its microphone to the others, at the end.
+    /// What this computer added to the way from its microphone to the others: the mean of the call.
     pub latency: SendLatencyReport,
 }
 
@@ -157,7 +157,7 @@ pub struct PeerReport {
     pub round_trip_ms: Option<f64>,
     /// How long a datagram takes one way: half the round trip, in milliseconds.
     pub one_way_ms: Option<f64>,
-    /// How long its voice was on its way at the end, from its mouth to this ear; none where it was not heard.
+    /// How long its voice was on its way from its mouth to this ear, the mean of the call; none where it was not heard.
     pub latency: Option<LatencyReport>,
     /// What was sent to it.
     pub sent: SentReport,
@@ -350,7 +350,7 @@ pub(super) fn collect(world: &mut World) -> CallReport {
     let mut query =
         world.query::<(&Peer, &Presence, &Link, Option<&Voice>, Option<&MouthToEar>, Option<&Picture>)>();
     for (peer, presence, link, voice, latency, picture) in query.iter(world) {
-        let latency = latency.and_then(|it| it.0);
+        let latency = latency.and_then(MouthToEar::mean);
         peers.push(peer_report(peer, *presence, link, voice, latency, picture));
     }
     peers.sort_by_key(|p| p.id);
@@ -359,6 +359,7 @@ pub(super) fn collect(world: &mut World) -> CallReport {
         TakeState::Done(report) => Some(RecordingReport::from(report.as_ref())),
         TakeState::Idle | TakeState::Starting | TakeState::Recording { .. } | TakeState::Ending => None,
     };
+    let mouth_to_network = world.resource::<MouthToNetwork>().mean();
     let mut sound = world.resource_mut::<Sound>();
     let (shape, live) = (sound.engine().describe(), sound.engine().live_stats());
     let sound = SoundReport {
@@ -366,7 +367,7 @@ pub(super) fn collect(world: &mut World) -> CallReport {
         speaker: shape.speaker.map(DeviceReport::from),
         frames_sent: live.sent_frames,
         live_samples_lost: live.lost_live_samples,
-        latency: live.latency.into(),
+        latency: mouth_to_network.into(),
     };
     let live_video = world.get_resource_mut::<Pictures>().map(|mut pictures| {
         let live = pictures.live().stats();

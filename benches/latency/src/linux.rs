@@ -12,7 +12,7 @@ use crate::jack_server::{Jack, SERVER};
 use crate::load::Load;
 use crate::outcome::{HEAD, Line, Outcome};
 use crate::program::is_installed;
-use crate::{peers, pulse_server};
+use crate::{cpu, peers, pulse_server};
 
 /// The delay from mouth to ear of HyperZoom and its peers, in milliseconds.
 #[derive(Debug, Parser)]
@@ -33,7 +33,7 @@ struct Args {
     #[arg(long, default_value = "2.5")]
     frame_ms: String,
     /// What to measure [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "jack,pulse,jamulus,chromium")]
+    #[arg(long, value_delimiter = ',', value_name = "jack,pulse,jamulus,chromium,cpu")]
     only: Vec<String>,
 }
 
@@ -90,6 +90,11 @@ pub(crate) fn run() -> Result<(), Failure> {
             Some(it) => tell("Chromium WebRTC, PulseAudio null sinks", peers::chromium(it, chirps, settle)),
             None => println!("Chromium is skipped: not installed (apt-get install chromium)"),
         }
+    }
+    if wanted("cpu")
+        && let Err(error) = cpu::measure(program, frame, settle)
+    {
+        println!("the cost of the sound was not measured: {error}");
     }
     if args.load {
         let load = Load::on_every_core();

@@ -6,6 +6,8 @@
 //! belong to the benchmark alone.
 
 #[cfg(target_os = "linux")]
+mod cpu;
+#[cfg(target_os = "linux")]
 mod hyperzoom;
 #[cfg(target_os = "linux")]
 mod jack_server;

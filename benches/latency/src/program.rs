@@ -50,6 +50,11 @@ impl Program {
         Ok(Self { name: name.to_owned(), child, stdout: BufReader::new(stdout) })
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line of standard output.
     pub(crate) fn line(&mut self) -> Result<String, Failure> {
         let mut line = String::new();

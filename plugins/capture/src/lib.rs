@@ -7,7 +7,7 @@
 mod components;
 mod systems;
 
-pub use components::{CaptureMessage, MouthToEar, Picture, Pictures, Sound, Voice};
+pub use components::{CaptureMessage, MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
 
 use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
@@ -25,7 +25,7 @@ pub enum CaptureSystems {
 /// | adds | for |
 /// | --- | --- |
 /// | [`Voice`], [`Picture`] | what a peer is heard and seen as |
-/// | [`MouthToEar`] | how long its voice is on its way |
+/// | [`MouthToEar`], [`MouthToNetwork`] | how long its voice is on its way, and what we add to ours |
 /// | [`CaptureMessage`] | what happened to a device |
 ///
 /// It works once the [`Sound`] resource is there; [`Pictures`] may be missing.
@@ -34,7 +34,8 @@ pub struct CapturePlugin;
 
 impl Plugin for CapturePlugin {
     fn build(&self, app: &mut App) {
-        app.add_message::<CaptureMessage>()
+        app.init_resource::<MouthToNetwork>()
+            .add_message::<CaptureMessage>()
             .configure_sets(
                 PreUpdate,
                 (CaptureSystems::Route, CaptureSystems::Mirror).chain().after(NetSystems::Drain),

@@ -9,7 +9,7 @@ use hyperzoom_audio::AudioEvent;
 use hyperzoom_net_plugin::{Incoming, Net, NetMessage, Peer, Presence};
 use hyperzoom_video::CameraEvent;
 
-use crate::{CaptureMessage, MouthToEar, Picture, Pictures, Sound, Voice};
+use crate::{CaptureMessage, MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
 
 /// A newly connected peer gets a voice in the mixer and a decoder for its pictures.
 pub(crate) fn connect(
@@ -53,16 +53,22 @@ pub(crate) fn disconnect(
 pub(crate) fn mirror_voices(
     sound: Option<ResMut<'_, Sound>>,
     mut voices: Query<'_, '_, (&Peer, &Presence, &mut Voice, &mut MouthToEar)>,
+    mut mouth_to_network: ResMut<'_, MouthToNetwork>,
 ) {
     let Some(mut sound) = sound else { return };
+    let mut heard = false;
     for (peer, presence, mut voice, mut mouth_to_ear) in &mut voices {
         // The number of one who has left may be another's by now.
         if !matches!(presence, Presence::Gone(_))
             && let Some(stats) = sound.engine().stats(peer.id)
         {
             voice.0 = stats;
-            mouth_to_ear.0 = sound.engine().latency(peer.id);
+            mouth_to_ear.note(sound.engine().latency(peer.id));
+            heard = true;
         }
+    }
+    if heard {
+        mouth_to_network.note(&sound.engine().live_stats().latency);
     }
 }
 

@@ -326,3 +326,47 @@ impl Drop for AudioEngine {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use hyperzoom_media::MediaKind;
+
+    use super::*;
+
+    struct Void;
+
+    impl PacketSink for Void {
+        fn send(&mut self, _kind: MediaKind, _timestamp_ms: u32, _payload: &[u8]) {}
+        fn skip(&mut self) {}
+    }
+
+    #[test]
+    fn a_peers_volume_is_kept_within_its_bounds_and_by_who_comes_back() {
+        let config = AudioConfig {
+            epoch: Instant::now(),
+            mic: SoundSpec::None,
+            speaker: SoundSpec::None,
+            frame: FrameSize::Ms5,
+            bitrate: 32_000,
+            clock: SharedClock::new(),
+        };
+        let (engine, _events) = start(config, Box::new(Void)).unwrap();
+        let inbox = || HeapRb::new(8).split().1;
+        let volume = || lock(&engine.voices).get(&1).unwrap().shared.volume();
+        assert!(!engine.set_volume(1, 0.5) && engine.peer_level(1).is_none(), "nobody is there");
+        engine.add_peer(1, inbox()).unwrap();
+        assert_eq!(volume(), 1.0);
+        for (wanted, is) in
+            [(0.5, 0.5), (9.0, 4.0), (-1.0, 0.0), (f32::INFINITY, 4.0), (f32::NAN, 0.0), (2.0, 2.0)]
+        {
+            assert!(engine.set_volume(1, wanted));
+            assert_eq!(volume(), is, "{wanted}");
+        }
+        engine.add_peer(1, inbox()).unwrap();
+        assert_eq!(volume(), 2.0, "the same person");
+        engine.remove_peer(1).unwrap();
+        engine.add_peer(1, inbox()).unwrap();
+        assert_eq!(volume(), 1.0, "a new person");
+        assert_eq!(engine.latency(1), None, "who has not been heard yet");
+    }
+}

@@ -44,6 +44,32 @@ pub struct Latency {
 }
 
 impl Latency {
+    /// This and another together, stage by stage; the greater of the clock's bounds.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            transit: self.transit + other.transit,
+            clock_bound: self.clock_bound.max(other.clock_bound),
+            jitter_buffer: self.jitter_buffer + other.jitter_buffer,
+            codec: self.codec + other.codec,
+            resampler: self.resampler + other.resampler,
+            device: self.device + other.device,
+        }
+    }
+
+    /// A part of it: with [`plus`](Self::plus), the mean of `count`, which is not 0.
+    #[must_use]
+    pub fn over(&self, count: u32) -> Self {
+        Self {
+            transit: self.transit / count,
+            clock_bound: self.clock_bound,
+            jitter_buffer: self.jitter_buffer / count,
+            codec: self.codec / count,
+            resampler: self.resampler / count,
+            device: self.device / count,
+        }
+    }
+
     /// Mouth to ear.
     #[must_use]
     pub fn total(&self) -> Duration {
@@ -61,6 +87,24 @@ pub struct SendLatency {
     pub encode: Duration,
     /// Sealing, and handing the datagram to the system.
     pub send: Duration,
+}
+
+impl SendLatency {
+    /// This and another together, stage by stage.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            capture: self.capture + other.capture,
+            encode: self.encode + other.encode,
+            send: self.send + other.send,
+        }
+    }
+
+    /// A part of it: with [`plus`](Self::plus), the mean of `count`, which is not 0.
+    #[must_use]
+    pub fn over(&self, count: u32) -> Self {
+        Self { capture: self.capture / count, encode: self.encode / count, send: self.send / count }
+    }
 }
 
 /// A mean that one thread keeps and any may read. `i64::MIN` before the first sample.

@@ -65,7 +65,7 @@ impl Live {
 }
 
 /// Cuts the microphone into frames and sends them.
-struct Frames {
+pub(crate) struct Frames {
     live: Live,
     frame: Box<[f32]>,
     payload: [u8; MAX_PAYLOAD],
@@ -88,14 +88,14 @@ enum Gate {
 }
 
 impl Frames {
-    fn new(live: Live) -> Self {
+    pub(crate) fn new(live: Live) -> Self {
         let frame = vec![0.0; live.size.samples()].into_boxed_slice();
         let mark = CaptureMark { sample_index: 0, len: 0, at: Duration::ZERO };
         Self { live, frame, payload: [0; MAX_PAYLOAD], mark, next: 0, gate: Gate::Shut, count: 0 }
     }
 
     /// Sends the next frame; false where there is none yet.
-    fn send_one(&mut self) -> bool {
+    pub(crate) fn send_one(&mut self) -> bool {
         if self.live.tap.available() < self.frame.len() {
             return false;
         }

@@ -301,6 +301,25 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_volume_is_heard_and_makes_no_click() {
+        let mut rig = rig(8);
+        let mut peer = rig.peer(1, FrameSize::Ms5, 500.0);
+        rig.play(&mut [&mut peer], 500);
+        let mut heard = Vec::new();
+        for volume in [1.0_f32, 0.25, 0.0, 1.5] {
+            peer.handle.shared.volume.store(volume.to_bits(), Ordering::Relaxed);
+            let part = rig.play(&mut [&mut peer], 100);
+            let steady = amplitude(&part[part.len() - 2400..], 500.0);
+            assert!((steady - 0.3 * volume).abs() < 0.02, "{steady} at volume {volume}");
+            heard.extend(part);
+        }
+        let step = heard.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        assert!(step < 0.035, "the greatest step between two samples is {step}; the sine's own is 0.029");
+        let level = peer.handle.shared.level.take_peak();
+        assert!((0.25..0.4).contains(&level), "the level is {level}, before the volume");
+    }
+
+    #[test]
     fn removed_voices_are_handed_back_rather_than_dropped() {
         let mut rig = rig(1);
         let _peers = [rig.peer(1, FrameSize::Ms5, 500.0), rig.peer(2, FrameSize::Ms5, 500.0)];
