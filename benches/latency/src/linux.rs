@@ -29,6 +29,9 @@ struct Args {
     /// Measure HyperZoom once more while every core is busy with other work at normal priority
     #[arg(long)]
     load: bool,
+    /// Let JACK's clients come before what else the machine does, as musicians do; with --load they always do
+    #[arg(long)]
+    realtime: bool,
     /// The frame of live audio, in ms, as hyperzoom's --frame-ms takes it
     #[arg(long, default_value = "2.5")]
     frame_ms: String,
@@ -50,7 +53,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Err(error) => println!("{name:<48} failed: {error}"),
     };
     println!("mouth to ear, ms\n{HEAD}");
-    let jack_name = "JACK dummy, 128 samples";
+    let jack_name = if args.realtime { "JACK dummy 128, realtime" } else { "JACK dummy 128" };
     let has_jack = is_installed("jackd");
     if !has_jack {
         println!("JACK is skipped: jackd is not installed (apt-get install jackd2)");
@@ -58,14 +61,14 @@ pub(crate) fn run() -> Result<(), Failure> {
     if has_jack && wanted("jack") {
         tell(
             &format!("HyperZoom, {frame} ms, {jack_name}"),
-            over_jack(program, frame, false, chirps, settle),
+            over_jack(program, frame, args.realtime, chirps, settle),
         );
     }
     if has_jack && wanted("jamulus") {
         match peers::jamulus_program() {
             Some(it) => tell(
                 &format!("Jamulus, {jack_name}"),
-                peers::jamulus(it, false, chirps, settle.max(JAMULUS_SETTLES)),
+                peers::jamulus(it, args.realtime, chirps, settle.max(JAMULUS_SETTLES)),
             ),
             None => println!("Jamulus is skipped: not installed (apt-get install jamulus)"),
         }
@@ -101,7 +104,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         println!("while every core is busy with other work at normal priority");
         if has_jack && wanted("jack") {
             tell(
-                &format!("HyperZoom, {frame} ms, {jack_name}, realtime"),
+                &format!("HyperZoom, {frame} ms, JACK dummy 128, realtime"),
                 over_jack(program, frame, true, chirps, settle),
             );
         }
@@ -110,7 +113,7 @@ pub(crate) fn run() -> Result<(), Failure> {
             && let Some(it) = peers::jamulus_program()
         {
             tell(
-                &format!("Jamulus, {jack_name}, realtime"),
+                &format!("Jamulus, JACK dummy 128, realtime"),
                 peers::jamulus(it, true, chirps, settle.max(JAMULUS_SETTLES)),
             );
         }

@@ -221,12 +221,14 @@ mod tests {
         mixer: Mixer,
         commands: HeapProd<MixerCommand>,
         retired: HeapCons<Box<Voice>>,
+        /// Periods that were played.
+        periods: usize,
     }
 
     fn rig(retire: usize) -> Rig {
         let (commands, receive) = HeapRb::new(32).split();
         let (retire, retired) = HeapRb::new(retire).split();
-        Rig { mixer: Mixer::new(receive, retire, DeviceAhead::default()), commands, retired }
+        Rig { mixer: Mixer::new(receive, retire, DeviceAhead::default()), commands, retired, periods: 0 }
     }
 
     struct Peer {
@@ -249,7 +251,9 @@ mod tests {
         /// Plays `ms` milliseconds in periods of 2.5 ms, while the peers talk.
         fn play(&mut self, peers: &mut [&mut Peer], ms: u64) -> Vec<f32> {
             let mut out = vec![0.0; ms as usize * 48];
-            for (n, period) in out.chunks_mut(120).enumerate() {
+            for period in out.chunks_mut(120) {
+                let n = self.periods;
+                self.periods += 1;
                 let now = Duration::from_micros(n as u64 * 2500);
                 for peer in &mut *peers {
                     if n % (peer.size.samples() / 120) == 0 {
