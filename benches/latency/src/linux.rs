@@ -113,7 +113,7 @@ pub(crate) fn run() -> Result<(), Failure> {
             && let Some(it) = peers::jamulus_program()
         {
             tell(
-                &format!("Jamulus, JACK dummy 128, realtime"),
+                "Jamulus, JACK dummy 128, realtime",
                 peers::jamulus(it, true, chirps, settle.max(JAMULUS_SETTLES)),
             );
         }

@@ -266,8 +266,8 @@ impl AudioEngine {
     pub fn set_volume(&self, id: u8, volume: f32) -> bool {
         let voices = lock(&self.voices);
         let Some(voice) = voices.get(&id) else { return false };
-        // Of a number and none, `max` takes the number.
-        voice.shared.volume.store(volume.max(0.0).min(MAX_VOLUME).to_bits(), Ordering::Relaxed);
+        let volume = if volume.is_nan() { 0.0 } else { volume.clamp(0.0, MAX_VOLUME) };
+        voice.shared.volume.store(volume.to_bits(), Ordering::Relaxed);
         true
     }
 
