@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bevy_ecs::world::World;
-use hyperzoom_audio::{SoundHost, StreamShape};
-use hyperzoom_capture_plugin::{Picture, Pictures, Sound, Voice};
+use hyperzoom_audio::{Latency, SendLatency, SoundHost, StreamShape};
+use hyperzoom_capture_plugin::{MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
 use hyperzoom_net_plugin::{Link, Membership, Peer, Presence};
 use hyperzoom_record_plugin::{Take, TakeState};
 use hyperzoom_recorder::{PressureReport, TakeReport};
@@ -51,6 +52,58 @@ pub struct SoundReport {
     pub frames_sent: u64,
     /// Microphone samples that the live path lost.
     pub live_samples_lost: u64,
+    /// What this computer added to the way from its microphone to the others: the mean of the call.
+    pub latency: SendLatencyReport,
+}
+
+/// What the speaker's computer adds to a frame of live audio, in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct SendLatencyReport {
+    /// The age of its first sample when it is taken: its own length, what of the device's period comes after it, and waking up.
+    pub capture_ms: f64,
+    /// Opus.
+    pub encode_ms: f64,
+    /// Sealing, and handing the datagram to the system.
+    pub send_ms: f64,
+}
+
+impl From<SendLatency> for SendLatencyReport {
+    fn from(it: SendLatency) -> Self {
+        Self { capture_ms: ms(it.capture), encode_ms: ms(it.encode), send_ms: ms(it.send) }
+    }
+}
+
+/// The way from a peer's mouth to this ear, in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct LatencyReport {
+    /// All of it.
+    pub mouth_to_ear_ms: f64,
+    /// From the capture of a frame's first sample to the arrival here: what the peer's computer adds, and the network.
+    pub transit_ms: f64,
+    /// How far the session clock may be off, and `transit_ms` with it.
+    pub clock_bound_ms: f64,
+    /// From the arrival to the place in the sound that the loudspeaker's callback takes.
+    pub jitter_buffer_ms: f64,
+    /// Opus's lookahead.
+    pub codec_ms: f64,
+    /// Resampling.
+    pub resampler_ms: f64,
+    /// What the loudspeaker plays before, as the sound system says.
+    pub device_ms: f64,
+}
+
+impl From<Latency> for LatencyReport {
+    fn from(it: Latency) -> Self {
+        Self {
+            mouth_to_ear_ms: ms(it.total()),
+            transit_ms: ms(it.transit),
+            clock_bound_ms: ms(it.clock_bound),
+            jitter_buffer_ms: ms(it.jitter_buffer),
+            codec_ms: ms(it.codec),
+            resampler_ms: ms(it.resampler),
+            device_ms: ms(it.device),
+        }
+    }
 }
 
 /// The live picture that the others see.
@@ -104,6 +157,8 @@ pub struct PeerReport {
     pub round_trip_ms: Option<f64>,
     /// How long a datagram takes one way: half the round trip, in milliseconds.
     pub one_way_ms: Option<f64>,
+    /// How long its voice was on its way from its mouth to this ear, the mean of the call; none where it was not heard.
+    pub latency: Option<LatencyReport>,
     /// What was sent to it.
     pub sent: SentReport,
     /// What it said.
@@ -242,6 +297,18 @@ impl fmt::Display for CallReport {
                 peer.audio.concealed,
                 peer.video.decoded,
             )?;
+            if let Some(it) = &peer.latency {
+                writeln!(
+                    f,
+                    "          mouth to ear {:.1} ms: microphone to network and here {:.1}, jitter buffer {:.1}, codec {:.1}, resampling {:.1}, loudspeaker {:.1}",
+                    it.mouth_to_ear_ms,
+                    it.transit_ms,
+                    it.jitter_buffer_ms,
+                    it.codec_ms,
+                    it.resampler_ms,
+                    it.device_ms,
+                )?;
+            }
         }
         if let Some(live) = self.live_video.as_ref().filter(|live| live.shed_seconds > 0.0) {
             writeln!(
@@ -280,9 +347,11 @@ impl fmt::Display for CallReport {
 /// Reads the report out of the app when the call is over.
 pub(super) fn collect(world: &mut World) -> CallReport {
     let mut peers = Vec::new();
-    let mut query = world.query::<(&Peer, &Presence, &Link, Option<&Voice>, Option<&Picture>)>();
-    for (peer, presence, link, voice, picture) in query.iter(world) {
-        peers.push(peer_report(peer, *presence, link, voice, picture));
+    let mut query =
+        world.query::<(&Peer, &Presence, &Link, Option<&Voice>, Option<&MouthToEar>, Option<&Picture>)>();
+    for (peer, presence, link, voice, latency, picture) in query.iter(world) {
+        let latency = latency.and_then(MouthToEar::mean);
+        peers.push(peer_report(peer, *presence, link, voice, latency, picture));
     }
     peers.sort_by_key(|p| p.id);
     let membership = world.resource::<Membership>().clone();
@@ -290,6 +359,7 @@ pub(super) fn collect(world: &mut World) -> CallReport {
         TakeState::Done(report) => Some(RecordingReport::from(report.as_ref())),
         TakeState::Idle | TakeState::Starting | TakeState::Recording { .. } | TakeState::Ending => None,
     };
+    let mouth_to_network = world.resource::<MouthToNetwork>().mean();
     let mut sound = world.resource_mut::<Sound>();
     let (shape, live) = (sound.engine().describe(), sound.engine().live_stats());
     let sound = SoundReport {
@@ -297,6 +367,7 @@ pub(super) fn collect(world: &mut World) -> CallReport {
         speaker: shape.speaker.map(DeviceReport::from),
         frames_sent: live.sent_frames,
         live_samples_lost: live.lost_live_samples,
+        latency: mouth_to_network.into(),
     };
     let live_video = world.get_resource_mut::<Pictures>().map(|mut pictures| {
         let live = pictures.live().stats();
@@ -327,6 +398,7 @@ fn peer_report(
     presence: Presence,
     link: &Link,
     voice: Option<&Voice>,
+    latency: Option<Latency>,
     picture: Option<&Picture>,
 ) -> PeerReport {
     let link = link.0;
@@ -344,6 +416,7 @@ fn peer_report(
         },
         round_trip_ms: round_trip_ms.map(round),
         one_way_ms: round_trip_ms.map(|ms| round(ms / 2.0)),
+        latency: latency.map(LatencyReport::from),
         sent: SentReport { audio: link.audio_sent, video: link.video_sent, bytes: link.bytes_sent },
         audio: AudioReport {
             received: link.audio_received,
@@ -388,6 +461,10 @@ impl From<&TakeReport> for RecordingReport {
             microphone_drift_ppm: take.microphone_drift_ppm.map(round),
         }
     }
+}
+
+fn ms(time: Duration) -> f64 {
+    round(time.as_secs_f64() * 1e3)
 }
 
 /// To a thousandth: what these machines can measure, and no more.

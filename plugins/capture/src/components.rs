@@ -6,7 +6,7 @@ use bevy_ecs::component::Component;
 use bevy_ecs::message::Message;
 use bevy_ecs::resource::Resource;
 use bevy_platform::cell::SyncCell;
-use hyperzoom_audio::{AudioEngine, AudioEvents};
+use hyperzoom_audio::{AudioEngine, AudioEvents, Latency, SendLatency};
 use hyperzoom_playout::PlayoutStats;
 use hyperzoom_video::{Camera, CameraEvents, DecoderStats, LiveVideo, VideoDecoder};
 
@@ -67,6 +67,51 @@ impl Pictures {
 /// How a peer is heard: its playout's counts, as of the last frame of the app.
 #[derive(Component, Debug, Clone, Copy, Default)]
 pub struct Voice(pub PlayoutStats);
+
+/// How long it takes from a peer's mouth to this ear.
+#[derive(Component, Debug, Clone, Copy, Default)]
+pub struct MouthToEar {
+    /// As of the last frame of the app; `None` while it is not known.
+    pub now: Option<Latency>,
+    sum: Latency,
+    count: u32,
+}
+
+impl MouthToEar {
+    pub(crate) fn note(&mut self, now: Option<Latency>) {
+        self.now = now;
+        if let Some(latency) = now {
+            self.sum = self.sum.plus(&latency);
+            self.count += 1;
+        }
+    }
+
+    /// The mean of the call so far; `None` where it never was known.
+    #[must_use]
+    pub fn mean(&self) -> Option<Latency> {
+        (self.count > 0).then(|| self.sum.over(self.count))
+    }
+}
+
+/// What this machine adds to the way from its microphone to the others, as long as there was somebody else.
+#[derive(Resource, Debug, Clone, Copy, Default)]
+pub struct MouthToNetwork {
+    sum: SendLatency,
+    count: u32,
+}
+
+impl MouthToNetwork {
+    pub(crate) fn note(&mut self, now: &SendLatency) {
+        self.sum = self.sum.plus(now);
+        self.count += 1;
+    }
+
+    /// The mean of the call so far; nothing where nobody was there.
+    #[must_use]
+    pub fn mean(&self) -> SendLatency {
+        self.sum.over(self.count.max(1))
+    }
+}
 
 /// How a peer is seen.
 #[derive(Component)]

@@ -1,7 +1,7 @@
 //! Mirrors microphone, loudspeaker and camera, and gives each peer a voice and a picture.
 //!
 //! [`CapturePlugin`] moves a connected peer's rings from the network to the threads that decode them, once; after that the
-//! media flows past the ECS. What the threads count becomes [`Voice`] and [`Picture`] components, and a decoder that
+//! media flows past the ECS. What the threads count becomes [`Voice`], [`MouthToEar`] and [`Picture`] components, and a decoder that
 //! has lost its reference asks for a keyframe through here. [`VoiceCare`] tells peers how they are heard, and sends our voice as they
 //! say they hear it.
 
@@ -10,7 +10,7 @@ mod components;
 mod systems;
 
 pub use care::VoiceCare;
-pub use components::{CaptureMessage, Picture, Pictures, Sound, Voice};
+pub use components::{CaptureMessage, MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
 
 use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
@@ -31,6 +31,7 @@ pub enum CaptureSystems {
 /// | --- | --- |
 /// | [`Voice`], [`Picture`] | what a peer is heard and seen as |
 /// | [`VoiceCare`] | how our voice is sent |
+/// | [`MouthToEar`], [`MouthToNetwork`] | how long its voice is on its way, and what we add to ours |
 /// | [`CaptureMessage`] | what happened to a device |
 ///
 /// It works once the [`Sound`] resource is there; [`Pictures`] may be missing.
@@ -39,8 +40,9 @@ pub struct CapturePlugin;
 
 impl Plugin for CapturePlugin {
     fn build(&self, app: &mut App) {
-        app.add_message::<CaptureMessage>()
+        app.init_resource::<MouthToNetwork>()
             .init_resource::<VoiceCare>()
+            .add_message::<CaptureMessage>()
             .configure_sets(
                 PreUpdate,
                 (CaptureSystems::Route, CaptureSystems::Mirror, CaptureSystems::Care)

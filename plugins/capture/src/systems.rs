@@ -10,7 +10,7 @@ use hyperzoom_net_plugin::{Incoming, Net, NetMessage, Peer, Presence};
 use hyperzoom_video::CameraEvent;
 
 use crate::care::Watch;
-use crate::{CaptureMessage, Picture, Pictures, Sound, Voice};
+use crate::{CaptureMessage, MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
 
 /// A newly connected peer gets a voice in the mixer and a decoder for its pictures.
 pub(crate) fn connect(
@@ -30,7 +30,8 @@ pub(crate) fn connect(
                 messages.write(CaptureMessage::Stream(format!("{} cannot be seen: {error}", peer.name)));
             })
             .ok();
-        commands.entity(entity).insert((Voice::default(), Watch::default(), Picture::new(decoder)));
+        let picture = Picture::new(decoder);
+        commands.entity(entity).insert((Voice::default(), MouthToEar::default(), Watch::default(), picture));
     }
 }
 
@@ -53,16 +54,23 @@ pub(crate) fn disconnect(
 
 pub(crate) fn mirror_voices(
     sound: Option<ResMut<'_, Sound>>,
-    mut voices: Query<'_, '_, (&Peer, &Presence, &mut Voice)>,
+    mut voices: Query<'_, '_, (&Peer, &Presence, &mut Voice, &mut MouthToEar)>,
+    mut mouth_to_network: ResMut<'_, MouthToNetwork>,
 ) {
     let Some(mut sound) = sound else { return };
-    for (peer, presence, mut voice) in &mut voices {
+    let mut heard = false;
+    for (peer, presence, mut voice, mut mouth_to_ear) in &mut voices {
         // The number of one who has left may be another's by now.
         if !matches!(presence, Presence::Gone(_))
             && let Some(stats) = sound.engine().stats(peer.id)
         {
             voice.0 = stats;
+            mouth_to_ear.note(sound.engine().latency(peer.id));
+            heard = true;
         }
+    }
+    if heard {
+        mouth_to_network.note(&sound.engine().live_stats().latency);
     }
 }
 

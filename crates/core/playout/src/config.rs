@@ -115,4 +115,7 @@ pub struct PlayoutStats {
     pub ahead_frames: u64,
     /// The speaker's frame.
     pub frame: Duration,
+    /// How long packets waited, from their arrival until their place in the sound that the device takes at once: the
+    /// mean of the last hundred or so. It is less than `depth`, which is the wait of those that met no queue.
+    pub wait: Duration,
 }

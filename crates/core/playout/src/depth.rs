@@ -99,6 +99,11 @@ impl DepthPolicy {
         if self.depth == 0.0 { 0.0 } else { self.depth + self.take }
     }
 
+    /// What the device usually takes at once.
+    pub(crate) fn take(&self) -> f64 {
+        self.take
+    }
+
     /// What it should wait.
     pub(crate) fn told_target(&self) -> f64 {
         self.target + self.take

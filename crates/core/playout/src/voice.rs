@@ -25,6 +25,8 @@ const QUIET: f32 = 0.01;
 const STRAGGLER: u64 = 1000;
 /// The shortest frames in the longest.
 const MOST_BACK: u64 = 4;
+/// The mean wait is one over so many packets.
+const WAITS: f64 = 100.0;
 
 /// One speaker's frames, in the order and at the rate that the resampler takes them.
 pub(crate) struct Voice {
@@ -116,6 +118,7 @@ impl Voice {
             target: seconds(self.depth.told_target()),
             resample_ppm: (self.depth.stretch() * 1e6) as f32,
             frame: seconds(self::seconds(self.frame_samples())),
+            wait: self.stats.wait + seconds(if self.stats.wait.is_zero() { 0.0 } else { self.depth.take() }),
             ..self.stats
         }
     }
@@ -277,6 +280,9 @@ impl Voice {
             self.depth.observe(now, place, wait);
             self.stats.lost_runs += u64::from(self.missing > 0);
             self.observe_late_copies(now, next, decoder);
+            let mean = self.stats.wait.as_secs_f64();
+            let mean = if mean == 0.0 { wait } else { mean + (wait - mean) / WAITS };
+            self.stats.wait = Duration::try_from_secs_f64(mean).unwrap_or(Duration::ZERO);
             self.stats.lost += std::mem::take(&mut self.missing);
             self.stats.played_frames += 1;
             self.stats.ahead_frames += self.ring.newest().map_or(0, |newest| newest.saturating_sub(next));

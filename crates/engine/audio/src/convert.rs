@@ -56,6 +56,9 @@ pub(crate) trait Hear: Send + 'static {
 /// Where a loudspeaker's samples come from: mono, 48 kHz.
 pub(crate) trait Play: Send + 'static {
     fn play(&mut self, now: Duration, block: &mut [f32]);
+
+    /// Before the samples that are asked for next the device plays for so long, and a resampler on the way holds back for so long.
+    fn ahead(&mut self, device: Duration, resampler: Duration);
 }
 
 /// A microphone's callback.
@@ -134,6 +137,12 @@ impl<P: Play> ToLoudspeaker<P> {
         Self { play, epoch, channels: usize::from(channels).max(1), resampler, mono: [0.0; BLOCK] }
     }
 
+    /// The device will play the first sample of the period that is filled next in so long, as the host says.
+    pub(crate) fn ahead(&mut self, device: Duration) {
+        let resampler = self.resampler.as_ref().map_or(0.0, ToDevice::delay);
+        self.play.ahead(device.min(OLDEST), Duration::from_secs_f64(resampler));
+    }
+
     /// Fills one period. Mono goes to the first two channels, which are the front ones wherever there are more.
     pub(crate) fn fill<T: cpal::Sample + cpal::FromSample<f32>>(&mut self, period: &mut [T]) {
         let now = self.epoch.elapsed();
@@ -177,6 +186,8 @@ mod tests {
                 self.0 += 1.0 / 1024.0;
             }
         }
+
+        fn ahead(&mut self, _device: Duration, _resampler: Duration) {}
     }
 
     fn heard(channels: u16, rate: u32, period: &[f32]) -> Heard {

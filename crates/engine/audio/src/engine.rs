@@ -1,7 +1,7 @@
 //! The engine as the rest of the program holds it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -12,15 +12,15 @@ use hyperzoom_playout::{FrameSize, PlayoutStats, Repair};
 use hyperzoom_timing::SharedClock;
 use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
-use triple_buffer::Output;
 
 use crate::capture::{Capture, CaptureCounts, MAX_TAPS};
 use crate::codec::Encoder;
 use crate::error::{AudioError, Busy};
 use crate::events::{AudioEvents, events};
+use crate::latency::{DeviceAhead, Latency, SendLatency};
 use crate::live::{LIVE_RING_SECONDS, Live, LiveShared};
 use crate::meter::Level;
-use crate::mixer::{MAX_VOICES, Mixer, MixerCommand, Voice};
+use crate::mixer::{MAX_VOICES, MAX_VOLUME, Mixer, MixerCommand, Voice, VoiceHandle};
 use crate::owner::{Message, Owner, Shapes};
 use crate::priority::Refusal;
 use crate::spec::SoundSpec;
@@ -71,6 +71,8 @@ pub struct LiveStats {
     pub busy: Duration,
     /// Frames for which it took longer than they last.
     pub overruns: u64,
+    /// What this machine adds to the way from its microphone to the others.
+    pub latency: SendLatency,
 }
 
 /// What the devices turned out to be; `None` for one that is lost at the moment.
@@ -86,8 +88,9 @@ pub struct Description {
 pub struct AudioEngine {
     mixer: Mutex<HeapProd<MixerCommand>>,
     taps: Mutex<HeapProd<MicFeed>>,
-    stats: Mutex<BTreeMap<u8, Output<PlayoutStats>>>,
-    held: Mutex<BTreeMap<u8, Arc<AtomicU32>>>,
+    voices: Mutex<BTreeMap<u8, VoiceHandle>>,
+    clock: SharedClock,
+    ahead: DeviceAhead,
     level: Level,
     counts: Arc<CaptureCounts>,
     live: Arc<LiveShared>,
@@ -132,7 +135,8 @@ pub fn start(
         )?,
         bitrate: config.bitrate,
         sink,
-        clock: config.clock,
+        clock: config.clock.clone(),
+        epoch: config.epoch,
         shared: live_shared.clone(),
     };
     let live_thread = live.spawn(refusal.clone())?;
@@ -144,7 +148,8 @@ pub fn start(
 
     let (command, commands) = HeapRb::new(2 * MAX_VOICES).split();
     let (retire_voice, retired_voices) = HeapRb::new(MAX_VOICES).split();
-    let mixer = Mixer::new(commands, retire_voice);
+    let ahead = DeviceAhead::default();
+    let mixer = Mixer::new(commands, retire_voice, ahead.clone());
 
     let (owner_sender, messages) = sync_channel(16);
     let (event_sender, audio_events) = events();
@@ -161,8 +166,9 @@ pub fn start(
     let mut engine = AudioEngine {
         mixer: Mutex::new(command),
         taps: Mutex::new(add_tap),
-        stats: Mutex::default(),
-        held: Mutex::default(),
+        voices: Mutex::default(),
+        clock: config.clock,
+        ahead,
         level,
         counts,
         live: live_shared,
@@ -191,16 +197,18 @@ pub fn start(
 impl AudioEngine {
     /// Plays what comes in `inbox` as the voice of peer `id`, in the place of the voice that it had before, if any.
     ///
+    /// It is as loud as the one before it; a new one as loud as it comes.
+    ///
     /// The inbox is emptied once a period of the loudspeaker; a ring of 64 packets is ample.
     ///
     /// # Errors
     /// [`Busy`] where the loudspeaker has not taken in the commands before.
     pub fn add_peer(&self, id: u8, inbox: HeapCons<AudioPacket>) -> Result<(), Busy> {
-        let (voice, stats) = Voice::new(id, inbox).map_err(|_| Busy)?;
-        let held = voice.held_us();
+        let mut voices = lock(&self.voices);
+        let volume = voices.get(&id).map_or(1.0, |voice| voice.shared.volume());
+        let (voice, handle) = Voice::new(id, inbox, volume, self.clock.clone()).map_err(|_| Busy)?;
         lock(&self.mixer).try_push(MixerCommand::Add(voice)).map_err(|_| Busy)?;
-        lock(&self.stats).insert(id, stats);
-        lock(&self.held).insert(id, held);
+        voices.insert(id, handle);
         Ok(())
     }
 
@@ -210,8 +218,7 @@ impl AudioEngine {
     /// [`Busy`] where the loudspeaker has not taken in the commands before.
     pub fn remove_peer(&self, id: u8) -> Result<(), Busy> {
         lock(&self.mixer).try_push(MixerCommand::Remove(id)).map_err(|_| Busy)?;
-        lock(&self.stats).remove(&id);
-        lock(&self.held).remove(&id);
+        lock(&self.voices).remove(&id);
         Ok(())
     }
 
@@ -250,8 +257,9 @@ impl AudioEngine {
     /// The jitter buffer of peer `id` is to be no shallower than `depth`, for the copies that the peer sends; zero for as shallow as
     /// the network allows.
     pub fn hold_depth(&self, id: u8, depth: Duration) {
-        if let Some(held) = lock(&self.held).get(&id) {
-            held.store(u32::try_from(depth.as_micros()).unwrap_or(u32::MAX), Ordering::Relaxed);
+        if let Some(voice) = lock(&self.voices).get(&id) {
+            let held_us = u32::try_from(depth.as_micros()).unwrap_or(u32::MAX);
+            voice.shared.held_us.store(held_us, Ordering::Relaxed);
         }
     }
 
@@ -274,7 +282,33 @@ impl AudioEngine {
     /// What became of peer `id`'s packets; `None` for a peer that was not added.
     #[must_use]
     pub fn stats(&self, id: u8) -> Option<PlayoutStats> {
-        lock(&self.stats).get_mut(&id).map(|stats| *stats.read())
+        lock(&self.voices).get_mut(&id).map(|voice| *voice.stats.read())
+    }
+
+    /// How long it takes from peer `id`'s mouth to this ear; `None` for a peer that was not added, or that has not been heard yet,
+    /// and while the session clock is not known.
+    #[must_use]
+    pub fn latency(&self, id: u8) -> Option<Latency> {
+        let mut voices = lock(&self.voices);
+        let voice = voices.get_mut(&id)?;
+        let stats = *voice.stats.read();
+        voice.shared.transit.latency(&stats, &self.ahead, &self.clock)
+    }
+
+    /// Makes peer `id` louder or less loud: 1 is as it comes, 0 is silence, and 4 (+12 dB) is the most. What lies beyond is taken for
+    /// the nearest of these, and what is no number for silence. False for a peer that was not added.
+    pub fn set_volume(&self, id: u8, volume: f32) -> bool {
+        let voices = lock(&self.voices);
+        let Some(voice) = voices.get(&id) else { return false };
+        let volume = if volume.is_nan() { 0.0 } else { volume.clamp(0.0, MAX_VOLUME) };
+        voice.shared.volume.store(volume.to_bits(), Ordering::Relaxed);
+        true
+    }
+
+    /// How loud peer `id` comes, before [`set_volume`](Self::set_volume); `None` for a peer that was not added.
+    #[must_use]
+    pub fn peer_level(&self, id: u8) -> Option<Level> {
+        lock(&self.voices).get(&id).map(|voice| voice.shared.level.clone())
     }
 
     /// What the microphone and the live path did so far.
@@ -291,6 +325,7 @@ impl AudioEngine {
             slowest_frame: Duration::from_nanos(live.slowest_ns.load(Ordering::Relaxed)),
             busy: Duration::from_nanos(live.busy_ns.load(Ordering::Relaxed)),
             overruns: live.overruns.load(Ordering::Relaxed),
+            latency: live.means.get(),
         }
     }
 
@@ -326,4 +361,48 @@ impl Drop for AudioEngine {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyperzoom_media::MediaKind;
+
+    use super::*;
+
+    struct Void;
+
+    impl PacketSink for Void {
+        fn send(&mut self, _kind: MediaKind, _timestamp_ms: u32, _payload: &[u8]) {}
+        fn skip(&mut self) {}
+    }
+
+    #[test]
+    fn a_peers_volume_is_kept_within_its_bounds_and_by_who_comes_back() {
+        let config = AudioConfig {
+            epoch: Instant::now(),
+            mic: SoundSpec::None,
+            speaker: SoundSpec::None,
+            frame: FrameSize::Ms5,
+            bitrate: 32_000,
+            clock: SharedClock::new(),
+        };
+        let (engine, _events) = start(config, Box::new(Void)).unwrap();
+        let inbox = || HeapRb::new(8).split().1;
+        let volume = || lock(&engine.voices).get(&1).unwrap().shared.volume();
+        assert!(!engine.set_volume(1, 0.5) && engine.peer_level(1).is_none(), "nobody is there");
+        engine.add_peer(1, inbox()).unwrap();
+        assert_eq!(volume(), 1.0);
+        for (wanted, is) in
+            [(0.5, 0.5), (9.0, 4.0), (-1.0, 0.0), (f32::INFINITY, 4.0), (f32::NAN, 0.0), (2.0, 2.0)]
+        {
+            assert!(engine.set_volume(1, wanted));
+            assert_eq!(volume(), is, "{wanted}");
+        }
+        engine.add_peer(1, inbox()).unwrap();
+        assert_eq!(volume(), 2.0, "the same person");
+        engine.remove_peer(1).unwrap();
+        engine.add_peer(1, inbox()).unwrap();
+        assert_eq!(volume(), 1.0, "a new person");
+        assert_eq!(engine.latency(1), None, "who has not been heard yet");
+    }
 }

@@ -24,6 +24,7 @@ mod error;
 mod events;
 #[cfg(test)]
 mod heap_use;
+mod latency;
 mod live;
 mod meter;
 mod mixer;
@@ -44,6 +45,7 @@ pub use engine::{AudioConfig, AudioEngine, Description, LiveStats, start};
 pub use error::{AudioError, Busy};
 pub use events::{AudioEvent, AudioEvents};
 pub use hyperzoom_playout::FrameSize;
+pub use latency::{Latency, SendLatency};
 pub use meter::Level;
 pub use spec::{SoundSpec, SpecError};
 pub use stream::StreamShape;

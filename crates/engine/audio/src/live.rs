@@ -10,6 +10,7 @@ use hyperzoom_playout::{FrameSize, PlayoutConfig, Repair};
 use hyperzoom_timing::SharedClock;
 
 use crate::codec::{Encoder, MAX_PAYLOAD};
+use crate::latency::{SendMeans, dither};
 use crate::priority::{self, Refusal};
 
 /// Seconds of microphone that may wait for the live thread. It normally waits for a frame; after a stall it catches up at once.
@@ -40,6 +41,8 @@ pub(crate) struct LiveShared {
     repair: AtomicU16,
     /// The [`FrameSize::code`] of the next frames.
     size: AtomicU8,
+    /// What the thread adds to the way from mouth to ear.
+    pub(crate) means: SendMeans,
 }
 
 impl LiveShared {
@@ -68,6 +71,8 @@ pub(crate) struct Live {
     pub(crate) bitrate: u32,
     pub(crate) sink: Box<dyn PacketSink>,
     pub(crate) clock: SharedClock,
+    /// The process's epoch, since which moments are told.
+    pub(crate) epoch: Instant,
     pub(crate) shared: Arc<LiveShared>,
 }
 
@@ -88,7 +93,7 @@ impl Live {
 }
 
 /// Cuts the microphone into frames and sends them.
-struct Frames {
+pub(crate) struct Frames {
     live: Live,
     /// As much as the longest frame has.
     frame: [f32; PlayoutConfig::MAX_FRAME_SAMPLES],
@@ -98,6 +103,8 @@ struct Frames {
     /// The next sample, counted from the mark's first; from the block's length on it belongs to a later block.
     next: u32,
     gate: Gate,
+    /// Frames so far.
+    count: u64,
 }
 
 /// Whether the others hear the microphone.
@@ -110,20 +117,22 @@ enum Gate {
 }
 
 impl Frames {
-    fn new(live: Live) -> Self {
+    pub(crate) fn new(live: Live) -> Self {
         let frame = [0.0; PlayoutConfig::MAX_FRAME_SAMPLES];
         let mark = CaptureMark { sample_index: 0, len: 0, at: Duration::ZERO };
-        Self { live, frame, payload: [0; MAX_PAYLOAD], mark, next: 0, gate: Gate::Shut }
+        Self { live, frame, payload: [0; MAX_PAYLOAD], mark, next: 0, gate: Gate::Shut, count: 0 }
     }
 
     /// Sends the next frame; false where there is none yet.
-    fn send_one(&mut self) -> bool {
+    pub(crate) fn send_one(&mut self) -> bool {
         let size = self.live.shared.size();
         if self.live.tap.available() < size.samples() {
             return false;
         }
         let began = Instant::now();
         let at = self.captured_at();
+        let age = self.live.epoch.elapsed().saturating_sub(at);
+        self.count += 1;
         let frame = &mut self.frame[..size.samples()];
         self.next += self.live.tap.read(frame) as u32;
         let shared = &*self.live.shared;
@@ -155,8 +164,12 @@ impl Frames {
         let set = self.live.encoder.set_size(size, bitrate);
         match set.and_then(|()| self.live.encoder.encode(frame, &mut self.payload)) {
             Ok(len) => {
-                let timestamp_ms = self.live.clock.get().session_ms(at);
+                let encoded = began.elapsed();
+                let timestamp_ms = self.live.clock.get().session_ms(at + dither(self.count));
                 self.live.sink.send(MediaKind::Audio, timestamp_ms, &self.payload[..len]);
+                shared.means.capture.note_time(age);
+                shared.means.encode.note_time(encoded);
+                shared.means.send.note_time(began.elapsed().saturating_sub(encoded));
                 shared.sent.fetch_add(1, Ordering::Relaxed);
             }
             Err(_) => {
@@ -241,6 +254,7 @@ mod tests {
             bitrate: 32_000,
             sink: Box::new(log.clone()),
             clock: SharedClock::of(SessionClock::host(Duration::from_secs(1))),
+            epoch: Instant::now(),
             shared: shared.clone(),
         });
         Rig { frames, feed, log, shared }

@@ -1,14 +1,14 @@
-//! The microphone's level, for whoever draws it.
+//! How loud the microphone is, or a peer, for whoever draws it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The peak of the microphone since it was last asked for. Any number of threads may write.
+/// The peak of a microphone or of a voice since it was last asked for. Any number of threads may write.
 #[derive(Debug, Clone, Default)]
 pub struct Level(Arc<AtomicU32>);
 
 impl Level {
-    /// The greatest absolute sample since the last call, 0 to 1 for what a device delivers; 0 where nothing came since.
+    /// The greatest absolute sample since the last call, 0 to 1 for what a device delivers (a codec can overshoot that a little); 0 where nothing came since.
     #[must_use]
     pub fn take_peak(&self) -> f32 {
         f32::from_bits(self.0.swap(0, Ordering::Relaxed))

@@ -6,18 +6,60 @@ use std::time::Duration;
 
 use hyperzoom_media::AudioPacket;
 use hyperzoom_playout::{Playout, PlayoutConfig, PlayoutStats};
+use hyperzoom_timing::SharedClock;
 use ringbuf::traits::{Consumer, Observer, Producer};
 use ringbuf::{HeapCons, HeapProd};
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::codec::{Decoder, frame_size};
 use crate::convert::Play;
+use crate::latency::{DeviceAhead, Transit};
+use crate::meter::Level;
 
 /// The most peers that can be heard at once: the design's three, and room for those who left and are still being put away.
 pub(crate) const MAX_VOICES: usize = 8;
 
 /// Samples that are mixed at a time.
 const BLOCK: usize = 480;
+
+/// The loudest that a voice can be made: +12 dB.
+pub(crate) const MAX_VOLUME: f32 = 4.0;
+
+/// A volume goes to another by so much a sample, from silence to full in 10 ms, so that it does not click.
+const RAMP: f32 = 1.0 / 480.0;
+
+/// What the mixer and the engine both have of a voice.
+#[derive(Debug)]
+pub(crate) struct VoiceShared {
+    /// How loud it is to be, as an `f32`'s bits.
+    pub(crate) volume: AtomicU32,
+    /// How loud it comes, before that.
+    pub(crate) level: Level,
+    pub(crate) transit: Transit,
+    /// The depth that the playout is to hold, in microseconds.
+    pub(crate) held_us: AtomicU32,
+}
+
+impl VoiceShared {
+    fn new(volume: f32) -> Self {
+        Self {
+            volume: AtomicU32::new(volume.to_bits()),
+            level: Level::default(),
+            transit: Transit::default(),
+            held_us: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn volume(&self) -> f32 {
+        f32::from_bits(self.volume.load(Ordering::Relaxed))
+    }
+}
+
+/// What the engine keeps of a voice that it has given to the mixer.
+pub(crate) struct VoiceHandle {
+    pub(crate) stats: Output<PlayoutStats>,
+    pub(crate) shared: Arc<VoiceShared>,
+}
 
 /// One peer's voice.
 pub(crate) struct Voice {
@@ -26,30 +68,30 @@ pub(crate) struct Voice {
     playout: Playout,
     decoder: Decoder,
     stats: Input<PlayoutStats>,
-    /// The depth that the playout is to hold, in microseconds.
-    held_us: Arc<AtomicU32>,
+    shared: Arc<VoiceShared>,
+    clock: SharedClock,
+    /// The volume at which the last sample was played.
+    volume: f32,
 }
 
 impl Voice {
-    /// A peer's voice, and where its statistics are read.
+    /// A peer's voice, and what the engine keeps of it. `clock` is the one by which peers stamp their packets.
     pub(crate) fn new(
         id: u8,
         inbox: HeapCons<AudioPacket>,
-    ) -> Result<(Box<Self>, Output<PlayoutStats>), opus::Error> {
+        volume: f32,
+        clock: SharedClock,
+    ) -> Result<(Box<Self>, VoiceHandle), opus::Error> {
         let (stats, read) = triple_buffer(&PlayoutStats::default());
         let playout = Playout::new(PlayoutConfig::default());
-        let held_us = Arc::default();
-        let voice = Self { id, inbox, playout, decoder: Decoder::new()?, stats, held_us };
-        Ok((Box::new(voice), read))
-    }
-
-    /// Where the depth is told that this voice is to hold, in microseconds.
-    pub(crate) fn held_us(&self) -> Arc<AtomicU32> {
-        self.held_us.clone()
+        let shared = Arc::new(VoiceShared::new(volume));
+        let handle = VoiceHandle { stats: read, shared: shared.clone() };
+        let voice = Self { id, inbox, playout, decoder: Decoder::new()?, stats, shared, clock, volume };
+        Ok((Box::new(voice), handle))
     }
 
     fn receive(&mut self) {
-        self.playout.hold_at_least(Duration::from_micros(self.held_us.load(Ordering::Relaxed).into()));
+        self.playout.hold_at_least(Duration::from_micros(self.shared.held_us.load(Ordering::Relaxed).into()));
         while let Some(packet) = self.inbox.try_pop() {
             // Every packet says how long its frame is, so that a peer may be set otherwise than we are, and may change it.
             if let Some(size) = frame_size(packet.payload())
@@ -57,7 +99,25 @@ impl Voice {
             {
                 self.playout.set_frame_samples(size.samples());
             }
+            self.shared.transit.note(&packet, &self.clock);
             self.playout.insert(&packet);
+        }
+    }
+
+    /// Writes the next samples, as loud as they are to be.
+    fn pull(&mut self, now: Duration, out: &mut [f32]) {
+        self.playout.pull(now, out, &mut self.decoder);
+        self.shared.level.note(out);
+        let wanted = self.shared.volume();
+        if self.volume == wanted {
+            if wanted != 1.0 {
+                out.iter_mut().for_each(|sample| *sample *= wanted);
+            }
+            return;
+        }
+        for sample in out {
+            self.volume += (wanted - self.volume).clamp(-RAMP, RAMP);
+            *sample *= self.volume;
         }
     }
 }
@@ -73,13 +133,19 @@ pub(crate) struct Mixer {
     voices: [Option<Box<Voice>>; MAX_VOICES],
     commands: HeapCons<MixerCommand>,
     retired: HeapProd<Box<Voice>>,
+    ahead: DeviceAhead,
     scratch: [f32; BLOCK],
 }
 
 impl Mixer {
-    /// `retired` takes voices away to where they may be freed; it must hold [`MAX_VOICES`].
-    pub(crate) fn new(commands: HeapCons<MixerCommand>, retired: HeapProd<Box<Voice>>) -> Self {
-        Self { voices: [const { None }; MAX_VOICES], commands, retired, scratch: [0.0; BLOCK] }
+    /// `retired` takes voices away to where they may be freed; it must hold [`MAX_VOICES`]. `ahead` is told what lies before what is
+    /// mixed.
+    pub(crate) fn new(
+        commands: HeapCons<MixerCommand>,
+        retired: HeapProd<Box<Voice>>,
+        ahead: DeviceAhead,
+    ) -> Self {
+        Self { voices: [const { None }; MAX_VOICES], commands, retired, ahead, scratch: [0.0; BLOCK] }
     }
 
     fn obey(&mut self) {
@@ -121,7 +187,7 @@ impl Play for Mixer {
             block.fill(0.0);
             let scratch = &mut self.scratch[..block.len()];
             for voice in self.voices.iter_mut().flatten() {
-                voice.playout.pull(now, scratch, &mut voice.decoder);
+                voice.pull(now, scratch);
                 for (sum, sample) in block.iter_mut().zip(&*scratch) {
                     *sum += sample;
                 }
@@ -131,6 +197,10 @@ impl Play for Mixer {
         for voice in self.voices.iter_mut().flatten() {
             voice.stats.write(voice.playout.stats());
         }
+    }
+
+    fn ahead(&mut self, device: Duration, resampler: Duration) {
+        self.ahead.tell(device, resampler);
     }
 }
 
@@ -157,12 +227,14 @@ mod tests {
         mixer: Mixer,
         commands: HeapProd<MixerCommand>,
         retired: HeapCons<Box<Voice>>,
+        /// Periods that were played.
+        periods: usize,
     }
 
     fn rig(retire: usize) -> Rig {
         let (commands, receive) = HeapRb::new(32).split();
         let (retire, retired) = HeapRb::new(retire).split();
-        Rig { mixer: Mixer::new(receive, retire), commands, retired }
+        Rig { mixer: Mixer::new(receive, retire, DeviceAhead::default()), commands, retired, periods: 0 }
     }
 
     struct Peer {
@@ -171,21 +243,23 @@ mod tests {
         size: FrameSize,
         sequence: u64,
         hz: f32,
-        stats: Output<PlayoutStats>,
+        handle: VoiceHandle,
     }
 
     impl Rig {
         fn peer(&mut self, id: u8, size: FrameSize, hz: f32) -> Peer {
             let (send, inbox) = HeapRb::new(64).split();
-            let (voice, stats) = Voice::new(id, inbox).unwrap();
+            let (voice, handle) = Voice::new(id, inbox, 1.0, SharedClock::new()).unwrap();
             self.commands.try_push(MixerCommand::Add(voice)).ok().unwrap();
-            Peer { send, encoder: Encoder::new(size, 64_000).unwrap(), size, sequence: 0, hz, stats }
+            Peer { send, encoder: Encoder::new(size, 64_000).unwrap(), size, sequence: 0, hz, handle }
         }
 
         /// Plays `ms` milliseconds in periods of 2.5 ms, while the peers talk.
         fn play(&mut self, peers: &mut [&mut Peer], ms: u64) -> Vec<f32> {
             let mut out = vec![0.0; ms as usize * 48];
-            for (n, period) in out.chunks_mut(120).enumerate() {
+            for period in out.chunks_mut(120) {
+                let n = self.periods;
+                self.periods += 1;
                 let now = Duration::from_micros(n as u64 * 2500);
                 for peer in &mut *peers {
                     if n % (peer.size.samples() / 120) == 0 {
@@ -232,8 +306,27 @@ mod tests {
             assert!((amplitude - 0.3).abs() < 0.03, "{hz} Hz has an amplitude of {amplitude}");
         }
         assert!(amplitude(steady, 900.0) < 0.01);
-        assert_eq!((a.stats.read().received, a.stats.read().lost), (200, 0));
-        assert_eq!((b.stats.read().received, b.stats.read().lost), (50, 0));
+        assert_eq!((a.handle.stats.read().received, a.handle.stats.read().lost), (200, 0));
+        assert_eq!((b.handle.stats.read().received, b.handle.stats.read().lost), (50, 0));
+    }
+
+    #[test]
+    fn a_change_of_volume_is_heard_and_makes_no_click() {
+        let mut rig = rig(8);
+        let mut peer = rig.peer(1, FrameSize::Ms5, 500.0);
+        rig.play(&mut [&mut peer], 500);
+        let mut heard = Vec::new();
+        for volume in [1.0_f32, 0.25, 0.0, 1.5] {
+            peer.handle.shared.volume.store(volume.to_bits(), Ordering::Relaxed);
+            let part = rig.play(&mut [&mut peer], 100);
+            let steady = amplitude(&part[part.len() - 2400..], 500.0);
+            assert!((steady - 0.3 * volume).abs() < 0.02, "{steady} at volume {volume}");
+            heard.extend(part);
+        }
+        let step = heard.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        assert!(step < 0.035, "the greatest step between two samples is {step}; the sine's own is 0.029");
+        let level = peer.handle.shared.level.take_peak();
+        assert!((0.25..0.4).contains(&level), "the level is {level}, before the volume");
     }
 
     #[test]
@@ -305,6 +398,6 @@ mod tests {
             let calls = crate::heap_use::heap_calls(|| rig.mixer.play(now, &mut out));
             assert_eq!(calls, 0, "period {n}");
         }
-        assert!(peers[0].stats.read().concealed_frames > 0 && rig.retired.try_pop().is_some());
+        assert!(peers[0].handle.stats.read().concealed_frames > 0 && rig.retired.try_pop().is_some());
     }
 }

@@ -188,6 +188,9 @@ pub(crate) fn loudspeaker(
         if std::mem::take(&mut first) {
             priority::make_real_time(&refusal);
         }
+        // The server asks for what is missing from the two periods that it wants to have.
+        let frames = bytes.len() / BYTES / usize::from(channels);
+        loudspeaker.ahead(duration((2 * PERIOD as usize).saturating_sub(frames)));
         for part in bytes.chunks_mut(batch * BYTES) {
             let samples = &mut samples[..part.len() / BYTES];
             loudspeaker.fill(samples);

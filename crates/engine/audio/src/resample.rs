@@ -73,6 +73,7 @@ pub(crate) struct ToDevice {
     out: Vec<f32>,
     ready: usize,
     taken: usize,
+    rate: u32,
 }
 
 impl ToDevice {
@@ -80,7 +81,12 @@ impl ToDevice {
         let resampler = sinc(SAMPLE_RATE, rate, FixedAsync::Output);
         let input = vec![0.0; resampler.input_frames_max()];
         let out = vec![0.0; resampler.output_frames_max()];
-        Self { resampler, input, out, ready: 0, taken: 0 }
+        Self { resampler, input, out, ready: 0, taken: 0, rate }
+    }
+
+    /// How long before the next sample to come in, in seconds, what was put in already plays.
+    pub(crate) fn delay(&self) -> f64 {
+        (self.ready - self.taken + self.resampler.output_delay()) as f64 / f64::from(self.rate)
     }
 
     pub(crate) fn pull(&mut self, mut out: &mut [f32], mut input: impl FnMut(&mut [f32])) {

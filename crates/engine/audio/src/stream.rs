@@ -321,10 +321,12 @@ where
     let (mut raise, refusal) = (!source.jack, setting.refusal.clone());
     source.device.build_output_stream::<T, _, _>(
         config,
-        move |period, _| {
+        move |period, info| {
             if std::mem::take(&mut raise) {
                 priority::make_real_time(&refusal);
             }
+            let times = info.timestamp();
+            loudspeaker.ahead(times.playback.saturating_duration_since(times.callback));
             loudspeaker.fill(period);
         },
         setting.on_error.clone(),
@@ -347,6 +349,12 @@ impl<P: Play> Play for Loan<P> {
         match &mut self.value {
             Some(play) => play.play(now, block),
             None => block.fill(0.0),
+        }
+    }
+
+    fn ahead(&mut self, device: Duration, resampler: Duration) {
+        if let Some(play) = &mut self.value {
+            play.ahead(device, resampler);
         }
     }
 }

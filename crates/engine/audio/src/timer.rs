@@ -167,6 +167,8 @@ mod tests {
             let _ = self.1.send(self.0);
             self.0 += 1.0;
         }
+
+        fn ahead(&mut self, _device: Duration, _resampler: Duration) {}
     }
 
     #[test]
