@@ -43,7 +43,7 @@ impl PacketSink for Network {
         self.sequence += 1;
         let listeners = if self.joined.load(Ordering::Relaxed) { 2 } else { 1 };
         for inbox in &mut self.inboxes[..listeners] {
-            let _ = inbox.try_push(packet.clone());
+            let _ = inbox.try_push(packet);
         }
     }
 

@@ -262,7 +262,7 @@ mod tests {
                 self.periods += 1;
                 let now = Duration::from_micros(n as u64 * 2500);
                 for peer in &mut *peers {
-                    if n % (peer.size.samples() / 120) == 0 {
+                    if n.is_multiple_of(peer.size.samples() / 120) {
                         peer.talk(now);
                     }
                 }
