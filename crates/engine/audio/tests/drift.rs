@@ -42,17 +42,18 @@ fn on_a_calm_link_the_depth_stays_at_its_target_while_the_talker_is_fast() {
 
 fn depth_stays_at_its_target(ppm: f64) {
     let calm = Conditions { delay: Duration::from_millis(20), ..Conditions::PERFECT };
-    let mut call = Call::new(FrameSize::Ms5, 32_000, Link::new(calm, 1), ppm, 0.3).unwrap();
+    let mut call =
+        Call::new(FrameSize::Ms5, 32_000, Link::new(calm, 1), ppm, 0.3).expect("Opus takes the frames");
     let mut spoken = 0;
-    call.run(1.0, speak(&mut spoken), |_, _| ()).unwrap();
+    call.run(1.0, speak(&mut spoken), |_, _| ()).expect("Opus takes the frames");
     let first = call.playout.stats();
-    call.run(LEARNING_SECONDS - 1.0, speak(&mut spoken), |_, _| ()).unwrap();
+    call.run(LEARNING_SECONDS - 1.0, speak(&mut spoken), |_, _| ()).expect("Opus takes the frames");
     let mut worst = Duration::ZERO;
     call.run(TALK_SECONDS - LEARNING_SECONDS, speak(&mut spoken), |_, playout| {
         let stats = playout.stats();
         worst = worst.max(stats.depth.abs_diff(stats.target));
     })
-    .unwrap();
+    .expect("Opus takes the frames");
     let stats = call.playout.stats();
     println!("{ppm} ppm: the depth is {worst:?} off its target at most, {stats:?}");
     assert_eq!(stats.concealed_frames, first.concealed_frames, "no underrun: {stats:?}");
