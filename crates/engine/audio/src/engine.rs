@@ -16,6 +16,7 @@ use triple_buffer::Output;
 
 use crate::capture::{Capture, CaptureCounts, MAX_TAPS};
 use crate::codec::{Encoder, FrameSize};
+use crate::devices::Direction;
 use crate::error::{AudioError, Busy};
 use crate::events::{AudioEvents, events};
 use crate::live::{LIVE_RING_SECONDS, Live, LiveShared};
@@ -146,6 +147,8 @@ pub fn start(
         to_self: owner_sender.clone(),
         events: event_sender,
         shapes: shapes.clone(),
+        counts: counts.clone(),
+        live: live_shared.clone(),
         garbage: Garbage { voices: retired_voices, taps: retired_taps },
     };
     let mut engine = AudioEngine {
@@ -199,6 +202,17 @@ impl AudioEngine {
         lock(&self.mixer).try_push(MixerCommand::Remove(id)).map_err(|_| Busy)?;
         lock(&self.stats).remove(&id);
         Ok(())
+    }
+
+    /// Uses another microphone or loudspeaker from now on. [`AudioEvent::Switched`](crate::AudioEvent::Switched) tells when; where it
+    /// cannot be had, [`AudioEvent::NotSwitched`](crate::AudioEvent::NotSwitched) tells why, and the one before stays.
+    ///
+    /// A microphone that is `none` sends nothing, and one that follows it sends again.
+    ///
+    /// # Errors
+    /// [`Busy`] where the devices have not taken in the commands before.
+    pub fn set_device(&self, direction: Direction, spec: SoundSpec) -> Result<(), Busy> {
+        self.owner.try_send(Message::Set(direction, spec)).map_err(|_| Busy)
     }
 
     /// Whether the others hear this microphone. The taps hear it in any case: a recording may be edited, a call cannot.

@@ -26,6 +26,38 @@ pub enum AudioEvent {
         /// What it is now.
         shape: StreamShape,
     },
+    /// The chosen device is not there, and the host's default one is used in its stead until it is.
+    FellBack {
+        /// Which of the two.
+        direction: Direction,
+        /// The one that was chosen, as it was written.
+        wanted: String,
+        /// The one that is used.
+        shape: StreamShape,
+    },
+    /// Another device is used, as was asked for.
+    Switched {
+        /// Which of the two.
+        direction: Direction,
+        /// What it is now.
+        shape: StreamShape,
+    },
+    /// Another device was asked for and could not be had: all stays as it was.
+    NotSwitched {
+        /// Which of the two.
+        direction: Direction,
+        /// The one that was asked for, as it was written.
+        wanted: String,
+        /// Why it could not be had, and what to do.
+        reason: String,
+    },
+    /// The microphone is open, and for two seconds there was nothing to hear, not even noise. Told once for each time that it is opened.
+    MicSilent {
+        /// The device's name, as people know it.
+        device: String,
+        /// It delivers zeros; otherwise it delivers nothing.
+        delivers: bool,
+    },
     /// Something to tell a person once, after which all goes on.
     Warning(String),
 }

@@ -22,9 +22,13 @@ mod devices;
 mod engine;
 mod error;
 mod events;
+mod format;
 #[cfg(test)]
 mod heap_use;
+mod hold;
+mod hush;
 mod live;
+mod loan;
 mod meter;
 mod mixer;
 mod owner;
