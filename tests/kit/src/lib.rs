@@ -10,7 +10,7 @@ pub mod signal;
 mod stalls;
 
 pub use heap::{CountingHeap, heap_calls};
-pub use pulse::{Pulse, Recording};
+pub use pulse::{Module, Pulse, Recording};
 pub use stalls::Stalls;
 
 use std::io::Write;

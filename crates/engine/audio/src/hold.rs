@@ -22,8 +22,9 @@ pub(crate) struct Patience {
 
 /// A ladder of sizes, of which the lowest rung is the smallest.
 ///
-/// It goes up a rung where the present one fails, and down again when that has held for a while. Where the smaller size then fails, too,
-/// the while is twice as long from then on: a machine that needs the larger size is asked less and less often.
+/// It goes up a rung where the present one fails, and down again when that has held for a while; one that is on trial then holds after
+/// a third of it. Where the smaller size fails, the while is twice as long from then on: a machine that needs the larger size is asked
+/// less and less often.
 ///
 /// Moments are told as the time since any fixed one.
 #[derive(Debug)]
@@ -86,14 +87,13 @@ impl Hold {
     /// To be asked now and then. Whether a smaller size is to be tried.
     pub(crate) fn held(&mut self, now: Duration) -> bool {
         let since = self.failed.map_or(self.changed, |failed| failed.max(self.changed));
-        if now.saturating_sub(since) < self.wait {
-            return false;
-        }
-        if std::mem::take(&mut self.trial) {
+        let quiet = now.saturating_sub(since);
+        if self.trial && quiet >= self.wait {
             // What was tried has held for as long as it was waited for.
-            self.wait = self.patience.hold;
+            (self.trial, self.wait) = (false, self.patience.hold);
         }
-        if self.rung == 0 {
+        let needed = if self.trial { self.wait.min(self.patience.hold / 3) } else { self.wait };
+        if self.rung == 0 || quiet < needed {
             return false;
         }
         self.rung -= 1;
@@ -137,8 +137,8 @@ mod tests {
         assert!(!hold.fail(at(10.0)), "the largest");
         assert!(!hold.held(at(39.9)), "30 s after its last failure, not before");
         assert!(hold.held(at(40.0)));
-        assert!(!hold.held(at(69.9)));
-        assert!(hold.held(at(70.0)));
+        assert!(!hold.held(at(49.9)), "a third of it for what is on trial");
+        assert!(hold.held(at(50.0)));
         assert_eq!(hold.rung(), 0);
         assert!(!hold.held(at(1000.0)), "there is no smaller one");
     }

@@ -28,10 +28,11 @@ const PERIOD: u32 = 120;
 /// machine stands still for longer than that now and then.
 const BUFFERS: [u32; 5] = [2 * PERIOD, 4 * PERIOD, 8 * PERIOD, 16 * PERIOD, 32 * PERIOD];
 
-/// Another buffer costs nothing, so a single underrun is answered.
-const PATIENCE: Patience = Patience { strikes: 1, hold: Duration::from_secs(30) };
+/// One underrun alone is heard less than what a larger buffer costs from then on.
+const PATIENCE: Patience = Patience { strikes: 2, hold: Duration::from_secs(30) };
 
-/// How long a stream may underrun after its start: it plays before it has anything to play.
+/// How long a stream may underrun after its first request: it plays before it has anything to play, and a sink that sleeps takes two
+/// seconds to begin.
 const START: Duration = Duration::from_millis(200);
 
 /// Samples that are fetched at a time at most: half a second. What is missing beyond that was due while this program stood still.
@@ -150,15 +151,15 @@ pub(crate) fn loudspeaker(
     let mut wire = Wire::connect()?;
     let opened: CreatePlaybackStreamReply = wire.ask(&Command::CreatePlaybackStream(params))?;
     let period = opened.buffer_attr.minimum_request_length / frame(channels) as u32;
-    let start = Instant::now();
     let mut playback = Playback {
         wire,
         edge,
         channel: opened.channel,
         index: opened.stream_index,
         channels,
-        start,
-        hold: Hold::new(BUFFERS.len(), PATIENCE, Duration::ZERO),
+        epoch,
+        started: None,
+        hold: Hold::new(BUFFERS.len(), PATIENCE, epoch.elapsed()),
         change: None,
         samples: [0.0; BATCH],
         status: Arc::default(),
@@ -268,7 +269,9 @@ struct Playback {
     channel: u32,
     index: u32,
     channels: u16,
-    start: Instant,
+    epoch: Instant,
+    /// When the first sound was asked for.
+    started: Option<Duration>,
     hold: Hold,
     /// The number of the last question for another buffer.
     change: Option<u32>,
@@ -285,13 +288,16 @@ impl Playback {
         if let Some((length, latency)) = granted {
             self.granted(length, latency);
         }
-        let now = self.start.elapsed();
+        let now = self.epoch.elapsed();
         let change = match said {
             Said::Command(Command::Request(Request { channel, length })) if channel == self.channel => {
+                self.started.get_or_insert(now);
                 self.fill(loudspeaker, length as usize)?;
                 self.hold.held(now)
             }
-            Said::Command(Command::Underflow(_)) if now > START => {
+            Said::Command(Command::Underflow(_))
+                if self.started.is_some_and(|started| now > started + START) =>
+            {
                 self.status.underruns.fetch_add(1, Ordering::Relaxed);
                 self.hold.fail(now)
             }
