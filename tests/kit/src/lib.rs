@@ -4,12 +4,14 @@
 //! is asked for with [`have`] first.
 
 mod heap;
+mod jack;
 pub mod media;
 mod pulse;
 pub mod signal;
 mod stalls;
 
 pub use heap::{CountingHeap, heap_calls};
+pub use jack::Jack;
 pub use pulse::{Module, Pulse, Recording};
 pub use stalls::Stalls;
 

@@ -1,5 +1,6 @@
 //! What the sound tells on its own.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -60,6 +61,36 @@ pub enum AudioEvent {
     },
     /// Something to tell a person once, after which all goes on.
     Warning(String),
+}
+
+/// As a person reads it.
+impl fmt::Display for AudioEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DeviceLost { direction, reason } => {
+                write!(f, "the {direction} is gone ({reason}); it is used again as soon as it is back")
+            }
+            Self::DeviceBack { direction, shape } => write!(f, "the {direction} is back: {}", shape.device),
+            Self::FellBack { direction, wanted, shape } => {
+                write!(f, "the {direction} is {} now, until \"{wanted}\" is back", shape.device)
+            }
+            Self::Switched { direction, shape } => write!(f, "the {direction} is {} now", shape.device),
+            Self::NotSwitched { direction, wanted, reason } => {
+                write!(f, "the {direction} stays as it is, \"{wanted}\" cannot be had: {reason}")
+            }
+            Self::MicSilent { device, delivers: true } => write!(
+                f,
+                "the microphone {device} is open and perfectly silent: is it switched off by a key of its own, or muted in the \
+                 system's settings?"
+            ),
+            Self::MicSilent { device, delivers: false } => write!(
+                f,
+                "the microphone {device} is open and delivers no sound at all: is this program allowed to use it, and does \
+                 another one hold it? Plug it in again, or choose another"
+            ),
+            Self::Warning(text) => f.write_str(text),
+        }
+    }
 }
 
 /// The events of an [`AudioEngine`](crate::AudioEngine), oldest first.

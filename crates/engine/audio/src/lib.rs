@@ -27,6 +27,7 @@ mod format;
 mod heap_use;
 mod hold;
 mod hush;
+mod jack;
 mod live;
 mod loan;
 mod meter;

@@ -13,10 +13,10 @@ use crate::error::AudioError;
 use crate::format::Format;
 use crate::loan::{Edge, Heartbeat, Lent, Loan, Returns, lend};
 use crate::priority::{self, Refusal};
-use crate::pulse;
 use crate::source::Source;
 use crate::spec::SoundSpec;
 use crate::timer::{self, Timer};
+use crate::{jack, pulse};
 
 /// How long a host may take to open a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -74,9 +74,23 @@ pub(crate) struct Open {
 }
 
 enum Running {
-    Cpal { _stream: cpal::Stream },
+    /// The client outlives its stream.
+    Cpal {
+        _stream: cpal::Stream,
+        _jack: Option<jack::Client>,
+    },
     Pulse(pulse::Stream),
-    StandIn { _timer: Timer },
+    StandIn {
+        _timer: Timer,
+    },
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if matches!(self.stream, Running::Cpal { _jack: Some(_), .. }) {
+            jack::before_closing();
+        }
+    }
 }
 
 impl Open {
@@ -258,6 +272,7 @@ fn open<T>(
     for buffer_size in periods.iter().skip(leave_out.min(periods.len() - 1)).copied() {
         let config = StreamConfig { channels: format.channels, sample_rate: format.rate, buffer_size };
         let Lent { loan, edge, heartbeat, returns } = lend(value);
+        let client = (info.host == SoundHost::Jack).then(jack::Client::new);
         match build(config, format.sample, (loan, edge)).and_then(|stream| stream.play().map(|()| stream)) {
             Ok(stream) => {
                 let shape = StreamShape {
@@ -270,7 +285,7 @@ fn open<T>(
                     buffer: None,
                 };
                 let open = Open {
-                    stream: Running::Cpal { _stream: stream },
+                    stream: Running::Cpal { _stream: stream, _jack: client },
                     shape,
                     heartbeat,
                     // The last, which leaves it to the host, is no longer period.
@@ -303,6 +318,20 @@ struct Device<'a> {
     jack: bool,
 }
 
+/// What is done about a stream's error at once, before the owner hears of it.
+fn on_error<E: Fn(cpal::Error) + Clone + Send + 'static>(
+    source: &Device<'_>,
+    setting: &Setting<E>,
+) -> impl Fn(cpal::Error) + Send + 'static + use<E> {
+    let (jack, on_error) = (source.jack, setting.on_error.clone());
+    move |error| {
+        if jack && !is_harmless(error.kind()) {
+            jack::server_died();
+        }
+        on_error(error);
+    }
+}
+
 fn build_input<T, H: Hear>(
     source: &Device<'_>,
     (loan, edge): (Loan<H>, Edge),
@@ -326,7 +355,7 @@ where
             let age = times.callback.saturating_duration_since(times.capture);
             edge.run(|| microphone.take(period, age));
         },
-        setting.on_error.clone(),
+        on_error(source, setting),
         Some(OPEN_TIMEOUT),
     )
 }
@@ -352,7 +381,7 @@ where
                 period.fill(T::EQUILIBRIUM);
             }
         },
-        setting.on_error.clone(),
+        on_error(source, setting),
         Some(OPEN_TIMEOUT),
     )
 }

@@ -8,6 +8,7 @@ use crate::error::AudioError;
 use crate::events::AudioEvent;
 use crate::hold::{Hold, Patience};
 use crate::loan::Returns;
+use crate::pulse;
 use crate::spec::SoundSpec;
 use crate::stream::{self, Failed, Open};
 
@@ -37,7 +38,7 @@ pub(super) struct End<T> {
 }
 
 enum State<T> {
-    Open(Open, Returns<T>),
+    Open(Box<Open>, Returns<T>),
     Lost(T),
     /// The host kept the callback, so there is nothing left to play with.
     Gone,
@@ -86,7 +87,7 @@ impl<T: Endpoint> End<T> {
     fn take(&mut self, owner: &Owner, open: Open, returns: Returns<T>) {
         owner.tell_shape(T::DIRECTION, Some(open.shape.clone()));
         self.opened += 1;
-        self.state = State::Open(open, returns);
+        self.state = State::Open(Box::new(open), returns);
     }
 
     /// A device that was not used before begins with its shortest period.
@@ -154,7 +155,7 @@ impl<T: Endpoint> End<T> {
             return self.give_up(owner, "it no longer delivers or takes any sound".to_owned(), None);
         }
         // A person may have moved the stream, in the mixer of the desktop; or the device is gone, and the server moved it for that.
-        if open.pulse().is_some_and(|pulse| pulse.take_moved()) && T::check(&used).is_err() {
+        if open.pulse().is_some_and(pulse::Status::take_moved) && T::check(&used).is_err() {
             return self.give_up(owner, "it was unplugged, or switched off".to_owned(), None);
         }
         if open.buffer() != open.shape.buffer {
@@ -163,7 +164,7 @@ impl<T: Endpoint> End<T> {
                 "{}: {:?} samples of buffer after {} underruns",
                 T::DIRECTION,
                 open.shape.buffer,
-                open.pulse().map_or(0, |pulse| pulse.underruns())
+                open.pulse().map_or(0, pulse::Status::underruns)
             );
             owner.tell_shape(T::DIRECTION, Some(open.shape.clone()));
         }

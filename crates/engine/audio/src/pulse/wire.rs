@@ -55,6 +55,7 @@ impl Drop for Hangup {
 }
 
 /// What the server says on its own.
+#[allow(clippy::large_enum_variant, reason = "a box would be memory of the heap for each message")]
 pub(crate) enum Said {
     /// Sound of a microphone follows: so many bytes, to be read from [`Wire::body`].
     Sound(usize),

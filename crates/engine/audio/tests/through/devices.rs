@@ -8,7 +8,7 @@ use hyperzoom_testkit::have;
 use crate::rig::{Nobody, amplitude, config, hear, is_heard, is_silent, listener, server, talker};
 
 /// Waits for an event that `fits`.
-fn told(events: &mut AudioEvents, what: &str, fits: impl Fn(&AudioEvent) -> bool) -> AudioEvent {
+pub(crate) fn told(events: &mut AudioEvents, what: &str, fits: impl Fn(&AudioEvent) -> bool) -> AudioEvent {
     let patience = Instant::now() + Duration::from_secs(20);
     let mut seen = Vec::new();
     loop {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod devices;
+mod jack;
 mod rig;
 
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hyperzoom_audio::{AudioConfig, AudioEngine, AudioError, AudioEvents, FrameSize, start};
 use hyperzoom_media::{AudioPacket, MediaKind, MicTap, PacketSink};
-use hyperzoom_testkit::{Pulse, have};
+use hyperzoom_testkit::{Jack, Pulse, have};
 use hyperzoom_timing::SharedClock;
 use ringbuf::traits::{Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
@@ -58,6 +58,20 @@ pub(crate) fn server(sinks: &[(&str, u8)]) -> Option<Pulse> {
     // SAFETY: nextest runs each test in a process of its own, and nothing in this one has read the environment yet.
     unsafe { pulse.enter_this_process() };
     Some(pulse)
+}
+
+/// A JACK server that this process sees, and no other server; `None` where JACK is not installed.
+pub(crate) fn jack() -> Option<Jack> {
+    if !have(&["jackd", "jack_lsp", "jack_connect"]) {
+        return None;
+    }
+    let jack = Jack::start();
+    // SAFETY: nextest runs each test in a process of its own, and nothing in this one has read the environment yet.
+    unsafe {
+        jack.enter_this_process();
+        std::env::set_var("PULSE_SERVER", "unix:/nowhere");
+    }
+    Some(jack)
 }
 
 /// An engine, and what it sends.
