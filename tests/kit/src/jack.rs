@@ -97,7 +97,14 @@ impl Jack {
 
 impl Drop for Jack {
     fn drop(&mut self) {
-        self.kill();
+        // A server that is killed keeps its place in the list of the machine's eight until another of its name takes it: so this one
+        // is asked to end.
+        let asked = Command::new("kill").arg(self.server.id().to_string()).status();
+        if asked.is_ok_and(|status| status.success()) {
+            let _ = self.server.wait();
+        } else {
+            self.kill();
+        }
     }
 }
 
