@@ -99,6 +99,12 @@ pub(crate) struct Garbage {
 }
 
 impl Garbage {
+    /// None, of an engine that does not run.
+    #[cfg(test)]
+    pub(crate) fn nothing() -> Self {
+        Self { voices: HeapRb::new(1).split().1, taps: HeapRb::new(1).split().1 }
+    }
+
     pub(crate) fn empty(&mut self) {
         self.voices.clear();
         self.taps.clear();
