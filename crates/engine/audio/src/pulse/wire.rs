@@ -75,12 +75,7 @@ impl Wire {
         limited
             .and_then(|()| socket.set_write_timeout(Some(ANSWER_TIMEOUT)))
             .map_err(|error| error.to_string())?;
-        let mut wire = Self {
-            reader: BufReader::with_capacity(READ_AHEAD, Socket(Arc::new(socket))),
-            version: protocol::MAX_VERSION,
-            sequence: 0,
-            out: Vec::with_capacity(READ_AHEAD),
-        };
+        let mut wire = Self::over(socket);
         let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok());
         let auth = AuthParams {
             version: protocol::MAX_VERSION,
@@ -97,6 +92,15 @@ impl Wire {
         }
         let _: SetClientNameReply = wire.ask(&Command::SetClientName(props))?;
         Ok(wire)
+    }
+
+    fn over(socket: UnixStream) -> Self {
+        Self {
+            reader: BufReader::with_capacity(READ_AHEAD, Socket(Arc::new(socket))),
+            version: protocol::MAX_VERSION,
+            sequence: 0,
+            out: Vec::with_capacity(READ_AHEAD),
+        }
     }
 
     /// Asks, and waits for the answer, but not for ever.
@@ -252,4 +256,83 @@ fn socket_path() -> Option<PathBuf> {
     let session = var("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join("pulse/native"));
     let system = Some(PathBuf::from("/var/run/pulse/native"));
     [runtime, session, system].into_iter().flatten().find(|path| path.exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use pulseaudio::protocol::stream::BufferAttr;
+    use pulseaudio::protocol::{
+        Request, SetPlaybackStreamBufferAttrParams, SetPlaybackStreamBufferAttrReply, Underflow,
+    };
+
+    use super::*;
+
+    const VERSION: u16 = protocol::MAX_VERSION;
+
+    fn change() -> Command {
+        Command::SetPlaybackStreamBufferAttr(SetPlaybackStreamBufferAttrParams {
+            index: 3,
+            buffer_attr: BufferAttr::default(),
+            adjust_latency: true,
+            early_requests: false,
+        })
+    }
+
+    #[test]
+    fn what_the_server_says_of_a_stream_is_understood() {
+        let (mut server, client) = UnixStream::pair().unwrap();
+        let mut wire = Wire::over(client);
+        let underflow = Command::Underflow(Underflow { channel: 7, offset: 96 });
+        protocol::write_command_message(&mut server, u32::MAX, &underflow, VERSION).unwrap();
+        // Nothing that this version of the program knows.
+        let unknown = [0, 0, 0, 5, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'L', 0, 0, 9, 9];
+        server.write_all(&unknown).unwrap();
+        protocol::write_memblock(&mut server, 7, &[1, 2, 3, 4], 0).unwrap();
+        let hear = |wire: &mut Wire| wire.hear::<SetPlaybackStreamBufferAttrReply>(None, drop).unwrap();
+        assert!(matches!(hear(&mut wire), Said::Command(Command::Underflow(Underflow { channel: 7, .. }))));
+        assert!(matches!(hear(&mut wire), Said::Nothing));
+        assert!(matches!(hear(&mut wire), Said::Sound(4)));
+        let mut sound = [0; 4];
+        wire.body().read_exact(&mut sound).unwrap();
+        assert_eq!(sound, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn an_answer_is_found_among_other_messages_and_a_refusal_is_told() {
+        let (mut server, client) = UnixStream::pair().unwrap();
+        let mut wire = Wire::over(client);
+        let request = Command::Request(Request { channel: 7, length: 960 });
+        protocol::write_command_message(&mut server, u32::MAX, &request, VERSION).unwrap();
+        let granted = SetPlaybackStreamBufferAttrReply {
+            buffer_attr: BufferAttr { target_length: 1920, fragment_size: 0, ..BufferAttr::default() },
+            configured_sink_latency: 2500,
+        };
+        protocol::write_reply_message(&mut server, 0, &granted, VERSION).unwrap();
+        let answer: SetPlaybackStreamBufferAttrReply = wire.ask(&change()).unwrap();
+        assert_eq!(answer.buffer_attr.target_length, 1920);
+        protocol::write_error(&mut server, 1, &PulseError::NoEntity).unwrap();
+        let refusal = wire.ask::<SetPlaybackStreamBufferAttrReply>(&change()).unwrap_err();
+        assert!(refusal.contains("NoEntity"), "{refusal}");
+        drop(server);
+        assert!(wire.ask::<SetPlaybackStreamBufferAttrReply>(&change()).is_err());
+    }
+
+    #[test]
+    fn the_traffic_of_a_stream_does_not_touch_the_heap() {
+        let (mut server, client) = UnixStream::pair().unwrap();
+        let mut wire = Wire::over(client);
+        let mut seen = [0; 4096];
+        for _ in 0..10 {
+            let request = Command::Request(Request { channel: 7, length: 960 });
+            protocol::write_command_message(&mut server, u32::MAX, &request, VERSION).unwrap();
+            let calls = crate::heap_use::heap_calls(|| {
+                let said = wire.hear::<SetPlaybackStreamBufferAttrReply>(None, drop).unwrap();
+                assert!(matches!(said, Said::Command(Command::Request(Request { length: 960, .. }))));
+                wire.send(7, 960, |out| out.fill(1)).unwrap();
+                wire.begin(&change()).unwrap();
+            });
+            assert_eq!(calls, 0);
+            assert!(server.read(&mut seen).unwrap() > protocol::DESCRIPTOR_SIZE + 960);
+        }
+    }
 }
