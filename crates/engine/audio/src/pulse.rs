@@ -4,6 +4,7 @@
 //! and the server sends late, it throws away what does not fit, and nobody is told: 143 ms of 18 s got lost on two cores with six
 //! busy processes, where a stream with room to wait in lost nothing. What is recorded has to be whole, so these streams are ours.
 
+mod format;
 mod streams;
 mod wire;
 

@@ -1,6 +1,5 @@
 //! The two streams, each with a connection and a thread of its own.
 
-use std::ffi::CString;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,11 +8,11 @@ use std::time::{Duration, Instant};
 use hyperzoom_media::SAMPLE_RATE;
 use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{
-    ChannelMap, ChannelPosition, Command, CreatePlaybackStreamReply, CreateRecordStreamReply,
-    PlaybackStreamParams, ProtocolError, RecordStreamParams, Request, SampleFormat, SampleSpec,
-    SetPlaybackStreamBufferAttrParams, SetPlaybackStreamBufferAttrReply,
+    Command, CreatePlaybackStreamReply, CreateRecordStreamReply, PlaybackStreamParams, ProtocolError,
+    RecordStreamParams, Request, SetPlaybackStreamBufferAttrParams, SetPlaybackStreamBufferAttrReply,
 };
 
+use super::format::{BYTES, channels_of, frame, map, name_of, spec};
 use super::wire::{Hangup, Said, Wire};
 use crate::convert::{FromMicrophone, Hear, Play, ToLoudspeaker};
 use crate::devices::SoundDevice;
@@ -38,14 +37,8 @@ const START: Duration = Duration::from_millis(200);
 /// Samples that are fetched at a time at most: half a second. What is missing beyond that was due while this program stood still.
 const MOST: usize = SAMPLE_RATE as usize / 2;
 
-/// Bytes of a sample: our streams are 32-bit floats.
-const BYTES: usize = size_of::<f32>();
-
 /// Samples, of all channels together, that are converted at a time.
 const BATCH: usize = 1024;
-
-/// The most channels of a stream: PulseAudio's own bound.
-const MAX_CHANNELS: u16 = 32;
 
 /// An open stream; dropping it closes it.
 pub(crate) struct Stream {
@@ -368,69 +361,6 @@ fn buffer(samples: u32, channels: u16) -> BufferAttr {
         // It only ever holds what was asked for.
         max_length: u32::MAX,
         fragment_size: u32::MAX,
-    }
-}
-
-fn channels_of(device: &SoundDevice) -> u16 {
-    device.channels.unwrap_or(1).clamp(1, MAX_CHANNELS)
-}
-
-/// Bytes of a frame.
-fn frame(channels: u16) -> usize {
-    usize::from(channels) * BYTES
-}
-
-fn name_of(device: &SoundDevice) -> Result<CString, String> {
-    CString::new(device.name.as_str()).map_err(|error| error.to_string())
-}
-
-fn spec(channels: u16) -> SampleSpec {
-    let format =
-        if cfg!(target_endian = "little") { SampleFormat::Float32Le } else { SampleFormat::Float32Be };
-    // Clamped to 32 where it was read.
-    SampleSpec { format, channels: channels as u8, sample_rate: SAMPLE_RATE }
-}
-
-/// Mono, or left and right first. What lies beyond is not used, and only has to be called something.
-fn map(channels: u16) -> ChannelMap {
-    use ChannelPosition as P;
-    let rest = [
-        P::FrontCenter,
-        P::Lfe,
-        P::RearLeft,
-        P::RearRight,
-        P::SideLeft,
-        P::SideRight,
-        P::Aux0,
-        P::Aux1,
-        P::Aux2,
-        P::Aux3,
-        P::Aux4,
-        P::Aux5,
-        P::Aux6,
-        P::Aux7,
-        P::Aux8,
-        P::Aux9,
-        P::Aux10,
-        P::Aux11,
-        P::Aux12,
-        P::Aux13,
-        P::Aux14,
-        P::Aux15,
-        P::Aux16,
-        P::Aux17,
-        P::Aux18,
-        P::Aux19,
-        P::Aux20,
-        P::Aux21,
-        P::Aux22,
-        P::Aux23,
-    ];
-    match channels {
-        1 => ChannelMap::new([P::Mono]),
-        more => {
-            ChannelMap::new([P::FrontLeft, P::FrontRight].into_iter().chain(rest).take(usize::from(more)))
-        }
     }
 }
 
