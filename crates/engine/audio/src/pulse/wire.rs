@@ -61,7 +61,7 @@ pub(crate) enum Said {
     Sound(usize),
     /// A message.
     Command(Command),
-    /// The answer to the question of this number, of which a part may be read with [`Wire::answer_to`].
+    /// Nothing of interest: an answer, or what only a newer server says.
     Nothing,
 }
 
