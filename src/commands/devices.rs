@@ -18,9 +18,17 @@ pub(super) fn run(args: &DevicesArgs) -> Result<(), CommandError> {
     ] {
         println!("{title} ({option})");
         let mut none = true;
-        for device in devices.iter().filter(|d| d.direction == direction) {
+        // What hears a loudspeaker is rarely meant where somebody looks for a microphone, so it comes last.
+        let monitors =
+            |monitor| devices.iter().filter(move |d| d.direction == direction && d.monitor == monitor);
+        for device in monitors(false).chain(monitors(true)) {
             none = false;
-            println!("  {}{}", device.spec(), if device.default { "   (default)" } else { "" });
+            let mark = match device {
+                SoundDevice { default: true, .. } => "   (default)",
+                SoundDevice { monitor: true, .. } => "   (hears what a loudspeaker plays)",
+                _ => "",
+            };
+            println!("  {}{mark}", device.spec());
             println!("      {}{}", device.description, format(device));
         }
         if none {

@@ -5,7 +5,6 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::message::{MessageReader, MessageWriter};
 use bevy_ecs::query::Changed;
 use bevy_ecs::system::{Commands, Query, ResMut};
-use hyperzoom_audio::AudioEvent;
 use hyperzoom_net_plugin::{Incoming, Net, NetMessage, Peer, Presence};
 use hyperzoom_video::CameraEvent;
 
@@ -112,15 +111,7 @@ pub(crate) fn devices(
 ) {
     if let Some(mut sound) = sound {
         while let Some(event) = sound.events().poll() {
-            messages.write(CaptureMessage::Sound(match event {
-                AudioEvent::DeviceLost { direction, reason } => {
-                    format!("the {direction} is gone ({reason}); it is used again as soon as it is back")
-                }
-                AudioEvent::DeviceBack { direction, shape } => {
-                    format!("the {direction} is back: {}", shape.device)
-                }
-                AudioEvent::Warning(text) => text,
-            }));
+            messages.write(CaptureMessage::Sound(event.to_string()));
         }
     }
     if let Some(mut pictures) = pictures {

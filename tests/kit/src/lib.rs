@@ -4,13 +4,15 @@
 //! is asked for with [`have`] first.
 
 mod heap;
+mod jack;
 pub mod media;
 mod pulse;
 pub mod signal;
 mod stalls;
 
 pub use heap::{CountingHeap, heap_calls};
-pub use pulse::{Pulse, Recording};
+pub use jack::Jack;
+pub use pulse::{Module, Pulse, Recording};
 pub use stalls::Stalls;
 
 use std::io::Write;

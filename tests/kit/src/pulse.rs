@@ -37,6 +37,45 @@ impl Pulse {
         let _ = std::fs::remove_file(self.folder.path().join("native"));
     }
 
+    /// Plugs in another null sink, which runs at `rate`. The name to unplug it by is returned.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    #[must_use]
+    pub fn plug_in(&self, sink: &str, channels: u8, rate: u32) -> Module {
+        let format = [format!("rate={rate}"), format!("channels={channels}")];
+        self.load("module-null-sink", &[&format!("sink_name={sink}"), &format[0], &format[1]])
+    }
+
+    /// Plugs in a microphone that delivers nothing but zeros.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    #[must_use]
+    pub fn plug_in_dead_microphone(&self, name: &str) -> Module {
+        self.load("module-null-source", &[&format!("source_name={name}"), "rate=48000", "channels=1"])
+    }
+
+    /// Unplugs what was plugged in.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    pub fn unplug(&self, module: &Module) {
+        let _ = self.pactl(&["unload-module", &module.0]);
+    }
+
+    fn load(&self, module: &str, arguments: &[&str]) -> Module {
+        Module(self.pactl(&[&["load-module", module], arguments].concat()).trim().to_owned())
+    }
+
+    fn pactl(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("pactl");
+        self.enter(&mut command);
+        let output = command.args(arguments).output().expect("pactl");
+        assert!(output.status.success(), "pactl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Lets this process see the server and no other.
     ///
     /// # Safety
@@ -89,6 +128,10 @@ impl Pulse {
         Recording { child, reader }
     }
 }
+
+/// Something that was plugged into a [`Pulse`].
+#[derive(Debug)]
+pub struct Module(String);
 
 fn environment(folder: &Path) -> [(&'static str, String); 4] {
     let home = folder.display().to_string();

@@ -19,6 +19,8 @@ pub(crate) const MAX_TAPS: usize = 4;
 pub(crate) struct CaptureCounts {
     /// Calls of the device; a watchdog sees by it that the device lives.
     pub(crate) blocks: AtomicU64,
+    /// Calls that brought anything but zeros.
+    pub(crate) heard: AtomicU64,
     /// Samples at 48 kHz.
     pub(crate) samples: AtomicU64,
     /// Samples that the live ring had no room for.
@@ -77,6 +79,8 @@ impl Hear for Capture {
         self.level.note(block);
         let counts = &self.counts;
         counts.blocks.fetch_add(1, Ordering::Relaxed);
+        let heard = block.iter().any(|sample| *sample != 0.0);
+        counts.heard.fetch_add(u64::from(heard), Ordering::Relaxed);
         counts.samples.fetch_add(block.len() as u64, Ordering::Relaxed);
         counts.lost_live.fetch_add(lost_live as u64, Ordering::Relaxed);
         counts.lost_taps.fetch_add(lost as u64, Ordering::Relaxed);

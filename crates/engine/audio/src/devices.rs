@@ -8,7 +8,7 @@ use cpal::traits::{DeviceTrait, HostTrait};
 
 use crate::error::AudioError;
 use crate::spec::SoundSpec;
-use crate::{pulse, quiet};
+use crate::{jack, pulse, quiet};
 
 /// How long a sound server may take to tell its devices. One that is stopped in a debugger never answers.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ impl SoundHost {
         let id = id.ok_or("it does not exist on this system")?;
         let host = cpal::host_from_id(*id).map_err(|error| error.to_string())?;
         // cpal's JACK host makes its two devices where there is a server, and says nothing where there is none.
-        if self == Self::Jack && host.default_input_device().is_none() {
+        if self == Self::Jack && !(jack::may_ask() && host.default_input_device().is_some()) {
             return Err(NO_JACK.to_owned());
         }
         Ok(Listed::all(self, &host))
@@ -298,13 +298,16 @@ const OWN_CLIENT: &str = "HyperZoom";
 fn jack_client(name: &str, direction: Direction) -> Result<Listed, AudioError> {
     type JackDevice = <cpal::platform::JackHost as HostTrait>::Device;
 
+    let unavailable = || AudioError::HostUnavailable { host: SoundHost::Jack, reason: NO_JACK.to_owned() };
+    if !jack::may_ask() {
+        return Err(unavailable());
+    }
     let connect = name == OWN_CLIENT;
     let device = match direction {
         Direction::Microphone => JackDevice::default_input_device(name, connect, false),
         Direction::Loudspeaker => JackDevice::default_output_device(name, connect, false),
     };
-    let unavailable = |_| AudioError::HostUnavailable { host: SoundHost::Jack, reason: NO_JACK.to_owned() };
-    Ok(Listed::unlisted(SoundHost::Jack, name, direction, device.map_err(unavailable)?.into()))
+    Ok(Listed::unlisted(SoundHost::Jack, name, direction, device.map_err(|_| unavailable())?.into()))
 }
 
 impl Listed {

@@ -15,6 +15,7 @@ use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::capture::{Capture, CaptureCounts, MAX_TAPS};
 use crate::codec::Encoder;
+use crate::devices::Direction;
 use crate::error::{AudioError, Busy};
 use crate::events::{AudioEvents, events};
 use crate::latency::{DeviceAhead, Latency, SendLatency};
@@ -107,6 +108,12 @@ pub(crate) struct Garbage {
 }
 
 impl Garbage {
+    /// None, of an engine that does not run.
+    #[cfg(test)]
+    pub(crate) fn nothing() -> Self {
+        Self { voices: HeapRb::new(1).split().1, taps: HeapRb::new(1).split().1 }
+    }
+
     pub(crate) fn empty(&mut self) {
         self.voices.clear();
         self.taps.clear();
@@ -161,6 +168,8 @@ pub fn start(
         to_self: owner_sender.clone(),
         events: event_sender,
         shapes: shapes.clone(),
+        counts: counts.clone(),
+        live: live_shared.clone(),
         garbage: Garbage { voices: retired_voices, taps: retired_taps },
     };
     let mut engine = AudioEngine {
@@ -220,6 +229,17 @@ impl AudioEngine {
         lock(&self.mixer).try_push(MixerCommand::Remove(id)).map_err(|_| Busy)?;
         lock(&self.voices).remove(&id);
         Ok(())
+    }
+
+    /// Uses another microphone or loudspeaker from now on. [`AudioEvent::Switched`](crate::AudioEvent::Switched) tells when; where it
+    /// cannot be had, [`AudioEvent::NotSwitched`](crate::AudioEvent::NotSwitched) tells why, and the one before stays.
+    ///
+    /// A microphone that is `none` sends nothing, and one that follows it sends again.
+    ///
+    /// # Errors
+    /// [`Busy`] where the devices have not taken in the commands before.
+    pub fn set_device(&self, direction: Direction, spec: SoundSpec) -> Result<(), Busy> {
+        self.owner.try_send(Message::Set(direction, spec)).map_err(|_| Busy)
     }
 
     /// Whether the others hear this microphone. The taps hear it in any case: a recording may be edited, a call cannot.

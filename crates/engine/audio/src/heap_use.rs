@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hyperzoom_media::{AudioPacket, MediaKind, PacketSink, mic_tap};
-pub(crate) use hyperzoom_testkit::heap_calls;
 use hyperzoom_playout::FrameSize;
+pub(crate) use hyperzoom_testkit::heap_calls;
 use hyperzoom_timing::{SessionClock, SharedClock};
 use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapProd, HeapRb};

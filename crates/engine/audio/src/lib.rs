@@ -22,10 +22,15 @@ mod devices;
 mod engine;
 mod error;
 mod events;
+mod format;
 #[cfg(test)]
 mod heap_use;
+mod hold;
+mod hush;
+mod jack;
 mod latency;
 mod live;
+mod loan;
 mod meter;
 mod mixer;
 mod owner;

@@ -1,100 +1,30 @@
 //! A running stream of a sound device.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, StreamTrait};
-use cpal::{BufferSize, SampleFormat, StreamConfig, SupportedBufferSize, SupportedStreamConfigRange};
+use cpal::{SampleFormat, StreamConfig};
 use hyperzoom_media::SAMPLE_RATE;
 
-use crate::convert::{Captured, FromMicrophone, Hear, Play, ToLoudspeaker};
+use crate::convert::{FromMicrophone, Hear, Play, ToLoudspeaker};
 use crate::devices::{Direction, Handle, Listed, SoundDevice, SoundHost};
 use crate::error::AudioError;
+use crate::format::Format;
+use crate::loan::{Edge, Heartbeat, Lent, Loan, Returns, lend};
 use crate::priority::{self, Refusal};
-use crate::pulse;
+use crate::source::Source;
+use crate::spec::SoundSpec;
+use crate::timer::{self, Timer};
+use crate::{jack, pulse};
 
 /// How long a host may take to open a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How long a device may be silent, in the sense of not calling: far beyond any period, and beyond the two seconds after which an idle
-/// null sink of PulseAudio's wakes up.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a callback may take to come back after its stream was closed.
-const RETURN_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Periods to ask for, in samples, the shortest first.
-const PERIODS: [u32; 4] = [120, 256, 480, 1024];
 
 /// Whether a stream's error leaves it running.
 pub(crate) fn is_harmless(kind: cpal::ErrorKind) -> bool {
     use cpal::ErrorKind as Kind;
     matches!(kind, Kind::Xrun | Kind::RealtimeDenied | Kind::DeviceChanged)
-}
-
-/// Lends a value to a stream's callback, and gives it back when the callback is dropped, so that another stream can have it.
-struct Loan<T> {
-    value: Option<T>,
-    home: SyncSender<T>,
-    beats: Arc<AtomicU64>,
-}
-
-/// Whether a stream's callback is being called.
-pub(crate) struct Heartbeat {
-    beats: Arc<AtomicU64>,
-    seen: u64,
-    since: Instant,
-}
-
-impl Heartbeat {
-    /// Whether the callback was not called for [`PATIENCE`]. To be asked now and then.
-    pub(crate) fn stalled(&mut self, now: Instant) -> bool {
-        let beats = self.beats.load(Ordering::Relaxed);
-        if beats != self.seen {
-            (self.seen, self.since) = (beats, now);
-        }
-        now.duration_since(self.since) > PATIENCE
-    }
-}
-
-impl<T> Drop for Loan<T> {
-    fn drop(&mut self) {
-        if let Some(value) = self.value.take() {
-            let _ = self.home.try_send(value);
-        }
-    }
-}
-
-/// Where the callback's value comes back to.
-pub(crate) struct Returns<T>(Receiver<T>);
-
-impl<T> Returns<T> {
-    /// The value, once its stream was closed; `None` where the host keeps the callback for ever.
-    pub(crate) fn wait(&self) -> Option<T> {
-        self.0.recv_timeout(RETURN_TIMEOUT).ok()
-    }
-
-    /// The value, where the stream ended by itself.
-    pub(crate) fn early(&self) -> Option<T> {
-        self.0.try_recv().ok()
-    }
-}
-
-fn lend<T>(value: T) -> (Loan<T>, Returns<T>) {
-    let (home, back) = sync_channel(1);
-    (Loan { value: Some(value), home, beats: Arc::default() }, Returns(back))
-}
-
-impl<T> Loan<T> {
-    fn heartbeat(&self) -> Heartbeat {
-        Heartbeat { beats: self.beats.clone(), seen: 0, since: Instant::now() }
-    }
-
-    fn beat(&self) {
-        self.beats.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 /// What a stream turned out to be.
@@ -112,18 +42,70 @@ pub struct StreamShape {
     pub channels: u16,
     /// Samples of a period, at the device's rate; `None` where the host will not say.
     pub period: Option<u32>,
+    /// Samples, at the device's rate, that wait between this program and the air at most, which is longer where the machine needs it;
+    /// `None` where the host will not say.
+    pub buffer: Option<u32>,
+}
+
+impl StreamShape {
+    /// That of a stand-in.
+    fn stand_in(spec: &SoundSpec) -> Self {
+        Self {
+            device: spec.to_string(),
+            node: spec.to_string(),
+            host: None,
+            rate: SAMPLE_RATE,
+            channels: 1,
+            period: Some(timer::PERIOD as u32),
+            buffer: None,
+        }
+    }
 }
 
 /// An open stream: to be kept by the thread that opened it, since some hosts' streams may not leave it. Dropping it closes it.
 pub(crate) struct Open {
-    _stream: Running,
+    stream: Running,
     pub(crate) shape: StreamShape,
     pub(crate) heartbeat: Heartbeat,
+    /// How many periods there are to choose from, for the one who opens it, the shortest first; 1 where there is no choice.
+    pub(crate) periods: usize,
+    /// Whether it is a real microphone, which never is perfectly silent.
+    pub(crate) hears_the_world: bool,
 }
 
 enum Running {
-    Cpal { _stream: cpal::Stream },
-    Pulse { _stream: pulse::Stream },
+    /// The client outlives its stream.
+    Cpal {
+        _stream: cpal::Stream,
+        _jack: Option<jack::Client>,
+    },
+    Pulse(pulse::Stream),
+    StandIn {
+        _timer: Timer,
+    },
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if matches!(self.stream, Running::Cpal { _jack: Some(_), .. }) {
+            jack::before_closing();
+        }
+    }
+}
+
+impl Open {
+    /// Samples that wait in the sound server at most, where that is known.
+    pub(crate) fn buffer(&self) -> Option<u32> {
+        self.pulse().and_then(pulse::Status::buffer)
+    }
+
+    /// What a sound server says of the stream.
+    pub(crate) fn pulse(&self) -> Option<&pulse::Status> {
+        match &self.stream {
+            Running::Pulse(stream) => Some(&stream.status),
+            Running::Cpal { .. } | Running::StandIn { .. } => None,
+        }
+    }
 }
 
 /// Why a stream did not open, and the value that was meant for its callback, unless the host keeps it.
@@ -137,6 +119,48 @@ pub(crate) struct Setting<E> {
     pub(crate) epoch: Instant,
     pub(crate) refusal: Refusal,
     pub(crate) on_error: E,
+    /// How many of a device's shortest periods to leave out: they are known not to hold.
+    pub(crate) leave_out: usize,
+}
+
+/// Starts a microphone that needs no device.
+pub(crate) fn stand_in_microphone<H: Hear, E>(
+    spec: &SoundSpec,
+    source: Source,
+    hear: H,
+    setting: &Setting<E>,
+) -> Result<(Open, Returns<H>), Failed<H>> {
+    let Lent { loan, edge, heartbeat, returns } = lend(hear);
+    let timer = timer::microphone(source, (loan, edge), setting.epoch, setting.refusal.clone());
+    stood_in(spec, timer, heartbeat, returns)
+}
+
+/// Starts a loudspeaker that needs no device: nobody, or a file.
+pub(crate) fn stand_in_loudspeaker<P: Play, E>(
+    spec: &SoundSpec,
+    file: Option<&Path>,
+    play: P,
+    setting: &Setting<E>,
+) -> Result<(Open, Returns<P>), Failed<P>> {
+    let Lent { loan, edge, heartbeat, returns } = lend(play);
+    let timer = timer::loudspeaker(file, (loan, edge), setting.epoch, setting.refusal.clone());
+    stood_in(spec, timer, heartbeat, returns)
+}
+
+fn stood_in<T>(
+    spec: &SoundSpec,
+    timer: Result<Timer, AudioError>,
+    heartbeat: Heartbeat,
+    returns: Returns<T>,
+) -> Result<(Open, Returns<T>), Failed<T>> {
+    match timer {
+        Ok(timer) => {
+            let stream = Running::StandIn { _timer: timer };
+            let shape = StreamShape::stand_in(spec);
+            Ok((Open { stream, shape, heartbeat, periods: 1, hears_the_world: false }, returns))
+        }
+        Err(error) => Err(Failed { error, value: returns.wait() }),
+    }
 }
 
 /// Opens a microphone.
@@ -148,15 +172,14 @@ pub(crate) fn microphone<H: Hear>(
     let device = match &found.handle {
         Handle::Cpal(device) => device,
         Handle::Pulse => {
-            let (loan, returns) = lend(hear);
-            let heartbeat = loan.heartbeat();
-            let opened = pulse::microphone(&found.info, loan, setting.epoch, setting.refusal.clone());
+            let Lent { loan, edge, heartbeat, returns } = lend(hear);
+            let opened = pulse::microphone(&found.info, (loan, edge), setting.epoch, setting.refusal.clone());
             return opened_by_pulse(&found.info, opened, heartbeat, returns);
         }
     };
-    open(&found.info, device, hear, |config, format, loan| {
+    open(&found.info, device, hear, setting.leave_out, |config, format, loan| {
         use SampleFormat as F;
-        let source = Source { device, config, jack: found.info.host == SoundHost::Jack };
+        let source = Device { device, config, jack: found.info.host == SoundHost::Jack };
         match format {
             F::F32 => build_input::<f32, H>(&source, loan, setting),
             F::I32 => build_input::<i32, H>(&source, loan, setting),
@@ -178,15 +201,15 @@ pub(crate) fn loudspeaker<P: Play>(
     let device = match &found.handle {
         Handle::Cpal(device) => device,
         Handle::Pulse => {
-            let (loan, returns) = lend(play);
-            let heartbeat = loan.heartbeat();
-            let opened = pulse::loudspeaker(&found.info, loan, setting.epoch, setting.refusal.clone());
+            let Lent { loan, edge, heartbeat, returns } = lend(play);
+            let opened =
+                pulse::loudspeaker(&found.info, (loan, edge), setting.epoch, setting.refusal.clone());
             return opened_by_pulse(&found.info, opened, heartbeat, returns);
         }
     };
-    open(&found.info, device, play, |config, format, loan| {
+    open(&found.info, device, play, setting.leave_out, |config, format, loan| {
         use SampleFormat as F;
-        let source = Source { device, config, jack: found.info.host == SoundHost::Jack };
+        let source = Device { device, config, jack: found.info.host == SoundHost::Jack };
         match format {
             F::F32 => build_output::<f32, P>(&source, loan, setting),
             F::I32 => build_output::<i32, P>(&source, loan, setting),
@@ -214,8 +237,11 @@ fn opened_by_pulse<T>(
                 rate: SAMPLE_RATE,
                 channels: info.channels.unwrap_or(1),
                 period: Some(stream.period),
+                buffer: stream.status.buffer(),
             };
-            Ok((Open { _stream: Running::Pulse { _stream: stream }, shape, heartbeat }, returns))
+            let hears_the_world = info.direction == Direction::Microphone && !info.monitor;
+            let stream = Running::Pulse(stream);
+            Ok((Open { stream, shape, heartbeat, periods: 1, hears_the_world }, returns))
         }
         Err(reason) => {
             let error = AudioError::Open { direction: info.direction, name: info.name.clone(), reason };
@@ -229,7 +255,8 @@ fn open<T>(
     info: &SoundDevice,
     device: &cpal::Device,
     mut value: T,
-    build: impl Fn(StreamConfig, SampleFormat, Loan<T>) -> Result<cpal::Stream, cpal::Error>,
+    leave_out: usize,
+    build: impl Fn(StreamConfig, SampleFormat, (Loan<T>, Edge)) -> Result<cpal::Stream, cpal::Error>,
 ) -> Result<(Open, Returns<T>), Failed<T>> {
     let refused = |reason: &dyn std::fmt::Display| AudioError::Open {
         direction: info.direction,
@@ -241,11 +268,12 @@ fn open<T>(
         Err(error) => return Err(Failed { error: refused(&error), value: Some(value) }),
     };
     let mut last = cpal::ErrorKind::UnsupportedConfig.into();
-    for buffer_size in format.periods(info.host) {
+    let periods = format.periods(info.host);
+    for buffer_size in periods.iter().skip(leave_out.min(periods.len() - 1)).copied() {
         let config = StreamConfig { channels: format.channels, sample_rate: format.rate, buffer_size };
-        let (loan, returns) = lend(value);
-        let heartbeat = loan.heartbeat();
-        match build(config, format.sample, loan).and_then(|stream| stream.play().map(|()| stream)) {
+        let Lent { loan, edge, heartbeat, returns } = lend(value);
+        let client = (info.host == SoundHost::Jack).then(jack::Client::new);
+        match build(config, format.sample, (loan, edge)).and_then(|stream| stream.play().map(|()| stream)) {
             Ok(stream) => {
                 let shape = StreamShape {
                     device: info.description.clone(),
@@ -254,8 +282,17 @@ fn open<T>(
                     rate: format.rate,
                     channels: format.channels,
                     period: stream.buffer_size().ok(),
+                    buffer: None,
                 };
-                return Ok((Open { _stream: Running::Cpal { _stream: stream }, shape, heartbeat }, returns));
+                let open = Open {
+                    stream: Running::Cpal { _stream: stream, _jack: client },
+                    shape,
+                    heartbeat,
+                    // The last, which leaves it to the host, is no longer period.
+                    periods: periods.len().saturating_sub(1).max(1),
+                    hears_the_world: info.direction == Direction::Microphone && info.host != SoundHost::Jack,
+                };
+                return Ok((open, returns));
             }
             Err(error) => {
                 let Some(back) = returns.wait() else {
@@ -275,15 +312,29 @@ fn open<T>(
 }
 
 /// What a cpal stream is made of.
-struct Source<'a> {
+struct Device<'a> {
     device: &'a cpal::Device,
     config: StreamConfig,
     jack: bool,
 }
 
+/// What is done about a stream's error at once, before the owner hears of it.
+fn on_error<E: Fn(cpal::Error) + Clone + Send + 'static>(
+    source: &Device<'_>,
+    setting: &Setting<E>,
+) -> impl Fn(cpal::Error) + Send + 'static + use<E> {
+    let (jack, on_error) = (source.jack, setting.on_error.clone());
+    move |error| {
+        if jack && !is_harmless(error.kind()) {
+            jack::server_died();
+        }
+        on_error(error);
+    }
+}
+
 fn build_input<T, H: Hear>(
-    source: &Source<'_>,
-    loan: Loan<H>,
+    source: &Device<'_>,
+    (loan, edge): (Loan<H>, Edge),
     setting: &Setting<impl Fn(cpal::Error) + Clone + Send + 'static>,
 ) -> Result<cpal::Stream, cpal::Error>
 where
@@ -301,16 +352,17 @@ where
                 priority::make_real_time(&refusal);
             }
             let times = info.timestamp();
-            microphone.take(period, times.callback.saturating_duration_since(times.capture));
+            let age = times.callback.saturating_duration_since(times.capture);
+            edge.run(|| microphone.take(period, age));
         },
-        setting.on_error.clone(),
+        on_error(source, setting),
         Some(OPEN_TIMEOUT),
     )
 }
 
 fn build_output<T, P: Play>(
-    source: &Source<'_>,
-    loan: Loan<P>,
+    source: &Device<'_>,
+    (loan, edge): (Loan<P>, Edge),
     setting: &Setting<impl Fn(cpal::Error) + Clone + Send + 'static>,
 ) -> Result<cpal::Stream, cpal::Error>
 where
@@ -326,134 +378,16 @@ where
                 priority::make_real_time(&refusal);
             }
             let times = info.timestamp();
-            loudspeaker.ahead(times.playback.saturating_duration_since(times.callback));
-            loudspeaker.fill(period);
+            let ahead = times.playback.saturating_duration_since(times.callback);
+            let play = || {
+                loudspeaker.ahead(ahead);
+                loudspeaker.fill(period);
+            };
+            if !edge.run(play) {
+                period.fill(T::EQUILIBRIUM);
+            }
         },
-        setting.on_error.clone(),
+        on_error(source, setting),
         Some(OPEN_TIMEOUT),
     )
-}
-
-impl<H: Hear> Hear for Loan<H> {
-    fn hear(&mut self, block: &[f32], at: Captured) {
-        self.beat();
-        if let Some(hear) = &mut self.value {
-            hear.hear(block, at);
-        }
-    }
-}
-
-impl<P: Play> Play for Loan<P> {
-    fn play(&mut self, now: Duration, block: &mut [f32]) {
-        self.beat();
-        match &mut self.value {
-            Some(play) => play.play(now, block),
-            None => block.fill(0.0),
-        }
-    }
-
-    fn ahead(&mut self, device: Duration, resampler: Duration) {
-        if let Some(play) = &mut self.value {
-            play.ahead(device, resampler);
-        }
-    }
-}
-
-/// How a device is opened.
-struct Format {
-    channels: u16,
-    rate: u32,
-    sample: SampleFormat,
-    buffer: SupportedBufferSize,
-}
-
-impl Format {
-    /// The device's own number of channels, at 48 kHz where it can, in the best samples it has.
-    fn choose(info: &SoundDevice, device: &cpal::Device) -> Result<Self, cpal::Error> {
-        let direction = info.direction;
-        let native = match direction {
-            Direction::Microphone => device.default_input_config()?,
-            Direction::Loudspeaker => device.default_output_config()?,
-        };
-        let ranges: Vec<SupportedStreamConfigRange> = match direction {
-            Direction::Microphone => device.supported_input_configs()?.collect(),
-            Direction::Loudspeaker => device.supported_output_configs()?.collect(),
-        };
-        // JACK's ports are connected by hand, and a voice is one.
-        let mono = info.host == SoundHost::Jack && direction == Direction::Microphone;
-        let channels = if mono { 1 } else { native.channels() };
-        let fitting = |rate| {
-            ranges
-                .iter()
-                .filter(|range| range.channels() == channels && range.contains_rate(rate))
-                .filter(|range| preference(range.sample_format()).is_some())
-                .max_by_key(|range| preference(range.sample_format()))
-                .map(|range| Self {
-                    channels,
-                    rate,
-                    sample: range.sample_format(),
-                    buffer: *range.buffer_size(),
-                })
-        };
-        Ok(fitting(SAMPLE_RATE).or_else(|| fitting(native.sample_rate())).unwrap_or(Self {
-            channels,
-            rate: native.sample_rate(),
-            sample: native.sample_format(),
-            buffer: *native.buffer_size(),
-        }))
-    }
-
-    fn periods(&self, host: SoundHost) -> Vec<BufferSize> {
-        // JACK's period is the server's.
-        let mut periods = Vec::new();
-        if host != SoundHost::Jack {
-            let clamp = |period: u32| match self.buffer {
-                SupportedBufferSize::Range { min, max } => period.clamp(min, max.max(min)),
-                SupportedBufferSize::Unknown => period,
-            };
-            periods.extend(PERIODS.map(clamp).map(BufferSize::Fixed));
-            periods.dedup();
-        }
-        periods.push(BufferSize::Default);
-        periods
-    }
-}
-
-/// The greater the better; `None` for a format that is not understood.
-fn preference(format: SampleFormat) -> Option<u8> {
-    match format {
-        SampleFormat::F32 => Some(6),
-        SampleFormat::I32 => Some(5),
-        SampleFormat::I24 => Some(4),
-        SampleFormat::I16 => Some(3),
-        SampleFormat::F64 => Some(2),
-        SampleFormat::U8 => Some(1),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn periods(buffer: SupportedBufferSize, host: SoundHost) -> Vec<BufferSize> {
-        Format { channels: 1, rate: SAMPLE_RATE, sample: SampleFormat::F32, buffer }.periods(host)
-    }
-
-    #[test]
-    fn the_shortest_period_that_the_device_allows_is_asked_for_first() {
-        use BufferSize::{Default, Fixed};
-        let all = [Fixed(120), Fixed(256), Fixed(480), Fixed(1024), Default];
-        assert_eq!(periods(SupportedBufferSize::Unknown, SoundHost::Pulse), all);
-        let slow = SupportedBufferSize::Range { min: 441, max: 4096 };
-        assert_eq!(periods(slow, SoundHost::Alsa), [Fixed(441), Fixed(480), Fixed(1024), Default]);
-        assert_eq!(periods(slow, SoundHost::Jack), [Default]);
-    }
-
-    #[test]
-    fn a_callback_that_is_dropped_gives_its_value_back() {
-        let (loan, returns) = lend(7);
-        std::thread::spawn(move || drop(loan));
-        assert_eq!(returns.wait(), Some(7));
-    }
 }

@@ -10,6 +10,7 @@ use hyperzoom_media::SAMPLE_RATE;
 
 use crate::convert::{Captured, Hear, Play};
 use crate::error::AudioError;
+use crate::loan::Edge;
 use crate::priority::{self, Refusal};
 use crate::source::Source;
 
@@ -60,7 +61,7 @@ fn run(
 /// A microphone that hears `source`.
 pub(crate) fn microphone(
     mut source: Source,
-    mut hear: impl Hear,
+    (mut hear, edge): (impl Hear, Edge),
     epoch: Instant,
     refusal: Refusal,
 ) -> Result<Timer, AudioError> {
@@ -69,21 +70,23 @@ pub(crate) fn microphone(
     Ok(run("audio-mic", epoch, refusal, move |due| {
         source.fill(&mut block);
         // A period is handed over when it is complete, so its first sample is as old as the period is long.
-        hear.hear(&block, Captured::exactly(due.saturating_sub(length)));
+        edge.run(|| hear.hear(&block, Captured::exactly(due.saturating_sub(length))));
     })?)
 }
 
 /// A loudspeaker that plays to nobody, or into a file.
 pub(crate) fn loudspeaker(
     file: Option<&Path>,
-    mut play: impl Play,
+    (mut play, edge): (impl Play, Edge),
     epoch: Instant,
     refusal: Refusal,
 ) -> Result<Timer, AudioError> {
     let mut file = file.map(WavSink::create).transpose()?;
     let mut block = [0.0; PERIOD];
     Ok(run("audio-speaker", epoch, refusal, move |due| {
-        play.play(due, &mut block);
+        if !edge.run(|| play.play(due, &mut block)) {
+            block.fill(0.0);
+        }
         if let Some(file) = &mut file {
             file.write(&block);
         }
@@ -136,6 +139,10 @@ mod tests {
     use super::*;
     use crate::source::Tone;
 
+    fn edge() -> Edge {
+        crate::loan::lend(()).edge
+    }
+
     struct Blocks(mpsc::SyncSender<(Vec<f32>, Duration)>);
 
     impl Hear for Blocks {
@@ -149,7 +156,7 @@ mod tests {
         let (send, receive) = mpsc::sync_channel(1000);
         let epoch = Instant::now();
         let source = Source::Tone(Tone::new(1000.0));
-        let timer = microphone(source, Blocks(send), epoch, Refusal::default()).unwrap();
+        let timer = microphone(source, (Blocks(send), edge()), epoch, Refusal::default()).unwrap();
         let blocks: Vec<_> = receive.iter().take(40).collect();
         drop(timer);
         for pair in blocks.windows(2) {
@@ -176,7 +183,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("heard.wav");
         let (send, receive) = mpsc::channel();
-        let timer = loudspeaker(Some(&path), Counter(0.0, send), Instant::now(), Refusal::default()).unwrap();
+        let timer =
+            loudspeaker(Some(&path), (Counter(0.0, send), edge()), Instant::now(), Refusal::default())
+                .unwrap();
         assert_eq!(receive.iter().nth(9), Some(9.0));
         drop(timer);
         let samples: Vec<f32> =
@@ -189,8 +198,9 @@ mod tests {
     fn a_file_that_cannot_be_made_says_which() {
         let (send, _receive) = mpsc::channel();
         let path = Path::new("/nowhere/heard.wav");
-        let error =
-            loudspeaker(Some(path), Counter(0.0, send), Instant::now(), Refusal::default()).err().unwrap();
+        let error = loudspeaker(Some(path), (Counter(0.0, send), edge()), Instant::now(), Refusal::default())
+            .err()
+            .unwrap();
         assert!(error.to_string().starts_with("/nowhere/heard.wav: the sound file cannot be written"));
     }
 }

@@ -1,0 +1,93 @@
+//! What is lent to a microphone's and to a loudspeaker's stream.
+
+use super::Owner;
+use crate::capture::Capture;
+use crate::devices::{self, Direction};
+use crate::error::AudioError;
+use crate::loan::Returns;
+use crate::mixer::Mixer;
+use crate::source::Source;
+use crate::spec::{SoundSpec, SpecError};
+use crate::stream::{self, Failed, Open};
+
+/// A callback's value, which can be put into a stream or behind a timer.
+pub(super) trait Endpoint: Sized + Send + 'static {
+    /// Which of the two ends it is.
+    const DIRECTION: Direction;
+
+    /// Whether there is such a device, file or tone, as far as can be told before it is opened.
+    fn check(spec: &SoundSpec) -> Result<(), AudioError>;
+
+    /// Opens what `spec` means, without the `leave_out` shortest periods.
+    fn open(
+        self,
+        owner: &Owner,
+        spec: &SoundSpec,
+        leave_out: usize,
+    ) -> Result<(Open, Returns<Self>), Failed<Self>>;
+}
+
+impl Endpoint for Capture {
+    const DIRECTION: Direction = Direction::Microphone;
+
+    fn check(spec: &SoundSpec) -> Result<(), AudioError> {
+        if Source::of(spec)?.is_none() {
+            devices::find(spec, Self::DIRECTION)?;
+        }
+        Ok(())
+    }
+
+    fn open(
+        self,
+        owner: &Owner,
+        spec: &SoundSpec,
+        leave_out: usize,
+    ) -> Result<(Open, Returns<Self>), Failed<Self>> {
+        let setting = owner.setting(Self::DIRECTION, leave_out);
+        match Source::of(spec) {
+            Ok(Some(source)) => stream::stand_in_microphone(spec, source, self, &setting),
+            Ok(None) => match devices::find(spec, Self::DIRECTION) {
+                Ok(found) => stream::microphone(&found, self, &setting),
+                Err(error) => Err(Failed { error, value: Some(self) }),
+            },
+            Err(error) => Err(Failed { error, value: Some(self) }),
+        }
+    }
+}
+
+impl Endpoint for Mixer {
+    const DIRECTION: Direction = Direction::Loudspeaker;
+
+    fn check(spec: &SoundSpec) -> Result<(), AudioError> {
+        match spec {
+            SoundSpec::None | SoundSpec::File(_) => Ok(()),
+            SoundSpec::Tone(_) => Err(SpecError::ToneSpeaker.into()),
+            SoundSpec::Default { .. } | SoundSpec::Device { .. } => {
+                devices::find(spec, Self::DIRECTION).map(drop)
+            }
+        }
+    }
+
+    fn open(
+        self,
+        owner: &Owner,
+        spec: &SoundSpec,
+        leave_out: usize,
+    ) -> Result<(Open, Returns<Self>), Failed<Self>> {
+        let setting = owner.setting(Self::DIRECTION, leave_out);
+        let file = match spec {
+            SoundSpec::None => None,
+            SoundSpec::File(path) => Some(path.as_path()),
+            SoundSpec::Tone(_) => {
+                return Err(Failed { error: SpecError::ToneSpeaker.into(), value: Some(self) });
+            }
+            SoundSpec::Default { .. } | SoundSpec::Device { .. } => {
+                return match devices::find(spec, Self::DIRECTION) {
+                    Ok(found) => stream::loudspeaker(&found, self, &setting),
+                    Err(error) => Err(Failed { error, value: Some(self) }),
+                };
+            }
+        };
+        stream::stand_in_loudspeaker(spec, file, self, &setting)
+    }
+}
