@@ -49,14 +49,17 @@ impl FrameSize {
         Self::ALL.into_iter().find(|size| (size.millis() - millis).abs() < 1e-3)
     }
 
-    /// The bits a second that sound as good in frames of this size as `usual` do in longer ones.
+    /// The bits a second of frames of this size where those of 5 ms have `usual`.
     ///
-    /// 2.5 ms need twice as many. At the spec's 32 kbit/s (§4.2.1) they would have 10 bytes, which CELT spends on the bands' energies
-    /// with hardly anything left for what is in them; with 20 a packet is as long as one of 5 ms. Most of a datagram is
-    /// headers in any case.
+    /// 2.5 ms need half as many again, for CELT spends ten bytes of every packet on the bands' energies alone. 10 ms are for a path
+    /// that is congested, and get by with half. Most of a datagram is headers in any case.
     #[must_use]
     pub fn bitrate(self, usual: u32) -> u32 {
-        if self == Self::Ms2_5 { usual.saturating_mul(2) } else { usual }
+        match self {
+            Self::Ms2_5 => usual.saturating_add(usual / 2),
+            Self::Ms5 => usual,
+            Self::Ms10 => usual / 2,
+        }
     }
 
     /// Two bits that tell it.

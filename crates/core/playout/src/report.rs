@@ -13,8 +13,9 @@ const WORTH_DEPTH: u32 = 10;
 /// What may be left of a loss, in permille: as much is concealed without anybody noticing.
 const ACCEPTABLE: f64 = 5.0;
 
-/// The most depth that is held for the sake of copies. Beyond it what is gained in clearness is lost in talking over one another.
-const MOST_HELD: Duration = Duration::from_millis(15);
+/// The most depth that is held for the sake of copies: less than 15 ms, and the two or three that a device takes at once. Beyond it
+/// what is gained in clearness is lost in talking over one another.
+const MOST_HELD: Duration = Duration::from_millis(17);
 
 /// How one speaker was heard in the last second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -252,8 +253,8 @@ mod tests {
         assert_eq!(run(&mut reporter, 1, 1, 11), ms(0), "half a percent is not worth it");
         let single = run(&mut reporter, 10, 10, 11);
         assert!(single > ms(10) && single < ms(13), "a packet or two, not {single:?}");
-        assert_eq!(run(&mut reporter, 10, 2, 30), ms(15), "no more, however long the bursts");
-        assert_eq!(run(&mut reporter, 0, 0, 5), ms(15), "it may come again");
+        assert_eq!(run(&mut reporter, 10, 2, 30), MOST_HELD, "no more, however long the bursts");
+        assert_eq!(run(&mut reporter, 0, 0, 5), MOST_HELD, "it may come again");
         assert!(run(&mut reporter, 0, 0, 5) > ms(0), "ten seconds are not over");
         assert_eq!(run(&mut reporter, 0, 0, 1), ms(0));
     }

@@ -8,11 +8,14 @@
 //! a quarter of a millisecond, without buffers.
 //!
 //! The smallest depth wins at which no more than [`BOUND`] of the packets of the last eight seconds would have been
-//! late. So it grows as soon as a handful of them is late, but not for a single bad moment of some ten milliseconds, and
-//! falls only when nothing has needed it for a while.
+//! late. One bad [moment](MOMENT) in that time does not count: it costs a few concealed frames once, and is no reason for all
+//! that is said in the next seconds to come later. So the depth grows as soon as a handful of packets is late for a
+//! second time, at once where many are, and falls only when nothing has needed it for a while.
 
 /// The share of packets that may be late: one in two hundred.
 const BOUND: f64 = 0.005;
+/// A bad moment makes so large a share of a span's packets late at most: the machine stood still for 50 ms.
+const MOMENT: f64 = 0.1;
 /// Of each span the waits are counted, and the longest is kept. In seconds.
 const SPAN: f64 = 0.5;
 /// Spans kept: eight seconds.
@@ -128,24 +131,36 @@ impl Simulation {
     /// The smallest depth that keeps the bound, in seconds.
     pub(crate) fn needed(&self) -> Option<f64> {
         let all: u32 = self.sum.iter().map(|count| u32::from(*count)).sum();
-        self.depth_for((f64::from(all) * BOUND).max(1.0) as u32)
+        let spans = self.spans.iter().filter(|span| self.age(span).is_some()).count();
+        let moment = f64::from(all) / spans.max(1) as f64 * MOMENT;
+        self.depth_for((f64::from(all) * BOUND).max(1.0) as u32, moment.ceil() as u32)
     }
 
     /// The smallest depth at which none of all those packets would have been late, in seconds.
     pub(crate) fn needed_by_all(&self) -> Option<f64> {
-        self.depth_for(0)
+        self.depth_for(0, 0)
     }
 
-    /// The smallest depth at which no more than so many would have been late.
-    fn depth_for(&self, allowed: u32) -> Option<f64> {
+    /// The smallest depth at which no more than so many would have been late, without those of the worst span where
+    /// they are no more than `moment`.
+    fn depth_for(&self, allowed: u32, moment: u32) -> Option<f64> {
         let longest = self.longest()?;
         let mut late = 0;
+        let mut late_of = [0; SPANS];
         for (bin, count) in self.sum.iter().enumerate() {
             let shortest = (self.base + bin as i64) as f64 * self.step;
             // Those that no depth saves were counted when the longest wait was another.
             if *count > 0 && longest - shortest <= self.most + self.step {
                 late += u32::from(*count);
-                if late > allowed {
+                let mut worst = 0;
+                for (late, span) in late_of.iter_mut().zip(self.spans.iter()) {
+                    if self.age(span).is_some() {
+                        *late += u32::from(span.counts[bin]);
+                        worst = worst.max(*late);
+                    }
+                }
+                let excused = if worst <= moment { worst } else { 0 };
+                if late - excused.min(late) > allowed {
                     return Some((longest - shortest).max(0.0));
                 }
             }
@@ -232,18 +247,27 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_within_a_handful_of_packets_and_shrinks_after_eight_seconds() {
+    fn it_grows_at_the_second_bad_moment_and_shrinks_eight_seconds_later() {
         let mut simulation = Simulation::new(0.03);
         feed(&mut simulation, 0.0, 8.0, |_| 0.01);
         assert!(simulation.needed().unwrap() <= STEP);
-        feed(&mut simulation, 8.0, 0.031, |_| 0.0);
-        assert!(simulation.needed().unwrap() <= STEP, "a bad moment");
-        feed(&mut simulation, 8.03, 0.011, |_| 0.0);
-        assert!(simulation.needed().unwrap() >= 0.01, "more than a moment");
-        feed(&mut simulation, 8.04, 7.4, |_| 0.01);
-        assert!(simulation.needed().unwrap() >= 0.01);
-        feed(&mut simulation, 15.44, 0.7, |_| 0.01);
+        feed(&mut simulation, 8.0, 0.051, |_| 0.0);
+        feed(&mut simulation, 8.05, 0.55, |_| 0.01);
+        assert!(simulation.needed().unwrap() <= STEP, "one bad moment");
+        feed(&mut simulation, 8.6, 0.051, |_| 0.0);
+        assert!(simulation.needed().unwrap() >= 0.01, "another one");
+        feed(&mut simulation, 8.65, 7.3, |_| 0.01);
+        assert!(simulation.needed().unwrap() >= 0.01, "not yet forgotten");
+        feed(&mut simulation, 15.95, 1.0, |_| 0.01);
         assert!(simulation.needed().unwrap() <= STEP);
+    }
+
+    #[test]
+    fn it_grows_at_once_where_more_is_late_than_in_a_bad_moment() {
+        let mut simulation = Simulation::new(0.03);
+        feed(&mut simulation, 0.0, 8.0, |_| 0.01);
+        feed(&mut simulation, 8.0, 0.101, |_| 0.0);
+        assert!(simulation.needed().unwrap() >= 0.01);
     }
 
     #[test]

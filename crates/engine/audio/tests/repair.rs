@@ -130,6 +130,9 @@ impl Call {
     }
 }
 
+/// The depth that a listener holds for copies at most, in ms: 15, the policy's guard, and the period that the device takes at once.
+const MOST_DEPTH: f64 = 15.0 + 0.5 + 2.67;
+
 /// Loses `percent` in bursts of `burst_ms`.
 fn lossy(percent: f64, burst_ms: f64) -> Conditions {
     Conditions {
@@ -152,7 +155,7 @@ fn packets_that_are_lost_one_by_one_are_hardly_missed() {
     for frame in FrameSize::ALL {
         let outcome = settled(frame, lossy(5.0, 0.0), 60);
         assert!(outcome.lost > 4.0 && outcome.concealed < 0.5, "{frame:?}: {outcome:?}");
-        assert!(outcome.mean_depth <= 15.1, "{frame:?}: {outcome:?}");
+        assert!(outcome.mean_depth <= MOST_DEPTH, "{frame:?}: {outcome:?}");
     }
 }
 
@@ -161,17 +164,17 @@ fn packets_that_are_lost_one_by_one_are_hardly_missed() {
 fn of_five_percent_in_runs_of_up_to_ten_milliseconds_less_than_one_percent_is_missed() {
     let outcome = settled(FrameSize::Ms2_5, lossy(5.0, 6.7), 300);
     assert!(outcome.lost > 4.0 && outcome.concealed < 1.0, "{outcome:?}");
-    assert!(outcome.mean_depth <= 15.1, "{outcome:?}");
+    assert!(outcome.mean_depth <= MOST_DEPTH, "{outcome:?}");
 }
 
-/// A network that is bad for 10 ms on average. Within 15 ms no redundancy at all repairs 1.12 % (5 % · exp(−1.5)), and with two copies,
-/// frames of 5 ms and a device that takes 2.7 ms at once 1.87 % is what can be had (distances 1 and 2).
+/// A network that is bad for 10 ms on average. What comes within 15 ms, be it what it may, leaves 1.12 % (5 % · exp(−1.5)), and that is
+/// without the time that a frame and a period take.
 #[test]
 fn of_five_percent_in_longer_bursts_most_is_repaired() {
     for (frame, most) in [(FrameSize::Ms2_5, 0.37), (FrameSize::Ms5, 0.42)] {
         let outcome = settled(frame, lossy(5.0, 10.0), 300);
         assert!(outcome.lost > 4.0 && outcome.concealed < most * outcome.lost, "{frame:?}: {outcome:?}");
-        assert!(outcome.mean_depth <= 15.1, "{frame:?}: {outcome:?}");
+        assert!(outcome.mean_depth <= MOST_DEPTH, "{frame:?}: {outcome:?}");
     }
 }
 
