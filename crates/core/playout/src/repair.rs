@@ -45,13 +45,14 @@ impl Repair {
     pub const NONE: Self = Self { distances: [0; 2] };
 
     /// Copies for somebody who loses `permille` of the frames, in runs that last `burst` on average, and has packets up to
-    /// `reach` later than a frame at hand when it is due.
+    /// `reach` later than a frame at hand when it is due. There is always one: a reach that is less than a frame on average is
+    /// enough for the next packet now and then.
     fn against(permille: u32, burst: Duration, reach: Duration, frame: Duration) -> Self {
         let frames = |span: Duration| span.as_secs_f64() / frame.as_secs_f64();
-        let far = (frames(reach).round() as u32).min(FURTHEST_COPY) as u8;
+        let far = (frames(reach).round() as u32).clamp(1, FURTHEST_COPY) as u8;
         let distances = if frames(burst) < SINGLE_RUN {
             // Nearest first: it needs the least depth.
-            [far.min(1), if permille < ONE_COPY_DOES || far < 2 { 0 } else { 2 }]
+            [1, if permille < ONE_COPY_DOES || far < 2 { 0 } else { 2 }]
         } else if far < 2 {
             [far, 0]
         } else {
@@ -73,7 +74,8 @@ struct Listener {
 /// The speaker's choice of [`Repair`], made from what the listeners report.
 ///
 /// All listeners get the same packets, so the worst off decides: the copies are for those who lose packets, and the one of
-/// them with the least depth says how far back they may be.
+/// them with the least depth says how far back they may be. One whose buffer has no room even for the next packet has no say in
+/// that while another has: what is too late for it in any case is of use to the others.
 #[derive(Debug, Clone, Default)]
 pub struct RepairPolicy {
     listeners: [Option<Listener>; PEERS],
@@ -107,13 +109,13 @@ impl RepairPolicy {
     /// anything: ten seconds after the last loss.
     #[must_use]
     pub fn repair(&self, now: Duration, frame: Duration) -> Repair {
-        let losing = self.heard(now).filter(|listener| listener.losses.is_losing());
-        let worst = losing.map(|l| (l.losses.level(), l.burst, l.report.reach())).reduce(
-            |(loss, burst, reach), (other_loss, other_burst, other_reach)| {
-                (loss.max(other_loss), burst.max(other_burst), reach.min(other_reach))
-            },
+        let losing = || self.heard(now).filter(|listener| listener.losses.is_losing());
+        let worst = losing().map(|listener| (listener.losses.level(), listener.burst)).reduce(
+            |(loss, burst), (other_loss, other_burst)| (loss.max(other_loss), burst.max(other_burst)),
         );
-        worst.map_or(Repair::NONE, |(loss, burst, reach)| Repair::against(loss, burst, reach, frame))
+        let Some((loss, burst)) = worst else { return Repair::NONE };
+        let reaches = losing().map(|listener| listener.report.reach()).filter(|reach| *reach >= frame / 2);
+        Repair::against(loss, burst, reaches.min().unwrap_or_default(), frame)
     }
 
     /// The greatest share of frames that any listener missed lately, in permille; `None` where nobody has reported lately.
@@ -188,7 +190,7 @@ mod tests {
             (12.0, 2.5, [2, 5]),
             (10.0, 5.0, [1, 2]),
             (6.0, 5.0, [1, 0]),
-            (2.0, 5.0, [0, 0]),
+            (2.0, 5.0, [1, 0]),
             (10.0, 10.0, [1, 0]),
             (30.0, 2.5, [3, 7]),
         ] {
@@ -202,7 +204,7 @@ mod tests {
     #[test]
     fn packets_lost_one_by_one_need_no_distance() {
         for (lost, reach, wanted) in
-            [(25, 20.0, [1, 0]), (100, 20.0, [1, 2]), (100, 5.0, [1, 0]), (100, 0.0, [0, 0])]
+            [(25, 20.0, [1, 0]), (100, 20.0, [1, 2]), (100, 5.0, [1, 0]), (100, 0.0, [1, 0])]
         {
             let mut policy = RepairPolicy::new();
             policy.handle_report(secs(0), 0, report(lost, 5.5, reach));
@@ -223,6 +225,17 @@ mod tests {
         assert_eq!(policy.repair(secs(0), FRAME).distances, [2, 4]);
         assert_eq!(policy.repair(secs(5), FRAME), Repair::NONE, "nobody has reported for five seconds");
         assert_eq!(policy.worst_loss(secs(5)), None);
+    }
+
+    #[test]
+    fn one_whose_buffer_has_no_room_does_not_take_the_copies_from_all() {
+        let mut policy = RepairPolicy::new();
+        policy.handle_report(secs(0), 0, report(50, 10.0, 2.0));
+        assert_eq!(policy.repair(secs(0), FRAME).distances, [1, 0], "there is nobody else");
+        policy.handle_report(secs(0), 1, report(50, 10.0, 15.0));
+        assert_eq!(policy.repair(secs(0), FRAME).distances, [1, 3]);
+        policy.handle_report(secs(0), 2, report(50, 10.0, 10.0));
+        assert_eq!(policy.repair(secs(0), FRAME).distances, [1, 2], "of the others the least decides");
     }
 
     #[test]
