@@ -17,6 +17,10 @@ const ACCEPTABLE: f64 = 5.0;
 /// what is gained in clearness is lost in talking over one another.
 const MOST_HELD: Duration = Duration::from_millis(17);
 
+/// A report is of no less sound than this. Of a second in which the speaker was muted for the most part, one lost packet would
+/// otherwise weigh as much as ten.
+const ENOUGH: Duration = Duration::from_millis(500);
+
 /// How one speaker was heard in the last second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReceiverReport {
@@ -117,7 +121,8 @@ impl Reporter {
         }
     }
 
-    /// The statistics are these `now`. A report where it is time for one and something was heard, or missed, since the last.
+    /// The statistics are these `now`. A report where it is time for one and half a second was heard, or missed, since the
+    /// last; less adds to the next.
     pub fn observe(&mut self, now: Duration, stats: &PlayoutStats) -> Option<ReceiverReport> {
         let Some((since, last)) = self.last else {
             self.last = Some((now, *stats));
@@ -126,14 +131,19 @@ impl Reporter {
         if now.saturating_sub(since) < Self::INTERVAL {
             return None;
         }
-        self.last = Some((now, *stats));
-        // Counts go back where a frame that was taken for lost comes late, and where a speaker begins anew.
+        if stats.received < last.received {
+            // The speaker began anew, and its counts with it.
+            self.last = Some((now, *stats));
+            return None;
+        }
+        // Counts go back where a frame that was taken for lost comes late.
         let more = |of: fn(&PlayoutStats) -> u64| of(stats).saturating_sub(of(&last));
         let (lost, late) = (more(|s| s.lost), more(|s| s.late));
         let expected = (more(|s| s.received) + lost).saturating_sub(more(|s| s.duplicates));
-        if expected == 0 {
+        if stats.frame.mul_f64(expected as f64) < ENOUGH {
             return None;
         }
+        self.last = Some((now, *stats));
         self.frame = stats.frame;
         let frames = |count: u64, of: u64| stats.frame.mul_f64(count as f64 / of.max(1) as f64);
         let burst = frames(lost, more(|s| s.lost_runs));
@@ -223,6 +233,27 @@ mod tests {
     }
 
     #[test]
+    fn a_second_that_was_muted_for_the_most_part_adds_to_the_next() {
+        let mut reporter = Reporter::new();
+        let mut stats = PlayoutStats { frame: ms(5), ..PlayoutStats::default() };
+        reporter.observe(ms(0), &stats);
+        stats.received += 9;
+        stats.lost += 1;
+        stats.lost_runs += 1;
+        assert_eq!(reporter.observe(ms(1000), &stats), None, "one of ten is no loss of a tenth");
+        assert_eq!(reporter.observe(ms(60_000), &stats), None, "muted");
+        stats.received += 89;
+        assert_eq!(
+            reporter.observe(ms(61_000), &stats),
+            None,
+            "99 frames of 5 ms are less than half a second"
+        );
+        stats.received += 1;
+        let report = reporter.observe(ms(61_005), &stats).unwrap();
+        assert_eq!((report.lost_permille, report.burst_us), (10, 5000));
+    }
+
+    #[test]
     fn counts_that_go_back_are_no_report_of_a_flood() {
         let mut reporter = Reporter::new();
         let mut stats = PlayoutStats { frame: ms(5), ..PlayoutStats::default() };
@@ -232,7 +263,7 @@ mod tests {
             reporter.observe(ms(1000), &PlayoutStats { frame: ms(5), ..PlayoutStats::default() }),
             None
         );
-        let late = PlayoutStats { received: 10, late: 3, frame: ms(5), ..PlayoutStats::default() };
+        let late = PlayoutStats { received: 150, late: 3, frame: ms(5), ..PlayoutStats::default() };
         assert_eq!(reporter.observe(ms(2000), &late).unwrap().lost_permille, 0);
     }
 
