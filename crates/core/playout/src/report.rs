@@ -69,11 +69,12 @@ impl LossWindow {
     pub(crate) fn push(&mut self, permille: u16) {
         self.lost[self.next] = permille.min(1000);
         self.next = (self.next + 1) % REMEMBERED;
-        let sum = self.sum();
-        self.losing = sum >= self.worth * REMEMBERED as u32 || (self.losing && sum > 0);
+        let begin = self.worth * REMEMBERED as u32;
+        self.losing = self.sum() >= if self.losing { begin / 2 } else { begin };
     }
 
-    /// From when the mean loss reaches what is worth it, until the last loss is forgotten.
+    /// From when the mean loss reaches what is worth it, until it is less than half of that: a link that loses a packet now and
+    /// then, as most do, comes to an end of it.
     pub(crate) fn is_losing(&self) -> bool {
         self.losing
     }
@@ -265,6 +266,23 @@ mod tests {
         );
         let late = PlayoutStats { received: 150, late: 3, frame: ms(5), ..PlayoutStats::default() };
         assert_eq!(reporter.observe(ms(2000), &late).unwrap().lost_permille, 0);
+    }
+
+    #[test]
+    fn a_mild_loss_neither_begins_nor_keeps_up_what_a_worse_one_began() {
+        let mut losses = LossWindow::new(2);
+        let mut push = |permille, seconds| {
+            for _ in 0..seconds {
+                losses.push(permille);
+            }
+            losses.is_losing()
+        };
+        assert!(!push(1, 20), "not worth it");
+        assert!(push(20, 1));
+        assert!(push(1, 20), "half of it keeps it up");
+        assert!(push(0, 0));
+        assert!(!push(0, 1), "less does not");
+        assert!(!push(1, 20), "nor begins it again");
     }
 
     #[test]
