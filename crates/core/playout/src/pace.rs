@@ -4,8 +4,9 @@
 //! had. They are twice the packets of 5 ms, four times those of 10 ms, and each packet costs a path its headers and this
 //! machine a system call. So the frame is short while the path and the machine hold it, and longer where they do not.
 //!
-//! A change is heard, if only as a seam of a few milliseconds. So nothing changes twice in ten seconds, and a shorter frame that
-//! did not hold is tried again only after a wait that doubles each time.
+//! A change is heard, if only as a seam of a few milliseconds. So nothing changes twice in ten seconds, but for a shorter frame
+//! that turns out not to hold: that is heard much worse, and ends after two. It is tried again only after a wait that doubles
+//! each time.
 
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ impl FrameSize {
 }
 
 /// How the last second went.
+///
+/// Where nobody says how we are heard, because we are muted or the report was lost, that says nothing of the path either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Going {
     /// The most that any listener lost, in permille; `None` where nobody has said.
@@ -101,16 +104,20 @@ pub struct Going {
 enum Second {
     /// Good enough for shorter frames.
     Good,
+    /// Nothing is known of the path, and the machine is good enough.
+    Unknown,
     /// Good enough for these.
     Fair,
     /// Too many packets for the path, or for the machine.
     Overloaded,
 }
 
-/// Nothing changes twice within this.
+/// Nothing changes twice within this, but for a shorter frame that does not hold.
 const DWELL: Duration = Duration::from_secs(10);
 /// A call's first shorter frames are tried after so long: in its first seconds nobody talks about anything that matters.
 const FIRST_TRY: Duration = Duration::from_secs(3);
+/// After frames had to become longer, it must have been good for so long in a row before shorter ones are tried.
+const STEADY: Duration = Duration::from_secs(10);
 /// A shorter frame that did not hold is tried again after this, at first.
 const RETRY_FIRST: Duration = Duration::from_secs(30);
 /// And at last after this.
@@ -138,10 +145,12 @@ pub struct FramePolicy {
     size: FrameSize,
     changed: Option<Duration>,
     last: Option<Duration>,
-    /// Good seconds in a row, and overloaded ones.
+    /// How long it has been good, seconds of which nothing is known left out, and the overloaded seconds in a row.
     good: Duration,
     overloaded: u32,
-    /// How long it must be good before a shorter frame is tried.
+    /// When the frame last had to become longer.
+    gave_way: Option<Duration>,
+    /// How long after that a shorter one is tried.
     patience: Duration,
     /// The frame is shorter than the one before, and has not held yet.
     is_trial: bool,
@@ -167,7 +176,8 @@ impl FramePolicy {
             last: None,
             good: Duration::ZERO,
             overloaded: 0,
-            patience: FIRST_TRY,
+            gave_way: None,
+            patience: STEADY,
             is_trial: false,
             shortest_trip: None,
         }
@@ -183,25 +193,33 @@ impl FramePolicy {
     pub fn observe(&mut self, now: Duration, going: &Going) -> FrameSize {
         let passed = now.saturating_sub(self.last.replace(now).unwrap_or(now));
         let second = self.judge(passed, going);
-        self.good = if second == Second::Good { self.good + passed } else { Duration::ZERO };
+        self.good = match second {
+            Second::Good => self.good + passed,
+            Second::Unknown => self.good,
+            Second::Fair | Second::Overloaded => Duration::ZERO,
+        };
         self.overloaded = if second == Second::Overloaded { self.overloaded + 1 } else { 0 };
         let since = self.changed.map(|changed| now.saturating_sub(changed));
         if self.is_trial && since.is_some_and(|since| since >= HELD) {
             self.is_trial = false;
             self.patience = RETRY_FIRST;
         }
-        if since.is_some_and(|since| since < DWELL) {
-            return self.size;
-        }
+        let may_change = since.is_none_or(|since| since >= DWELL);
+        let is_ready = self.gave_way.map_or(self.good >= FIRST_TRY, |gave_way| {
+            self.good >= STEADY && now.saturating_sub(gave_way) >= self.patience
+        });
         if self.overloaded >= SUSTAINED
+            && (may_change || self.is_trial)
             && let Some(longer) = self.size.longer()
         {
             if self.is_trial {
                 self.patience = (2 * self.patience).clamp(RETRY_FIRST, RETRY_MOST);
                 self.is_trial = false;
             }
+            self.gave_way = Some(now);
             self.change(now, longer);
-        } else if self.good >= self.patience
+        } else if is_ready
+            && may_change
             && let Some(shorter) = self.size.shorter()
         {
             self.is_trial = true;
@@ -229,10 +247,12 @@ impl FramePolicy {
         if is_congested || going.overruns >= OVERRUNS || (busy >= FAIR_BUSY && !passed.is_zero()) {
             return Second::Overloaded;
         }
-        // Without a word of a listener nothing is known of the path.
-        let path_is_good = going.lost_permille.is_some() && lost <= GOOD_LOSS && !queued;
         // Half the frame is twice the frames.
-        if path_is_good && going.overruns == 0 && 2 * busy < GOOD_BUSY { Second::Good } else { Second::Fair }
+        let machine_is_good = going.overruns == 0 && 2 * busy < GOOD_BUSY;
+        if queued || lost > GOOD_LOSS || !machine_is_good {
+            return Second::Fair;
+        }
+        if going.lost_permille.is_some() { Second::Good } else { Second::Unknown }
     }
 }
 
@@ -297,7 +317,7 @@ mod tests {
     #[test]
     fn a_machine_that_is_too_slow_for_short_frames_is_asked_less_and_less_often() {
         let mut run = run();
-        run.go(3600, |size| Going { overruns: if size == FrameSize::Ms2_5 { 50 } else { 0 }, ..GOOD });
+        run.go(3600, slow);
         let tries: Vec<u64> = run
             .changes
             .iter()
@@ -308,7 +328,10 @@ mod tests {
         let waits: Vec<u64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(waits.windows(2).all(|pair| pair[1] >= pair[0]), "{waits:?}");
         assert!(
-            run.changes.windows(2).all(|pair| pair[1].0 - pair[0].0 >= DWELL.as_secs()),
+            run.changes.windows(2).all(|pair| {
+                let least = if pair[1].1 == FrameSize::Ms5 { SUSTAINED.into() } else { DWELL.as_secs() };
+                pair[1].0 - pair[0].0 >= least
+            }),
             "{:?}",
             run.changes
         );
@@ -325,6 +348,45 @@ mod tests {
         assert_eq!(run.changes.len(), 3, "{:?}", run.changes);
         run.go(300, |_| GOOD);
         assert_eq!(run.policy.size(), FrameSize::Ms2_5, "{:?}", run.changes);
+    }
+
+    /// A machine that is too slow for 2.5 ms.
+    fn slow(size: FrameSize) -> Going {
+        Going { overruns: if size == FrameSize::Ms2_5 { 50 } else { 0 }, ..GOOD }
+    }
+
+    #[test]
+    fn a_trial_that_fails_ends_after_two_seconds_and_what_has_held_dwells() {
+        let mut run = run();
+        run.go(6, slow);
+        assert_eq!(run.changes, [(3, FrameSize::Ms2_5), (5, FrameSize::Ms5)]);
+        let too_slow = Going { overruns: 50, ..GOOD };
+        run.go(9, |_| too_slow);
+        assert_eq!(run.changes.len(), 2, "it is no trial: {:?}", run.changes);
+        run.go(1, |_| too_slow);
+        assert_eq!(run.changes.last(), Some(&(15, FrameSize::Ms10)));
+    }
+
+    #[test]
+    fn a_report_that_is_missing_does_not_begin_the_wait_anew() {
+        let unheard = Going { lost_permille: None, round_trip: None, ..GOOD };
+        let mut run = run();
+        run.go(3, |_| GOOD).go(20, |_| unheard);
+        assert_eq!(run.changes, [], "it counts for nothing");
+        run.go(1, |_| GOOD);
+        assert_eq!(run.changes, [(23, FrameSize::Ms2_5)]);
+    }
+
+    #[test]
+    fn a_bad_second_now_and_then_does_not_put_the_next_trial_off_forever() {
+        let mut run = run();
+        run.go(120, slow);
+        let lossy = Going { lost_permille: Some(10), ..GOOD };
+        for _ in 0..30 {
+            run.go(1, |_| lossy).go(19, |_| GOOD);
+        }
+        assert_eq!(run.policy.size(), FrameSize::Ms2_5, "{:?}", run.changes);
+        assert_eq!(run.changes.len(), 7, "three failed, and the fourth holds: {:?}", run.changes);
     }
 
     #[test]
