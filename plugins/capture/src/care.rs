@@ -85,7 +85,7 @@ pub(crate) fn heed(
     sound: Option<ResMut<'_, Sound>>,
     mut care: ResMut<'_, VoiceCare>,
     mut messages: MessageReader<'_, '_, NetMessage>,
-    links: Query<'_, '_, (&Presence, &Link)>,
+    links: Query<'_, '_, (&Peer, &Presence, &Link)>,
 ) {
     let Some(mut sound) = sound else { return };
     let now = care.began.elapsed();
@@ -94,7 +94,12 @@ pub(crate) fn heed(
             NetMessage::AudioReported { by, report } => {
                 care.repair.handle_report(now, *by, from_wire(*report));
             }
-            NetMessage::PeerLeft { id, .. } | NetMessage::PeerConnected { id, .. } => care.repair.forget(*id),
+            NetMessage::PeerLeft { id, .. } | NetMessage::PeerConnected { id, .. } => {
+                care.repair.forget(*id);
+                if let Some(frames) = &mut care.frames {
+                    frames.forget(*id);
+                }
+            }
             _ => {}
         }
     }
@@ -104,16 +109,19 @@ pub(crate) fn heed(
     care.next = now + Reporter::INTERVAL;
     let engine = sound.engine();
     let stats = engine.live_stats();
-    let going = Going {
-        lost_permille: care.repair.worst_loss(now),
-        round_trip: links
-            .iter()
-            .filter(|(presence, _)| !matches!(presence, Presence::Gone(_)))
-            .filter_map(|(_, link)| link.0.round_trip)
-            .max(),
+    let mut going = Going {
+        lost_permille: care.repair.losses(now),
         busy: stats.busy.saturating_sub(care.before.busy),
         overruns: stats.overruns.saturating_sub(care.before.overruns),
+        ..Going::default()
     };
+    for (peer, presence, link) in &links {
+        if !matches!(presence, Presence::Gone(_))
+            && let Some(trip) = going.round_trip.get_mut(usize::from(peer.id))
+        {
+            *trip = link.0.round_trip;
+        }
+    }
     care.before = stats;
     if let Some(frames) = &mut care.frames {
         let (before, size) = (engine.frame_size(), frames.observe(now, &going));

@@ -10,6 +10,8 @@
 
 use std::time::Duration;
 
+use crate::repair::PEERS;
+
 /// How much sound one packet of live audio holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum FrameSize {
@@ -89,23 +91,23 @@ impl FrameSize {
 /// Where nobody says how we are heard, because we are muted or the report was lost, that says nothing of the path either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Going {
-    /// The most that any listener lost, in permille; `None` where nobody has said.
-    pub lost_permille: Option<u32>,
-    /// The longest round trip to a listener.
-    pub round_trip: Option<Duration>,
+    /// What each listener lost, by participant id, in permille; `None` where it has not said.
+    pub lost_permille: [Option<u32>; PEERS],
+    /// The round trip to each listener, by participant id.
+    pub round_trip: [Option<Duration>; PEERS],
     /// How long encoding and sending took this machine, all frames of the second together.
     pub busy: Duration,
     /// Frames whose encoding and sending took longer than they last.
     pub overruns: u64,
 }
 
-/// What a second was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a second was, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Second {
+    /// Nothing is known of any path, and the machine is good enough.
+    Unknown,
     /// Good enough for shorter frames.
     Good,
-    /// Nothing is known of the path, and the machine is good enough.
-    Unknown,
     /// Good enough for these.
     Fair,
     /// Too many packets for the path, or for the machine.
@@ -132,12 +134,39 @@ const GOOD_LOSS: u32 = 5;
 const CONGESTED_LOSS: u32 = 20;
 /// A round trip that is so much longer than the shortest one is one through a queue.
 const QUEUED: Duration = Duration::from_millis(20);
+/// The shortest round trip is that of about the last minute, for a route may change; it is kept in spans of this.
+const TRIP_SPAN: Duration = Duration::from_secs(10);
+/// A minute has so many of them.
+const TRIP_SPANS: usize = 6;
 /// A machine that is too slow has so many overrun frames in a second; one is a scheduler's whim.
 const OVERRUNS: u64 = 4;
 /// The share of its time, in permille, that the live thread may be busy with shorter frames.
 const GOOD_BUSY: u128 = 250;
 /// And with frames as they are.
 const FAIR_BUSY: u128 = 600;
+
+/// The shortest round trip to one peer in the last minute.
+#[derive(Debug, Clone, Copy, Default)]
+struct ShortestTrip {
+    /// The shortest of each span, the latest first.
+    spans: [Option<Duration>; TRIP_SPANS],
+    /// Which span is the first, counted from the clock's beginning.
+    span: u64,
+}
+
+impl ShortestTrip {
+    /// The shortest lately, this one included.
+    fn observe(&mut self, now: Duration, trip: Duration) -> Duration {
+        let span = now.as_secs() / TRIP_SPAN.as_secs();
+        for _ in 0..span.saturating_sub(self.span).min(TRIP_SPANS as u64) {
+            self.spans.rotate_right(1);
+            self.spans[0] = None;
+        }
+        self.span = span;
+        self.spans[0] = Some(self.spans[0].map_or(trip, |shortest| shortest.min(trip)));
+        self.spans.iter().flatten().min().copied().unwrap_or(trip)
+    }
+}
 
 /// The speaker's choice of frame, made once a second from how the last second went.
 #[derive(Debug, Clone)]
@@ -154,7 +183,7 @@ pub struct FramePolicy {
     patience: Duration,
     /// The frame is shorter than the one before, and has not held yet.
     is_trial: bool,
-    shortest_trip: Option<Duration>,
+    shortest_trips: [ShortestTrip; PEERS],
 }
 
 impl Default for FramePolicy {
@@ -179,7 +208,7 @@ impl FramePolicy {
             gave_way: None,
             patience: STEADY,
             is_trial: false,
-            shortest_trip: None,
+            shortest_trips: [ShortestTrip::default(); PEERS],
         }
     }
 
@@ -189,10 +218,17 @@ impl FramePolicy {
         self.size
     }
 
+    /// Listener `peer` has left, or somebody else has its number: the path is another.
+    pub fn forget(&mut self, peer: u8) {
+        if let Some(shortest) = self.shortest_trips.get_mut(usize::from(peer)) {
+            *shortest = ShortestTrip::default();
+        }
+    }
+
     /// So it went since the last call, about a second before `now`. Returns the frame from here on.
     pub fn observe(&mut self, now: Duration, going: &Going) -> FrameSize {
         let passed = now.saturating_sub(self.last.replace(now).unwrap_or(now));
-        let second = self.judge(passed, going);
+        let second = self.judge(now, passed, going);
         self.good = match second {
             Second::Good => self.good + passed,
             Second::Unknown => self.good,
@@ -235,24 +271,28 @@ impl FramePolicy {
         self.overloaded = 0;
     }
 
-    fn judge(&mut self, passed: Duration, going: &Going) -> Second {
-        let queued = going.round_trip.is_some_and(|trip| {
-            let shortest = self.shortest_trip.map_or(trip, |shortest| shortest.min(trip));
-            self.shortest_trip = Some(shortest);
-            trip > shortest + QUEUED
-        });
+    /// The worst of the paths and the machine.
+    fn judge(&mut self, now: Duration, passed: Duration, going: &Going) -> Second {
         let busy = going.busy.as_nanos() * 1000 / passed.as_nanos().max(1);
-        let lost = going.lost_permille.unwrap_or(0);
-        let is_congested = queued && lost >= CONGESTED_LOSS;
-        if is_congested || going.overruns >= OVERRUNS || (busy >= FAIR_BUSY && !passed.is_zero()) {
-            return Second::Overloaded;
-        }
         // Half the frame is twice the frames.
-        let machine_is_good = going.overruns == 0 && 2 * busy < GOOD_BUSY;
-        if queued || lost > GOOD_LOSS || !machine_is_good {
-            return Second::Fair;
-        }
-        if going.lost_permille.is_some() { Second::Good } else { Second::Unknown }
+        let machine = if going.overruns >= OVERRUNS || (busy >= FAIR_BUSY && !passed.is_zero()) {
+            Second::Overloaded
+        } else if going.overruns > 0 || 2 * busy >= GOOD_BUSY {
+            Second::Fair
+        } else {
+            Second::Unknown
+        };
+        let paths = going.lost_permille.iter().zip(going.round_trip).zip(&mut self.shortest_trips);
+        // All are looked at, so that each shortest trip is known.
+        paths.fold(machine, |worst, ((lost, trip), shortest)| {
+            let queued = trip.is_some_and(|trip| trip > shortest.observe(now, trip) + QUEUED);
+            worst.max(match lost {
+                Some(lost) if queued && *lost >= CONGESTED_LOSS => Second::Overloaded,
+                Some(lost) if *lost <= GOOD_LOSS && !queued => Second::Good,
+                None if !queued => Second::Unknown,
+                _ => Second::Fair,
+            })
+        })
     }
 }
 
@@ -260,9 +300,14 @@ impl FramePolicy {
 mod tests {
     use super::*;
 
+    /// The round trip to the one who listens.
+    const fn heard(ms: u64) -> [Option<Duration>; PEERS] {
+        [None, Some(Duration::from_millis(ms)), None, None]
+    }
+
     const GOOD: Going = Going {
-        lost_permille: Some(0),
-        round_trip: Some(Duration::from_millis(10)),
+        lost_permille: [None, Some(0), None, None],
+        round_trip: heard(10),
         busy: Duration::from_millis(20),
         overruns: 0,
     };
@@ -308,9 +353,9 @@ mod tests {
 
     #[test]
     fn nothing_is_tried_before_somebody_has_said_how_it_is_heard() {
-        let unheard = Going { lost_permille: None, round_trip: None, ..GOOD };
+        let unheard = Going { lost_permille: [None; PEERS], round_trip: [None; PEERS], ..GOOD };
         assert_eq!(run().go(60, |_| unheard).changes, []);
-        let lossy = Going { lost_permille: Some(10), ..GOOD };
+        let lossy = Going { lost_permille: [None, Some(10), None, None], ..GOOD };
         assert_eq!(run().go(600, |_| lossy).changes, [], "loss alone is no congestion");
     }
 
@@ -340,8 +385,7 @@ mod tests {
 
     #[test]
     fn a_congested_path_gets_longer_frames_step_by_step_and_recovers() {
-        let congested =
-            Going { lost_permille: Some(80), round_trip: Some(Duration::from_millis(90)), ..GOOD };
+        let congested = Going { lost_permille: [None, Some(80), None, None], round_trip: heard(90), ..GOOD };
         let mut run = run();
         run.go(60, |_| GOOD).go(60, |_| congested);
         assert_eq!(run.policy.size(), FrameSize::Ms10);
@@ -369,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_report_that_is_missing_does_not_begin_the_wait_anew() {
-        let unheard = Going { lost_permille: None, round_trip: None, ..GOOD };
+        let unheard = Going { lost_permille: [None; PEERS], round_trip: [None; PEERS], ..GOOD };
         let mut run = run();
         run.go(3, |_| GOOD).go(20, |_| unheard);
         assert_eq!(run.changes, [], "it counts for nothing");
@@ -381,12 +425,60 @@ mod tests {
     fn a_bad_second_now_and_then_does_not_put_the_next_trial_off_forever() {
         let mut run = run();
         run.go(120, slow);
-        let lossy = Going { lost_permille: Some(10), ..GOOD };
+        let lossy = Going { lost_permille: [None, Some(10), None, None], ..GOOD };
         for _ in 0..30 {
             run.go(1, |_| lossy).go(19, |_| GOOD);
         }
         assert_eq!(run.policy.size(), FrameSize::Ms2_5, "{:?}", run.changes);
         assert_eq!(run.changes.len(), 7, "three failed, and the fourth holds: {:?}", run.changes);
+    }
+
+    /// Two who listen, with what they lose and their round trips.
+    fn two(lost: [u32; 2], trips: [u64; 2]) -> Going {
+        Going {
+            lost_permille: [None, Some(lost[0]), Some(lost[1]), None],
+            round_trip: [
+                None,
+                Some(Duration::from_millis(trips[0])),
+                Some(Duration::from_millis(trips[1])),
+                None,
+            ],
+            ..GOOD
+        }
+    }
+
+    #[test]
+    fn each_path_is_judged_by_itself_and_the_worst_decides() {
+        let mut far_and_lossy = run();
+        far_and_lossy.go(30, |_| two([0, 0], [10, 200])).go(60, |_| two([50, 0], [10, 240]));
+        assert_eq!(far_and_lossy.changes, [(3, FrameSize::Ms2_5)], "one loses, the queue is the other's");
+        let mut near = run();
+        near.go(30, |_| two([0, 0], [10, 200])).go(2, |_| two([50, 0], [60, 200]));
+        assert_eq!(
+            near.policy.size(),
+            FrameSize::Ms5,
+            "the queue of the near one is not hidden by the far one"
+        );
+    }
+
+    #[test]
+    fn a_longer_route_is_no_queue_after_a_minute() {
+        let longer = Going { round_trip: heard(60), ..GOOD };
+        let mut run = run();
+        run.go(2, |_| GOOD).go(200, |_| longer);
+        let [(tried, FrameSize::Ms2_5)] = run.changes[..] else { panic!("{:?}", run.changes) };
+        assert!((50..=65).contains(&tried), "{tried} s");
+    }
+
+    #[test]
+    fn a_newcomer_is_not_measured_by_the_one_who_had_its_number() {
+        let farther = Going { round_trip: heard(60), ..GOOD };
+        let mut run = run();
+        run.go(2, |_| GOOD);
+        run.policy.forget(1);
+        run.policy.forget(200);
+        run.go(10, |_| farther);
+        assert_eq!(run.changes, [(3, FrameSize::Ms2_5)]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::report::{LossWindow, ReceiverReport, smooth};
 pub const FURTHEST_COPY: u32 = 7;
 
 /// Peers are told apart by their participant id, which is below this (spec §4.1).
-const PEERS: usize = 4;
+pub(crate) const PEERS: usize = 4;
 
 /// A peer that has not reported for so long says nothing any more: five reports have been lost, or it has left.
 const REPORT_HOLDS: Duration = Duration::from_secs(5);
@@ -71,6 +71,12 @@ struct Listener {
     burst: Duration,
 }
 
+impl Listener {
+    fn is_heard(&self, now: Duration) -> bool {
+        now.saturating_sub(self.at) < REPORT_HOLDS
+    }
+}
+
 /// The speaker's choice of [`Repair`], made from what the listeners report.
 ///
 /// All listeners get the same packets, so the worst off decides: the copies are for those who lose packets, and the one of
@@ -91,7 +97,7 @@ impl RepairPolicy {
     /// Listener `peer` reported this `now`.
     pub fn handle_report(&mut self, now: Duration, peer: u8, report: ReceiverReport) {
         let Some(slot) = self.listeners.get_mut(usize::from(peer)) else { return };
-        let before = slot.filter(|before| now.saturating_sub(before.at) < REPORT_HOLDS);
+        let before = slot.filter(|before| before.is_heard(now));
         let (mut losses, burst) = before
             .map_or((LossWindow::new(WORTH_COPIES), Duration::ZERO), |before| (before.losses, before.burst));
         losses.push(report.lost_permille);
@@ -118,15 +124,19 @@ impl RepairPolicy {
         Repair::against(loss, burst, reaches.min().unwrap_or_default(), frame)
     }
 
-    /// The greatest share of frames that any listener missed lately, in permille; `None` where nobody has reported lately.
+    /// The share of frames that each listener missed lately, by participant id, in permille; `None` where it has not reported
+    /// lately.
     #[must_use]
-    pub fn worst_loss(&self, now: Duration) -> Option<u32> {
-        self.heard(now).map(|listener| u32::from(listener.report.lost_permille)).max()
+    pub fn losses(&self, now: Duration) -> [Option<u32>; PEERS] {
+        self.listeners.map(|listener| {
+            let heard = listener.filter(|listener| listener.is_heard(now));
+            heard.map(|listener| listener.report.lost_permille.into())
+        })
     }
 
     fn heard(&self, now: Duration) -> impl Iterator<Item = &Listener> {
         let listeners = self.listeners.iter().flatten();
-        listeners.filter(move |listener| now.saturating_sub(listener.at) < REPORT_HOLDS)
+        listeners.filter(move |listener| listener.is_heard(now))
     }
 }
 
@@ -220,11 +230,11 @@ mod tests {
         assert_eq!(policy.repair(secs(0), FRAME).distances, [2, 4], "who loses nothing does not count");
         policy.handle_report(secs(0), 2, report(30, 10.0, 10.0));
         assert_eq!(policy.repair(secs(0), FRAME).distances, [1, 2]);
-        assert_eq!(policy.worst_loss(secs(0)), Some(50));
+        assert_eq!(policy.losses(secs(0)), [Some(0), Some(50), Some(30), None]);
         policy.forget(2);
         assert_eq!(policy.repair(secs(0), FRAME).distances, [2, 4]);
         assert_eq!(policy.repair(secs(5), FRAME), Repair::NONE, "nobody has reported for five seconds");
-        assert_eq!(policy.worst_loss(secs(5)), None);
+        assert_eq!(policy.losses(secs(5)), [None; PEERS]);
     }
 
     #[test]
