@@ -11,7 +11,7 @@ pub(crate) fn drain(
     net: Option<ResMut<'_, Net>>,
     mut membership: ResMut<'_, Membership>,
     mut peers: Query<'_, '_, (Entity, &Peer, &mut Presence, &mut Link)>,
-    mut hearing: Query<'_, '_, (&Peer, &mut Hearing)>,
+    mut hearing: Query<'_, '_, &mut Hearing>,
     mut messages: MessageWriter<'_, NetMessage>,
     mut commands: Commands<'_, '_>,
 ) {
@@ -34,8 +34,8 @@ pub(crate) fn drain(
                 let entity = peers
                     .iter()
                     .filter(|(_, p, presence, _)| p.id == id && (rejoined || !is_gone(presence)))
-                    .map(|(entity, ..)| entity)
-                    .last();
+                    .max_by_key(|(_, _, presence, _)| !is_gone(presence))
+                    .map(|(entity, ..)| entity);
                 let mut entity = match entity {
                     Some(entity) => commands.entity(entity),
                     None => commands.spawn_empty(),
@@ -67,8 +67,11 @@ pub(crate) fn drain(
                 messages.write(NetMessage::KeyframeRequested { by });
             }
             TransportEvent::AudioReported { by, report } => {
-                // Of all that have had this number the last is the one who is here.
-                if let Some((_, mut hearing)) = hearing.iter_mut().filter(|(p, _)| p.id == by).last() {
+                // Of all that have had this number one is here.
+                let here = peers.iter().find(|(_, p, presence, _)| p.id == by && !is_gone(presence));
+                if let Some((entity, ..)) = here
+                    && let Ok(mut hearing) = hearing.get_mut(entity)
+                {
                     hearing.0 = Some(report);
                 }
                 messages.write(NetMessage::AudioReported { by, report });

@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bevy_app::App;
+use bevy_ecs::component::Component;
+use bevy_ecs::entity::Entity;
 use bevy_ecs::message::Messages;
+use bevy_ecs::query::With;
 use hyperzoom_net_plugin::{
-    Incoming, JoinFailure, Link, Membership, Net, NetMessage, NetPlugin, Peer, Presence,
+    Hearing, Incoming, JoinFailure, Link, Membership, Net, NetMessage, NetPlugin, Peer, Presence,
 };
-use hyperzoom_protocol::InviteKey;
+use hyperzoom_protocol::{AudioReport, InviteKey};
 use hyperzoom_session::{Config, LeaveReason};
 use hyperzoom_timing::SharedClock;
 use hyperzoom_transport::{Role, bind};
@@ -99,4 +102,32 @@ fn a_newcomer_with_the_number_of_one_who_left_is_another_member() {
         let peers = peers(host);
         peers.len() == 2 && peers.contains(&gone) && peers.contains(&(1, "Cleo".into(), Presence::Here))
     });
+}
+
+fn heard(app: &mut App) -> Vec<(String, Option<AudioReport>)> {
+    let world = app.world_mut();
+    world.query::<(&Peer, &Hearing)>().iter(world).map(|(p, h)| (p.name.clone(), h.0)).collect()
+}
+
+/// What another plugin may add to an entity: it puts the entity last in every query.
+#[derive(Component)]
+struct Marked;
+
+#[test]
+fn a_report_is_the_newcomers_whose_number_it_bears() {
+    let (mut host, addr) = person("Ada", Role::Host, 1, 2);
+    let (mut bob, _) = person("Bob", Role::Guest(addr), 2, 2);
+    turn_until(&mut [&mut host, &mut bob], |host| peers(host).len() == 1);
+    bob.world_mut().resource_mut::<Net>().transport().leave();
+    turn_until(&mut [&mut host, &mut bob], |host| matches!(peers(host)[0].2, Presence::Gone(_)));
+    let world = host.world_mut();
+    let gone = world.query_filtered::<Entity, With<Peer>>().single(world).unwrap();
+    world.entity_mut(gone).insert(Marked);
+
+    let (mut cleo, _) = person("Cleo", Role::Guest(addr), 3, 2);
+    turn_until(&mut [&mut cleo, &mut host], |cleo| peers(cleo).len() == 1);
+    let said = AudioReport { lost_permille: 7, ..AudioReport::default() };
+    cleo.world_mut().resource_mut::<Net>().transport().report_audio(0, said);
+    turn_until(&mut [&mut host, &mut cleo], |host| heard(host).iter().any(|(_, report)| report.is_some()));
+    assert_eq!(heard(&mut host), [("Cleo".to_owned(), Some(said)), ("Bob".to_owned(), None)]);
 }
