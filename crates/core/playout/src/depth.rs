@@ -62,6 +62,8 @@ pub(crate) struct DepthPolicy {
     /// At the beginning of the last span, and of the one before it. An outage is younger.
     before: [Before; 2],
     surplus: Option<Surplus>,
+    /// It may yet be skipped: what the depth is shows only then.
+    coasts: bool,
     /// What the device lost and is not skipped yet.
     device_lost: f64,
     settling: Option<Settling>,
@@ -89,6 +91,7 @@ impl DepthPolicy {
             lengthened: f64::NEG_INFINITY,
             before: [Before { target: start, longest_wait: start }; 2],
             surplus: None,
+            coasts: false,
             device_lost: 0.0,
             settling: None,
         }
@@ -125,9 +128,9 @@ impl DepthPolicy {
         self.update();
     }
 
-    /// By how much the depth is too small: by nothing while packets wait beyond the greatest.
+    /// By how much the depth is too small: by nothing while packets wait beyond the greatest and may yet be skipped.
     pub(crate) fn error(&self) -> f64 {
-        if self.surplus.is_some() { 0.0 } else { self.target - self.depth }
+        if self.coasts { 0.0 } else { self.target - self.depth }
     }
 
     /// By how much the sound was stretched last.
@@ -174,6 +177,7 @@ impl DepthPolicy {
         self.steer.led = self.target;
         self.before = [Before { target: self.target, longest_wait: self.target }; 2];
         self.surplus = None;
+        self.coasts = false;
         self.device_lost = 0.0;
         self.settling = None;
     }
@@ -183,6 +187,7 @@ impl DepthPolicy {
     pub(crate) fn observe(&mut self, now: f64, place: f64, wait: f64) {
         Surplus::follow(&mut self.surplus, now, wait, GUARD, self.most);
         let undecided = self.surplus.is_some_and(|surplus| surplus.is_undecided(now, GUARD, self.before[1]));
+        self.coasts = undecided || self.to_skip(now).is_some();
         if undecided && wait > self.depth {
             return;
         }
@@ -213,7 +218,7 @@ impl DepthPolicy {
 
     /// The stretch of the next `seconds` of sound.
     pub(crate) fn steer(&mut self, seconds: f64) -> f64 {
-        if self.settling.is_some() || self.surplus.is_some() {
+        if self.settling.is_some() || self.coasts {
             return self.steer.coast();
         }
         let before = self.target;
@@ -263,6 +268,7 @@ impl DepthPolicy {
         } else if self.to_skip(now).is_some()
             && let Some(surplus) = self.surplus.take()
         {
+            self.coasts = false;
             // It came from outside: had all of it been skipped, the waits would be what they were before. Those on
             // the way there belong to neither.
             let before = self.before[1].longest_wait;
@@ -296,5 +302,27 @@ impl DepthPolicy {
         self.added += by;
         self.depth += by;
         self.steer.led += by;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_deep_and_too_little_for_a_cut_is_worked_off() {
+        let mut policy = DepthPolicy::new(&PlayoutConfig::default());
+        policy.restart(0.0, true);
+        policy.settling = None;
+        policy.target = 0.029;
+        policy.before = [Before { target: 0.029, longest_wait: 0.037 }; 2];
+        for packet in 0..6000 {
+            let now = f64::from(packet) * 0.005;
+            // The path became shorter by some milliseconds: deeper than allowed, and less than a cut is worth.
+            policy.observe(now, now, 0.037 + policy.added);
+            assert!(policy.surplus(now, true).is_none(), "{now}");
+            policy.steer(0.005);
+        }
+        assert!(policy.depth < 0.02, "{}", policy.depth);
     }
 }

@@ -57,7 +57,7 @@ impl<T: Endpoint> End<T> {
             again_at: Instant::now(),
             patience: RETRY,
         };
-        end.take(owner, open, returns);
+        end.begin(owner, open, returns);
         Ok(end)
     }
 
