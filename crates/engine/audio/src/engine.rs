@@ -171,6 +171,7 @@ pub fn start(
         counts: counts.clone(),
         live: live_shared.clone(),
         garbage: Garbage { voices: retired_voices, taps: retired_taps },
+        latest: Default::default(),
     };
     let mut engine = AudioEngine {
         mixer: Mutex::new(command),

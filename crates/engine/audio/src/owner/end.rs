@@ -362,6 +362,7 @@ mod tests {
             counts: std::sync::Arc::default(),
             live: std::sync::Arc::default(),
             garbage: Garbage::nothing(),
+            latest: Default::default(),
         };
         (owner, seen)
     }
