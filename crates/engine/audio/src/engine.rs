@@ -198,6 +198,8 @@ pub fn start(
         Err(_) => {
             // Whoever hangs there would make dropping the engine wait, too.
             engine.owner_thread = None;
+            // It may come to its senses later: it would keep the devices.
+            let _ = engine.owner.try_send(Message::Stop);
             return Err(AudioError::Hangs);
         }
     }

@@ -87,7 +87,10 @@ impl Owner {
                 return;
             }
         };
-        let _ = ready.send(Ok(()));
+        // Whoever started this has stopped waiting for it.
+        if ready.send(Ok(())).is_err() {
+            return;
+        }
         let mut listening = Listening::new(&self, 0);
         loop {
             match self.messages.recv_timeout(ROUND) {
