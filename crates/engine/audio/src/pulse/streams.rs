@@ -320,8 +320,10 @@ impl Playback {
 
     /// Takes note of the buffer that the server granted: its own, in bytes, and the device's behind it, in microseconds.
     fn granted(&self, length: u32, latency: u64) {
-        let behind = latency * u64::from(SAMPLE_RATE) / 1_000_000;
-        let samples = length / frame(self.channels) as u32 + u32::try_from(behind).unwrap_or(0);
+        let behind = latency.saturating_mul(u64::from(SAMPLE_RATE)) / 1_000_000;
+        let own = length / frame(self.channels) as u32;
+        // A server that tells of days does not know.
+        let samples = own.saturating_add(u32::try_from(behind).unwrap_or(0));
         self.status.buffer.store(samples, Ordering::Relaxed);
     }
 
