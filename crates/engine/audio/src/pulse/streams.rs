@@ -295,8 +295,13 @@ impl Playback {
                 self.hold.fail(now)
             }
             Said::Command(Command::PlaybackStreamKilled(_)) => return Err(End::Killed),
-            Said::Command(Command::PlaybackStreamMoved(_)) => {
+            Said::Command(Command::PlaybackStreamMoved(to)) => {
                 self.status.moved.store(true, Ordering::Relaxed);
+                self.granted(to.buffer_attr.target_length, to.configured_sink_latency);
+                false
+            }
+            Said::Command(Command::PlaybackBufferAttrChanged(now)) => {
+                self.granted(now.buffer_attr.target_length, now.sink_input_latency);
                 false
             }
             Said::Sound(bytes) => {
