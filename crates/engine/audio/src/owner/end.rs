@@ -21,6 +21,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long it takes at most until a chosen device that is there, and would not open, is tried again.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// A stream that lives shorter than this has not worked.
+const LIVED: Duration = Duration::from_secs(5);
+
 /// Another period takes another stream, and that is heard: so it takes more than one failure, and the way back is long.
 const PATIENCE: Patience = Patience { strikes: 3, hold: Duration::from_secs(120) };
 
@@ -35,7 +38,11 @@ pub(super) struct End<T> {
     opened: u64,
     /// Which of the device's periods is used.
     hold: Hold,
+    /// When the latest of them was.
+    opened_at: Instant,
     again_at: Instant,
+    /// How long until the next attempt after a stream that dies young: longer after each.
+    delay: Duration,
     /// How long until the next attempt to return to the chosen device: longer after each that failed.
     patience: Duration,
 }
@@ -57,7 +64,9 @@ impl<T: Endpoint> End<T> {
             state: State::Gone,
             opened: 0,
             hold: Hold::new(1, PATIENCE, owner.epoch.elapsed()),
+            opened_at: Instant::now(),
             again_at: Instant::now(),
+            delay: RETRY,
             patience: RETRY,
         };
         end.take(owner, open, returns);
@@ -90,6 +99,7 @@ impl<T: Endpoint> End<T> {
     fn take(&mut self, owner: &Owner, open: Open, returns: Returns<T>) {
         owner.tell_shape(T::DIRECTION, Some(open.shape.clone()));
         self.opened += 1;
+        self.opened_at = Instant::now();
         self.state = State::Open(Box::new(open), returns);
     }
 
@@ -182,10 +192,20 @@ impl<T: Endpoint> End<T> {
             Some(value) => {
                 owner.tell_shape(T::DIRECTION, None);
                 self.state = State::Lost(value);
-                self.again_at = Instant::now();
+                self.again_at = Instant::now() + self.respite();
             }
             None => self.gone(owner),
         }
+    }
+
+    /// How long to wait after a stream that died: not at all after one that had worked.
+    fn respite(&mut self) -> Duration {
+        if self.opened_at.elapsed() >= LIVED {
+            self.delay = RETRY;
+            return Duration::ZERO;
+        }
+        let next = (self.delay * 2).min(LONGEST);
+        std::mem::replace(&mut self.delay, next)
     }
 
     /// Opens the same device with the period that [`Hold`] says.
@@ -217,7 +237,7 @@ impl<T: Endpoint> End<T> {
         let failed = match value.open(owner, &self.spec, 0) {
             Ok((open, returns)) => {
                 let shape = open.shape.clone();
-                self.fell_back = false;
+                (self.fell_back, self.patience) = (false, RETRY);
                 self.begin(owner, open, returns);
                 return owner.events.send(AudioEvent::DeviceBack { direction, shape });
             }
@@ -251,7 +271,9 @@ impl<T: Endpoint> End<T> {
         // Where it does not open after all, this falls back again.
         self.state = State::Lost(value);
         self.retry(owner);
-        self.patience = if self.fell_back { (self.patience * 2).min(LONGEST) } else { RETRY };
+        if self.fell_back {
+            self.patience = (self.patience * 2).min(LONGEST);
+        }
     }
 
     /// Uses another device from now on. Whether that was possible.
@@ -275,6 +297,7 @@ impl<T: Endpoint> End<T> {
             Ok((open, returns)) => {
                 let shape = open.shape.clone();
                 (self.spec, self.fell_back) = (spec, false);
+                (self.patience, self.delay) = (RETRY, RETRY);
                 self.begin(owner, open, returns);
                 owner.events.send(AudioEvent::Switched { direction, shape });
                 true

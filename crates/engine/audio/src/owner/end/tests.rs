@@ -97,3 +97,27 @@ fn what_cannot_be_had_leaves_what_there_is() {
     let before = hears.try_iter().max();
     assert!(hears.recv().ok() > before);
 }
+
+#[test]
+fn a_stream_that_dies_young_is_opened_again_less_and_less_often() {
+    let (mut owner, _seen) = owner();
+    let (heard, _hears) = channel();
+    let mut end = End::start(&mut owner, SoundSpec::None, Fragile { blocks: 3, heard }).ok().unwrap();
+    let mut delay = RETRY;
+    for _ in 0..8 {
+        let before = Instant::now();
+        // As if the machine had stood still in between, the stream would have lived.
+        end.opened_at = before;
+        end.give_up(&mut owner, "as a test has it".to_owned(), None);
+        assert!(end.again_at >= before + delay);
+        delay = (delay * 2).min(LONGEST);
+        end.retry(&mut owner);
+        assert!(end.open().is_some());
+    }
+    assert_eq!(end.delay, LONGEST);
+    let Some(long_ago) = Instant::now().checked_sub(LIVED) else { return };
+    end.opened_at = long_ago;
+    end.give_up(&mut owner, "as a test has it".to_owned(), None);
+    assert!(end.again_at <= Instant::now(), "it had worked");
+    assert_eq!(end.delay, RETRY);
+}
