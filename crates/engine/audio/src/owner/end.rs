@@ -148,7 +148,8 @@ impl<T: Endpoint> End<T> {
             self.again_at = Instant::now() + RETRY;
         } else if self.fell_back {
             self.go_back(owner);
-            self.again_at = Instant::now() + self.patience;
+            let lost = matches!(self.state, State::Lost(_));
+            self.again_at = Instant::now() + if lost { RETRY } else { self.patience };
         }
     }
 
@@ -188,7 +189,10 @@ impl<T: Endpoint> End<T> {
 
     fn give_up(&mut self, owner: &mut Owner, reason: String, value: Option<T>) {
         owner.events.send(AudioEvent::DeviceLost { direction: T::DIRECTION, reason });
-        match value.or_else(|| self.close(owner)) {
+        let value = value.or_else(|| self.close(owner));
+        // Where it was the default device in the chosen one's stead, its return is news, too.
+        self.fell_back = false;
+        match value {
             Some(value) => {
                 owner.tell_shape(T::DIRECTION, None);
                 self.state = State::Lost(value);
@@ -221,6 +225,7 @@ impl<T: Endpoint> End<T> {
     fn lost(&mut self, owner: &mut Owner, failed: Failed<T>) {
         let reason = failed.error.to_string();
         owner.events.send(AudioEvent::DeviceLost { direction: T::DIRECTION, reason });
+        self.fell_back = false;
         match failed.value {
             Some(value) => {
                 self.state = State::Lost(value);
@@ -271,7 +276,12 @@ impl<T: Endpoint> End<T> {
         // Where it does not open after all, this falls back again.
         self.state = State::Lost(value);
         self.retry(owner);
-        if self.fell_back {
+        if matches!(self.state, State::Lost(_)) {
+            // Nor does the default device, which was there until now.
+            self.fell_back = false;
+            let reason = format!("neither {} nor the default device opens", self.spec);
+            owner.events.send(AudioEvent::DeviceLost { direction: T::DIRECTION, reason });
+        } else if self.fell_back {
             self.patience = (self.patience * 2).min(LONGEST);
         }
     }
