@@ -50,8 +50,8 @@ pub(super) struct End<T> {
 enum State<T> {
     Open(Box<Open>, Returns<T>),
     Lost(T),
-    /// The host kept the callback, so there is nothing left to play with.
-    Gone,
+    /// The host keeps the callback, so there is nothing to play with, unless it comes back after all.
+    Gone(Option<Returns<T>>),
 }
 
 impl<T: Endpoint> End<T> {
@@ -61,7 +61,7 @@ impl<T: Endpoint> End<T> {
         let mut end = Self {
             spec,
             fell_back: false,
-            state: State::Gone,
+            state: State::Gone(None),
             opened: 0,
             hold: Hold::new(1, PATIENCE, owner.epoch.elapsed()),
             opened_at: Instant::now(),
@@ -82,7 +82,7 @@ impl<T: Endpoint> End<T> {
     pub(super) fn open(&self) -> Option<&Open> {
         match &self.state {
             State::Open(open, _) => Some(open),
-            State::Lost(_) | State::Gone => None,
+            State::Lost(_) | State::Gone(_) => None,
         }
     }
 
@@ -111,14 +111,20 @@ impl<T: Endpoint> End<T> {
 
     /// Closes the stream; `None` where the host keeps the callback.
     fn close(&mut self, owner: &Owner) -> Option<T> {
-        match std::mem::replace(&mut self.state, State::Gone) {
+        match std::mem::replace(&mut self.state, State::Gone(None)) {
             State::Open(open, returns) => {
                 drop(open);
                 owner.tell_shape(T::DIRECTION, None);
-                returns.wait()
+                let value = returns.wait();
+                self.state = State::Gone(Some(returns));
+                value
             }
             State::Lost(value) => Some(value),
-            State::Gone => None,
+            State::Gone(returns) => {
+                let value = returns.as_ref().and_then(Returns::early);
+                self.state = State::Gone(returns);
+                value
+            }
         }
     }
 
@@ -140,6 +146,12 @@ impl<T: Endpoint> End<T> {
     /// Looks whether the device still lives, and after one that does not.
     pub(super) fn look_after(&mut self, owner: &mut Owner) {
         self.watch(owner);
+        if let State::Gone(Some(returns)) = &self.state
+            && let Some(value) = returns.early()
+        {
+            self.state = State::Lost(value);
+            self.again_at = Instant::now();
+        }
         if self.again_at > Instant::now() {
             return;
         }
@@ -237,7 +249,7 @@ impl<T: Endpoint> End<T> {
 
     /// Opens the chosen device again, or the default one in its stead.
     fn retry(&mut self, owner: &mut Owner) {
-        let State::Lost(value) = std::mem::replace(&mut self.state, State::Gone) else { return };
+        let State::Lost(value) = std::mem::replace(&mut self.state, State::Gone(None)) else { return };
         let direction = T::DIRECTION;
         let failed = match value.open(owner, &self.spec, 0) {
             Ok((open, returns)) => {
@@ -327,9 +339,10 @@ impl<T: Endpoint> End<T> {
     }
 
     fn gone(&mut self, owner: &mut Owner) {
-        self.state = State::Gone;
-        let text =
-            format!("the {} does not come back by itself; leave the call and join again", T::DIRECTION);
+        let text = format!(
+            "the {} does not close; if it does not come back soon, leave the call and join again",
+            T::DIRECTION
+        );
         owner.events.send(AudioEvent::Warning(text));
     }
 }

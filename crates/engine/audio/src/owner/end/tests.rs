@@ -7,6 +7,7 @@ use crate::convert::{Captured, Hear};
 use crate::devices::Direction;
 use crate::engine::Garbage;
 use crate::events::{AudioEvents, events};
+use crate::loan::{Lent, lend};
 use crate::source::Source;
 
 /// Panics at its third block, and tells of all others.
@@ -120,4 +121,22 @@ fn a_stream_that_dies_young_is_opened_again_less_and_less_often() {
     end.give_up(&mut owner, "as a test has it".to_owned(), None);
     assert!(end.again_at <= Instant::now(), "it had worked");
     assert_eq!(end.delay, RETRY);
+}
+
+#[test]
+fn a_callback_that_comes_back_late_is_used_again() {
+    let (mut owner, mut seen) = owner();
+    let (heard, _hears) = channel();
+    let mut end = End::start(&mut owner, SoundSpec::None, Fragile { blocks: 3, heard }).ok().unwrap();
+    let value = end.close(&owner).unwrap();
+    let Lent { loan, returns, .. } = lend(value);
+    end.state = State::Gone(Some(returns));
+    assert!(!end.switch(&mut owner, SoundSpec::Tone(440.0)), "the host still has it");
+    assert!(matches!(seen.poll(), Some(AudioEvent::Warning(_))));
+    end.look_after(&mut owner);
+    assert!(end.open().is_none() && seen.poll().is_none());
+    drop(loan);
+    end.look_after(&mut owner);
+    assert!(end.open().is_some());
+    assert!(matches!(seen.poll(), Some(AudioEvent::DeviceBack { .. })));
 }
