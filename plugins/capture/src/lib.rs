@@ -49,7 +49,11 @@ impl Plugin for CapturePlugin {
                     .chain()
                     .after(NetSystems::Drain),
             )
-            .add_systems(PreUpdate, (systems::connect, systems::disconnect).in_set(CaptureSystems::Route))
+            // A leaver's voice makes room for that of who comes in the same turn.
+            .add_systems(
+                PreUpdate,
+                (systems::disconnect, systems::connect).chain().in_set(CaptureSystems::Route),
+            )
             .add_systems(
                 PreUpdate,
                 (systems::mirror_voices, systems::mirror_pictures, systems::keyframes, systems::devices)

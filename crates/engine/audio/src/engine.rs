@@ -171,6 +171,7 @@ pub fn start(
         counts: counts.clone(),
         live: live_shared.clone(),
         garbage: Garbage { voices: retired_voices, taps: retired_taps },
+        latest: Default::default(),
     };
     let mut engine = AudioEngine {
         mixer: Mutex::new(command),
@@ -197,6 +198,8 @@ pub fn start(
         Err(_) => {
             // Whoever hangs there would make dropping the engine wait, too.
             engine.owner_thread = None;
+            // It may come to its senses later: it would keep the devices.
+            let _ = engine.owner.try_send(Message::Stop);
             return Err(AudioError::Hangs);
         }
     }

@@ -23,7 +23,7 @@ const MEAN_OVER: i64 = 200;
 
 /// A packet that took longer than this either way does not say how long packets take: the clock was corrected, or it was held up with
 /// the machine asleep.
-const BELIEVED_MS: i32 = 2000;
+const BELIEVED_MS: u32 = 2000;
 
 /// From a peer's mouth to this ear: means over the last second or so.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl Transit {
         let whole_ms = clock.session_ms(packet.arrived);
         // Timestamps wrap after 49 days.
         let ms = whole_ms.wrapping_sub(packet.timestamp_ms) as i32;
-        if arrived > 0 && ms.abs() < BELIEVED_MS {
+        if arrived > 0 && ms.unsigned_abs() < BELIEVED_MS {
             self.0.note(i64::from(ms) * 1_000_000 + arrived % 1_000_000);
         }
     }
@@ -264,6 +264,9 @@ mod tests {
         let clock = SharedClock::of(SessionClock::IDENTITY);
         let transit = Transit::default();
         transit.note(&packet(0, Duration::from_secs(60), 1000), &clock);
+        // As far off as there is, in either sense.
+        transit.note(&packet(0, Duration::from_secs(60), 60_000 + (1 << 31)), &clock);
+        transit.note(&packet(0, Duration::from_secs(60), 60_001 + (1 << 31)), &clock);
         let ahead = DeviceAhead::default();
         assert_eq!(transit.latency(&PlayoutStats::default(), &ahead, &clock), None);
         transit.note(&packet(1, Duration::from_secs(60), 59_990), &clock);

@@ -3,6 +3,7 @@
 mod end;
 mod endpoint;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -26,8 +27,8 @@ const ROUND: Duration = Duration::from_millis(200);
 
 /// What the owner thread is told.
 pub(crate) enum Message {
-    /// A stream's error.
-    Error(Direction, cpal::Error),
+    /// An error of a stream, by the number with which it was [opened](Owner::setting).
+    Error(Direction, u64, cpal::Error),
     /// Another device is wanted.
     Set(Direction, SoundSpec),
     /// The engine is dropped.
@@ -48,18 +49,24 @@ pub(crate) struct Owner {
     pub(crate) counts: Arc<CaptureCounts>,
     pub(crate) live: Arc<LiveShared>,
     pub(crate) garbage: Garbage,
+    /// The numbers of the two ends' latest streams.
+    pub(crate) latest: [Cell<u64>; 2],
 }
 
 impl Owner {
+    /// What the next stream of an end needs. It is that end's latest from here on: what one before it has left in the channel is no
+    /// longer listened to.
     fn setting(
         &self,
         direction: Direction,
         leave_out: usize,
     ) -> Setting<impl Fn(cpal::Error) + Clone + Send + 'static + use<>> {
         let to_owner = self.to_self.clone();
+        let number = self.latest[direction as usize].get() + 1;
+        self.latest[direction as usize].set(number);
         let on_error = move |error| {
             // Where errors pour in, the first ones tell it all.
-            let _ = to_owner.try_send(Message::Error(direction, error));
+            let _ = to_owner.try_send(Message::Error(direction, number, error));
         };
         Setting { epoch: self.epoch, refusal: self.refusal.clone(), on_error, leave_out }
     }
@@ -80,13 +87,22 @@ impl Owner {
                 return;
             }
         };
-        let _ = ready.send(Ok(()));
+        // Whoever started this has stopped waiting for it.
+        if ready.send(Ok(())).is_err() {
+            return;
+        }
         let mut listening = Listening::new(&self, 0);
         loop {
             match self.messages.recv_timeout(ROUND) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Message::Error(Direction::Microphone, error)) => microphone.failed(&mut self, &error),
-                Ok(Message::Error(Direction::Loudspeaker, error)) => loudspeaker.failed(&mut self, &error),
+                Ok(Message::Error(direction, number, error)) => {
+                    if number == self.latest[direction as usize].get() {
+                        match direction {
+                            Direction::Microphone => microphone.failed(&mut self, &error),
+                            Direction::Loudspeaker => loudspeaker.failed(&mut self, &error),
+                        }
+                    }
+                }
                 Ok(Message::Set(Direction::Microphone, spec)) => {
                     let (was, is) = (microphone.chosen().clone(), spec.clone());
                     if microphone.switch(&mut self, spec)

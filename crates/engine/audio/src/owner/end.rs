@@ -1,5 +1,8 @@
 //! One of the two devices: what it should be, and what has become of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use super::Owner;
@@ -18,6 +21,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long it takes at most until a chosen device that is there, and would not open, is tried again.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// A stream that lives shorter than this has not worked.
+const LIVED: Duration = Duration::from_secs(5);
+
 /// Another period takes another stream, and that is heard: so it takes more than one failure, and the way back is long.
 const PATIENCE: Patience = Patience { strikes: 3, hold: Duration::from_secs(120) };
 
@@ -32,7 +38,11 @@ pub(super) struct End<T> {
     opened: u64,
     /// Which of the device's periods is used.
     hold: Hold,
+    /// When the latest of them was.
+    opened_at: Instant,
     again_at: Instant,
+    /// How long until the next attempt after a stream that dies young: longer after each.
+    delay: Duration,
     /// How long until the next attempt to return to the chosen device: longer after each that failed.
     patience: Duration,
 }
@@ -40,8 +50,8 @@ pub(super) struct End<T> {
 enum State<T> {
     Open(Box<Open>, Returns<T>),
     Lost(T),
-    /// The host kept the callback, so there is nothing left to play with.
-    Gone,
+    /// The host keeps the callback, so there is nothing to play with, unless it comes back after all.
+    Gone(Option<Returns<T>>),
 }
 
 impl<T: Endpoint> End<T> {
@@ -51,10 +61,12 @@ impl<T: Endpoint> End<T> {
         let mut end = Self {
             spec,
             fell_back: false,
-            state: State::Gone,
+            state: State::Gone(None),
             opened: 0,
             hold: Hold::new(1, PATIENCE, owner.epoch.elapsed()),
+            opened_at: Instant::now(),
             again_at: Instant::now(),
+            delay: RETRY,
             patience: RETRY,
         };
         end.begin(owner, open, returns);
@@ -70,7 +82,7 @@ impl<T: Endpoint> End<T> {
     pub(super) fn open(&self) -> Option<&Open> {
         match &self.state {
             State::Open(open, _) => Some(open),
-            State::Lost(_) | State::Gone => None,
+            State::Lost(_) | State::Gone(_) => None,
         }
     }
 
@@ -87,6 +99,7 @@ impl<T: Endpoint> End<T> {
     fn take(&mut self, owner: &Owner, open: Open, returns: Returns<T>) {
         owner.tell_shape(T::DIRECTION, Some(open.shape.clone()));
         self.opened += 1;
+        self.opened_at = Instant::now();
         self.state = State::Open(Box::new(open), returns);
     }
 
@@ -98,14 +111,20 @@ impl<T: Endpoint> End<T> {
 
     /// Closes the stream; `None` where the host keeps the callback.
     fn close(&mut self, owner: &Owner) -> Option<T> {
-        match std::mem::replace(&mut self.state, State::Gone) {
+        match std::mem::replace(&mut self.state, State::Gone(None)) {
             State::Open(open, returns) => {
                 drop(open);
                 owner.tell_shape(T::DIRECTION, None);
-                returns.wait()
+                let value = returns.wait();
+                self.state = State::Gone(Some(returns));
+                value
             }
             State::Lost(value) => Some(value),
-            State::Gone => None,
+            State::Gone(returns) => {
+                let value = returns.as_ref().and_then(Returns::early);
+                self.state = State::Gone(returns);
+                value
+            }
         }
     }
 
@@ -127,6 +146,12 @@ impl<T: Endpoint> End<T> {
     /// Looks whether the device still lives, and after one that does not.
     pub(super) fn look_after(&mut self, owner: &mut Owner) {
         self.watch(owner);
+        if let State::Gone(Some(returns)) = &self.state
+            && let Some(value) = returns.early()
+        {
+            self.state = State::Lost(value);
+            self.again_at = Instant::now();
+        }
         if self.again_at > Instant::now() {
             return;
         }
@@ -135,7 +160,8 @@ impl<T: Endpoint> End<T> {
             self.again_at = Instant::now() + RETRY;
         } else if self.fell_back {
             self.go_back(owner);
-            self.again_at = Instant::now() + self.patience;
+            let lost = matches!(self.state, State::Lost(_));
+            self.again_at = Instant::now() + if lost { RETRY } else { self.patience };
         }
     }
 
@@ -175,14 +201,27 @@ impl<T: Endpoint> End<T> {
 
     fn give_up(&mut self, owner: &mut Owner, reason: String, value: Option<T>) {
         owner.events.send(AudioEvent::DeviceLost { direction: T::DIRECTION, reason });
-        match value.or_else(|| self.close(owner)) {
+        let value = value.or_else(|| self.close(owner));
+        // Where it was the default device in the chosen one's stead, its return is news, too.
+        self.fell_back = false;
+        match value {
             Some(value) => {
                 owner.tell_shape(T::DIRECTION, None);
                 self.state = State::Lost(value);
-                self.again_at = Instant::now();
+                self.again_at = Instant::now() + self.respite();
             }
             None => self.gone(owner),
         }
+    }
+
+    /// How long to wait after a stream that died: not at all after one that had worked.
+    fn respite(&mut self) -> Duration {
+        if self.opened_at.elapsed() >= LIVED {
+            self.delay = RETRY;
+            return Duration::ZERO;
+        }
+        let next = (self.delay * 2).min(LONGEST);
+        std::mem::replace(&mut self.delay, next)
     }
 
     /// Opens the same device with the period that [`Hold`] says.
@@ -198,6 +237,7 @@ impl<T: Endpoint> End<T> {
     fn lost(&mut self, owner: &mut Owner, failed: Failed<T>) {
         let reason = failed.error.to_string();
         owner.events.send(AudioEvent::DeviceLost { direction: T::DIRECTION, reason });
+        self.fell_back = false;
         match failed.value {
             Some(value) => {
                 self.state = State::Lost(value);
@@ -209,12 +249,12 @@ impl<T: Endpoint> End<T> {
 
     /// Opens the chosen device again, or the default one in its stead.
     fn retry(&mut self, owner: &mut Owner) {
-        let State::Lost(value) = std::mem::replace(&mut self.state, State::Gone) else { return };
+        let State::Lost(value) = std::mem::replace(&mut self.state, State::Gone(None)) else { return };
         let direction = T::DIRECTION;
         let failed = match value.open(owner, &self.spec, 0) {
             Ok((open, returns)) => {
                 let shape = open.shape.clone();
-                self.fell_back = false;
+                (self.fell_back, self.patience) = (false, RETRY);
                 self.begin(owner, open, returns);
                 return owner.events.send(AudioEvent::DeviceBack { direction, shape });
             }
@@ -248,7 +288,14 @@ impl<T: Endpoint> End<T> {
         // Where it does not open after all, this falls back again.
         self.state = State::Lost(value);
         self.retry(owner);
-        self.patience = if self.fell_back { (self.patience * 2).min(LONGEST) } else { RETRY };
+        if matches!(self.state, State::Lost(_)) {
+            // Nor does the default device, which was there until now.
+            self.fell_back = false;
+            let reason = format!("neither {} nor the default device opens", self.spec);
+            owner.events.send(AudioEvent::DeviceLost { direction: T::DIRECTION, reason });
+        } else if self.fell_back {
+            self.patience = (self.patience * 2).min(LONGEST);
+        }
     }
 
     /// Uses another device from now on. Whether that was possible.
@@ -272,6 +319,7 @@ impl<T: Endpoint> End<T> {
             Ok((open, returns)) => {
                 let shape = open.shape.clone();
                 (self.spec, self.fell_back) = (spec, false);
+                (self.patience, self.delay) = (RETRY, RETRY);
                 self.begin(owner, open, returns);
                 owner.events.send(AudioEvent::Switched { direction, shape });
                 true
@@ -291,111 +339,10 @@ impl<T: Endpoint> End<T> {
     }
 
     fn gone(&mut self, owner: &mut Owner) {
-        self.state = State::Gone;
-        let text =
-            format!("the {} does not come back by itself; leave the call and join again", T::DIRECTION);
-        owner.events.send(AudioEvent::Warning(text));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc::{Sender, channel, sync_channel};
-
-    use hyperzoom_media::SAMPLE_RATE;
-
-    use super::*;
-    use crate::convert::{Captured, Hear};
-    use crate::devices::Direction;
-    use crate::engine::Garbage;
-    use crate::events::{AudioEvents, events};
-    use crate::source::Source;
-
-    /// Panics at its third block, and tells of all others.
-    struct Fragile {
-        blocks: u64,
-        heard: Sender<u64>,
-    }
-
-    impl Hear for Fragile {
-        fn hear(&mut self, _block: &[f32], _at: Captured) {
-            self.blocks += 1;
-            assert!(self.blocks != 3, "as a test has it");
-            let _ = self.heard.send(self.blocks);
-        }
-    }
-
-    impl Endpoint for Fragile {
-        const DIRECTION: Direction = Direction::Microphone;
-
-        fn check(spec: &SoundSpec) -> Result<(), AudioError> {
-            Source::of(spec).map(drop)
-        }
-
-        fn open(
-            self,
-            owner: &Owner,
-            spec: &SoundSpec,
-            leave_out: usize,
-        ) -> Result<(Open, Returns<Self>), Failed<Self>> {
-            match Source::of(spec) {
-                Ok(Some(source)) => {
-                    let setting = owner.setting(Self::DIRECTION, leave_out);
-                    stream::stand_in_microphone(spec, source, self, &setting)
-                }
-                Ok(None) => unreachable!("tests have no devices"),
-                Err(error) => Err(Failed { error, value: Some(self) }),
-            }
-        }
-    }
-
-    fn owner() -> (Owner, AudioEvents) {
-        let (to_self, messages) = sync_channel(16);
-        let (events, seen) = events();
-        let owner = Owner {
-            epoch: Instant::now(),
-            refusal: crate::priority::Refusal::default(),
-            messages,
-            to_self,
-            events,
-            shapes: crate::owner::Shapes::default(),
-            counts: std::sync::Arc::default(),
-            live: std::sync::Arc::default(),
-            garbage: Garbage::nothing(),
-        };
-        (owner, seen)
-    }
-
-    #[test]
-    fn a_panic_in_a_callback_costs_the_stream_and_not_the_call() {
-        let (mut owner, mut seen) = owner();
-        let (heard, hears) = channel();
-        let mut end = End::start(&mut owner, SoundSpec::None, Fragile { blocks: 0, heard }).ok().unwrap();
-        let patience = Instant::now() + Duration::from_secs(20);
-        while hears.try_iter().max() < Some(10) {
-            assert!(Instant::now() < patience, "it is not heard again");
-            end.look_after(&mut owner);
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-        assert!(matches!(seen.poll(), Some(AudioEvent::DeviceLost { reason, .. }) if reason.contains("bug")));
-        assert!(matches!(seen.poll(), Some(AudioEvent::DeviceBack { .. })));
-        assert_eq!(end.opened(), 2);
-    }
-
-    #[test]
-    fn what_cannot_be_had_leaves_what_there_is() {
-        let (mut owner, mut seen) = owner();
-        let (heard, hears) = channel();
-        let mut end = End::start(&mut owner, SoundSpec::None, Fragile { blocks: 3, heard }).ok().unwrap();
-        assert!(!end.switch(&mut owner, SoundSpec::File("/nowhere/voice.wav".into())));
-        assert!(
-            matches!(seen.poll(), Some(AudioEvent::NotSwitched { reason, .. }) if reason.contains("voice.wav"))
+        let text = format!(
+            "the {} does not close; if it does not come back soon, leave the call and join again",
+            T::DIRECTION
         );
-        assert_eq!((end.opened(), end.chosen()), (1, &SoundSpec::None), "it was not even closed");
-        assert!(end.switch(&mut owner, SoundSpec::Tone(440.0)));
-        let Some(AudioEvent::Switched { shape, .. }) = seen.poll() else { panic!("it was not told") };
-        assert_eq!((shape.node.as_str(), shape.rate), ("tone:440", SAMPLE_RATE));
-        let before = hears.try_iter().max();
-        assert!(hears.recv().ok() > before);
+        owner.events.send(AudioEvent::Warning(text));
     }
 }

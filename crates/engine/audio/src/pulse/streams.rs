@@ -295,8 +295,13 @@ impl Playback {
                 self.hold.fail(now)
             }
             Said::Command(Command::PlaybackStreamKilled(_)) => return Err(End::Killed),
-            Said::Command(Command::PlaybackStreamMoved(_)) => {
+            Said::Command(Command::PlaybackStreamMoved(to)) => {
                 self.status.moved.store(true, Ordering::Relaxed);
+                self.granted(to.buffer_attr.target_length, to.configured_sink_latency);
+                false
+            }
+            Said::Command(Command::PlaybackBufferAttrChanged(now)) => {
+                self.granted(now.buffer_attr.target_length, now.sink_input_latency);
                 false
             }
             Said::Sound(bytes) => {
@@ -320,8 +325,10 @@ impl Playback {
 
     /// Takes note of the buffer that the server granted: its own, in bytes, and the device's behind it, in microseconds.
     fn granted(&self, length: u32, latency: u64) {
-        let behind = latency * u64::from(SAMPLE_RATE) / 1_000_000;
-        let samples = length / frame(self.channels) as u32 + u32::try_from(behind).unwrap_or(0);
+        let behind = latency.saturating_mul(u64::from(SAMPLE_RATE)) / 1_000_000;
+        let own = length / frame(self.channels) as u32;
+        // A server that tells of days does not know.
+        let samples = own.saturating_add(u32::try_from(behind).unwrap_or(0));
         self.status.buffer.store(samples, Ordering::Relaxed);
     }
 

@@ -155,14 +155,18 @@ impl Wire {
         let command = match Command::read_tag_prefixed(&mut body, self.version) {
             Ok((sequence, Command::Reply)) => {
                 if number == Some(sequence) {
-                    answer(R::read(&mut TagStructReader::new(&mut body, self.version), self.version)?);
+                    match R::read(&mut TagStructReader::new(&mut body, self.version), self.version) {
+                        Ok(reply) => answer(reply),
+                        Err(error) => skip(error, &body)?,
+                    }
                 }
                 None
             }
             Ok((_, command)) => Some(command),
-            Err(ProtocolError::Io(error)) => return Err(ProtocolError::Io(error)),
-            // A message of a newer server's is not for us.
-            Err(_) => None,
+            Err(error) => {
+                skip(error, &body)?;
+                None
+            }
         };
         finish(&mut body)?;
         Ok(command.map_or(Said::Nothing, Said::Command))
@@ -212,6 +216,15 @@ fn answer_in<R: CommandReply>(
         CommandTag::Reply => Ok(Some(R::read(&mut fields, version)?)),
         CommandTag::Error => Err(ProtocolError::ServerError(fields.read_enum::<PulseError>()?)),
         _ => Ok(None),
+    }
+}
+
+/// A message that is not understood is not for us: a newer server's, or one that is shorter than it should be, and so ends where more
+/// is expected. Where there is no such end, the connection has one.
+fn skip(error: ProtocolError, body: &std::io::Take<&mut BufReader<Socket>>) -> Result<(), ProtocolError> {
+    match error {
+        ProtocolError::Io(_) if body.limit() > 0 => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -287,14 +300,29 @@ mod tests {
         // Nothing that this version of the program knows.
         let unknown = [0, 0, 0, 5, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'L', 0, 0, 9, 9];
         server.write_all(&unknown).unwrap();
+        // A request that ends too early.
+        let request = Command::Request(Request { channel: 7, length: 960 });
+        let mut short = Vec::new();
+        protocol::write_command_message(&mut short, u32::MAX, &request, VERSION).unwrap();
+        short.truncate(short.len() - 5);
+        let length = (short.len() - protocol::DESCRIPTOR_SIZE) as u32;
+        short[..4].copy_from_slice(&length.to_be_bytes());
+        server.write_all(&short).unwrap();
         protocol::write_memblock(&mut server, 7, &[1, 2, 3, 4], 0).unwrap();
         let hear = |wire: &mut Wire| wire.hear::<SetPlaybackStreamBufferAttrReply>(None, drop).unwrap();
         assert!(matches!(hear(&mut wire), Said::Command(Command::Underflow(Underflow { channel: 7, .. }))));
+        assert!(matches!(hear(&mut wire), Said::Nothing));
         assert!(matches!(hear(&mut wire), Said::Nothing));
         assert!(matches!(hear(&mut wire), Said::Sound(4)));
         let mut sound = [0; 4];
         wire.body().read_exact(&mut sound).unwrap();
         assert_eq!(sound, [1, 2, 3, 4]);
+        // One that is cut off because the server has gone is no such message.
+        let length = (length + 5).to_be_bytes();
+        short[..4].copy_from_slice(&length);
+        server.write_all(&short).unwrap();
+        drop(server);
+        assert!(wire.hear::<SetPlaybackStreamBufferAttrReply>(None, drop).is_err());
     }
 
     #[test]
