@@ -71,6 +71,8 @@ pub(crate) struct Open {
     pub(crate) periods: usize,
     /// Whether it is a real microphone, which never is perfectly silent.
     pub(crate) hears_the_world: bool,
+    /// What was opened, where it is a device: to open it again takes no search.
+    pub(crate) found: Option<Listed>,
 }
 
 enum Running {
@@ -157,7 +159,7 @@ fn stood_in<T>(
         Ok(timer) => {
             let stream = Running::StandIn { _timer: timer };
             let shape = StreamShape::stand_in(spec);
-            Ok((Open { stream, shape, heartbeat, periods: 1, hears_the_world: false }, returns))
+            Ok((Open { stream, shape, heartbeat, periods: 1, hears_the_world: false, found: None }, returns))
         }
         Err(error) => Err(Failed { error, value: returns.wait() }),
     }
@@ -241,7 +243,7 @@ fn opened_by_pulse<T>(
             };
             let hears_the_world = info.direction == Direction::Microphone && !info.monitor;
             let stream = Running::Pulse(stream);
-            Ok((Open { stream, shape, heartbeat, periods: 1, hears_the_world }, returns))
+            Ok((Open { stream, shape, heartbeat, periods: 1, hears_the_world, found: None }, returns))
         }
         Err(reason) => {
             let error = AudioError::Open { direction: info.direction, name: info.name.clone(), reason };
@@ -291,6 +293,7 @@ fn open<T>(
                     // The last, which leaves it to the host, is no longer period.
                     periods: periods.len().saturating_sub(1).max(1),
                     hears_the_world: info.direction == Direction::Microphone && info.host != SoundHost::Jack,
+                    found: None,
                 };
                 return Ok((open, returns));
             }

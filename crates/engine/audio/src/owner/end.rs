@@ -226,9 +226,15 @@ impl<T: Endpoint> End<T> {
 
     /// Opens the same device with the period that [`Hold`] says.
     fn reopen(&mut self, owner: &mut Owner) {
+        let found = if let State::Open(open, _) = &mut self.state { open.found.take() } else { None };
         let Some(value) = self.close(owner) else { return self.gone(owner) };
         tracing::debug!("{}: another period, the {}. of its own", T::DIRECTION, self.hold.rung() + 1);
-        match value.open(owner, &self.used(), self.hold.rung()) {
+        let opened = match found {
+            // A search asks every card, and nothing is heard meanwhile.
+            Some(found) => value.open_found(owner, found, self.hold.rung()),
+            None => value.open(owner, &self.used(), self.hold.rung()),
+        };
+        match opened {
             Ok((open, returns)) => self.take(owner, open, returns),
             Err(failed) => self.lost(owner, failed),
         }

@@ -2,7 +2,7 @@
 
 use super::Owner;
 use crate::capture::Capture;
-use crate::devices::{self, Direction};
+use crate::devices::{self, Direction, Listed};
 use crate::error::AudioError;
 use crate::loan::Returns;
 use crate::mixer::Mixer;
@@ -25,6 +25,25 @@ pub(super) trait Endpoint: Sized + Send + 'static {
         spec: &SoundSpec,
         leave_out: usize,
     ) -> Result<(Open, Returns<Self>), Failed<Self>>;
+
+    /// Opens a device that was found, without the `leave_out` shortest periods.
+    fn open_found(
+        self,
+        owner: &Owner,
+        found: Listed,
+        leave_out: usize,
+    ) -> Result<(Open, Returns<Self>), Failed<Self>>;
+}
+
+/// What was opened remembers its device.
+fn remember<T>(
+    opened: Result<(Open, Returns<T>), Failed<T>>,
+    found: Listed,
+) -> Result<(Open, Returns<T>), Failed<T>> {
+    opened.map(|(mut open, returns)| {
+        open.found = Some(found);
+        (open, returns)
+    })
 }
 
 impl Endpoint for Capture {
@@ -47,11 +66,21 @@ impl Endpoint for Capture {
         match Source::of(spec) {
             Ok(Some(source)) => stream::stand_in_microphone(spec, source, self, &setting),
             Ok(None) => match devices::find(spec, Self::DIRECTION) {
-                Ok(found) => stream::microphone(&found, self, &setting),
+                Ok(found) => self.open_found(owner, found, leave_out),
                 Err(error) => Err(Failed { error, value: Some(self) }),
             },
             Err(error) => Err(Failed { error, value: Some(self) }),
         }
+    }
+
+    fn open_found(
+        self,
+        owner: &Owner,
+        found: Listed,
+        leave_out: usize,
+    ) -> Result<(Open, Returns<Self>), Failed<Self>> {
+        let setting = owner.setting(Self::DIRECTION, leave_out);
+        remember(stream::microphone(&found, self, &setting), found)
     }
 }
 
@@ -83,11 +112,21 @@ impl Endpoint for Mixer {
             }
             SoundSpec::Default { .. } | SoundSpec::Device { .. } => {
                 return match devices::find(spec, Self::DIRECTION) {
-                    Ok(found) => stream::loudspeaker(&found, self, &setting),
+                    Ok(found) => self.open_found(owner, found, leave_out),
                     Err(error) => Err(Failed { error, value: Some(self) }),
                 };
             }
         };
         stream::stand_in_loudspeaker(spec, file, self, &setting)
+    }
+
+    fn open_found(
+        self,
+        owner: &Owner,
+        found: Listed,
+        leave_out: usize,
+    ) -> Result<(Open, Returns<Self>), Failed<Self>> {
+        let setting = owner.setting(Self::DIRECTION, leave_out);
+        remember(stream::loudspeaker(&found, self, &setting), found)
     }
 }

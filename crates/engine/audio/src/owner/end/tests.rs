@@ -4,7 +4,7 @@ use hyperzoom_media::SAMPLE_RATE;
 
 use super::*;
 use crate::convert::{Captured, Hear};
-use crate::devices::Direction;
+use crate::devices::{Direction, Listed};
 use crate::engine::Garbage;
 use crate::events::{AudioEvents, events};
 use crate::loan::{Lent, lend};
@@ -45,6 +45,15 @@ impl Endpoint for Fragile {
             Ok(None) => unreachable!("tests have no devices"),
             Err(error) => Err(Failed { error, value: Some(self) }),
         }
+    }
+
+    fn open_found(
+        self,
+        _owner: &Owner,
+        _found: Listed,
+        _leave_out: usize,
+    ) -> Result<(Open, Returns<Self>), Failed<Self>> {
+        unreachable!("tests have no devices")
     }
 }
 
