@@ -71,6 +71,11 @@ impl Owner {
         Setting { epoch: self.epoch, refusal: self.refusal.clone(), on_error, leave_out }
     }
 
+    /// Whether an end's stream is the latest.
+    fn is_latest(&self, direction: Direction, number: u64) -> bool {
+        number == self.latest[direction as usize].get()
+    }
+
     /// Opens both ends, tells `ready`, and looks after them until it is told to stop.
     pub(crate) fn run(
         mut self,
@@ -96,7 +101,7 @@ impl Owner {
             match self.messages.recv_timeout(ROUND) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Message::Error(direction, number, error)) => {
-                    if number == self.latest[direction as usize].get() {
+                    if self.is_latest(direction, number) {
                         match direction {
                             Direction::Microphone => microphone.failed(&mut self, &error),
                             Direction::Loudspeaker => loudspeaker.failed(&mut self, &error),

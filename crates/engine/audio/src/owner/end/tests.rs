@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 
 use hyperzoom_media::SAMPLE_RATE;
@@ -8,7 +9,13 @@ use crate::devices::{Direction, Listed};
 use crate::engine::Garbage;
 use crate::events::{AudioEvents, events};
 use crate::loan::{Lent, lend};
+use crate::owner::Message;
 use crate::source::Source;
+
+thread_local! {
+    /// Whether the default device opens. A chosen one is there, and never does.
+    static DEFAULT_OPENS: Cell<bool> = const { Cell::new(true) };
+}
 
 /// Panics at its third block, and tells of all others.
 struct Fragile {
@@ -42,7 +49,14 @@ impl Endpoint for Fragile {
                 let setting = owner.setting(Self::DIRECTION, leave_out);
                 stream::stand_in_microphone(spec, source, self, &setting)
             }
-            Ok(None) => unreachable!("tests have no devices"),
+            Ok(None) => match spec {
+                SoundSpec::Default { .. } if DEFAULT_OPENS.get() => {
+                    self.open(owner, &SoundSpec::None, leave_out)
+                }
+                _ => {
+                    Err(Failed { error: std::io::Error::other("as a test has it").into(), value: Some(self) })
+                }
+            },
             Err(error) => Err(Failed { error, value: Some(self) }),
         }
     }
@@ -148,4 +162,48 @@ fn a_callback_that_comes_back_late_is_used_again() {
     end.look_after(&mut owner);
     assert!(end.open().is_some());
     assert!(matches!(seen.poll(), Some(AudioEvent::DeviceBack { .. })));
+}
+
+#[test]
+fn a_default_device_that_is_lost_in_the_chosen_ones_stead_is_told_of_again() {
+    let (mut owner, mut seen) = owner();
+    let (heard, _hears) = channel();
+    let mut end = End::start(&mut owner, SoundSpec::None, Fragile { blocks: 3, heard }).ok().unwrap();
+    end.spec = SoundSpec::Device { host: None, name: "headset".to_owned() };
+    end.give_up(&mut owner, "unplugged".to_owned(), None);
+    assert!(matches!(seen.poll(), Some(AudioEvent::DeviceLost { .. })));
+    end.retry(&mut owner);
+    assert!(matches!(seen.poll(), Some(AudioEvent::FellBack { .. })));
+    end.go_back(&mut owner);
+    assert!(end.open().is_some() && seen.poll().is_none(), "nothing has changed");
+    assert_eq!(end.patience, RETRY * 2);
+
+    DEFAULT_OPENS.set(false);
+    end.go_back(&mut owner);
+    assert!(matches!(seen.poll(), Some(AudioEvent::DeviceLost { reason, .. }) if reason.contains("headset")));
+    end.retry(&mut owner);
+    assert!(end.open().is_none() && seen.poll().is_none());
+    DEFAULT_OPENS.set(true);
+    end.retry(&mut owner);
+    assert!(matches!(seen.poll(), Some(AudioEvent::FellBack { .. })), "its return is news");
+
+    end.give_up(&mut owner, "unplugged".to_owned(), None);
+    assert!(matches!(seen.poll(), Some(AudioEvent::DeviceLost { .. })));
+    end.retry(&mut owner);
+    assert!(matches!(seen.poll(), Some(AudioEvent::FellBack { .. })), "and so is this one");
+}
+
+#[test]
+fn an_error_of_a_stream_before_the_latest_is_known_as_one() {
+    let (owner, _seen) = owner();
+    let before = owner.setting(Direction::Microphone, 0);
+    let latest = owner.setting(Direction::Microphone, 0);
+    let other = owner.setting(Direction::Loudspeaker, 0);
+    for (setting, counts) in [(before, false), (latest, true), (other, true)] {
+        (setting.on_error)(cpal::ErrorKind::DeviceNotAvailable.into());
+        let Ok(Message::Error(direction, number, _)) = owner.messages.try_recv() else {
+            panic!("it is not told");
+        };
+        assert_eq!(owner.is_latest(direction, number), counts);
+    }
 }
