@@ -37,7 +37,7 @@ impl Options {
             seconds: 50.0,
             seeds: 3,
             seed: 1,
-            bitrate: 32_000,
+            bitrate: 64_000,
             without_repair: false,
             is_duel: true,
             is_hour: false,
