@@ -124,8 +124,11 @@ impl DepthPolicy {
 
     /// The target is not below this from here on, nor above the greatest depth.
     pub(crate) fn hold(&mut self, seconds: f64) {
-        self.held = seconds;
-        self.update();
+        // It is told in every callback, and what is needed takes a look at all that is remembered.
+        if self.held != seconds {
+            self.held = seconds;
+            self.update();
+        }
     }
 
     /// By how much the depth is too small: by nothing while packets wait beyond the greatest and may yet be skipped.

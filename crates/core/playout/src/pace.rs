@@ -54,8 +54,8 @@ impl FrameSize {
 
     /// The bits a second of frames of this size where those of 5 ms have `usual`.
     ///
-    /// 2.5 ms need half as many again, for CELT spends ten bytes of every packet on the bands' energies alone. 10 ms are for a path
-    /// that is congested, and get by with half. Most of a datagram is headers in any case.
+    /// 2.5 ms need half as many again, since every packet tells the bands' energies anew. 10 ms are for a path that is congested, and
+    /// get by with half. `./x bench loss --frame-ms 2.5 --bitrate 96000` prints what is left of a voice.
     #[must_use]
     pub fn bitrate(self, usual: u32) -> u32 {
         match self {

@@ -62,9 +62,10 @@ impl Endpoint for Capture {
         spec: &SoundSpec,
         leave_out: usize,
     ) -> Result<(Open, Returns<Self>), Failed<Self>> {
-        let setting = owner.setting(Self::DIRECTION, leave_out);
         match Source::of(spec) {
-            Ok(Some(source)) => stream::stand_in_microphone(spec, source, self, &setting),
+            Ok(Some(source)) => {
+                stream::stand_in_microphone(spec, source, self, &owner.setting(Self::DIRECTION, leave_out))
+            }
             Ok(None) => match devices::find(spec, Self::DIRECTION) {
                 Ok(found) => self.open_found(owner, found, leave_out),
                 Err(error) => Err(Failed { error, value: Some(self) }),
@@ -103,7 +104,6 @@ impl Endpoint for Mixer {
         spec: &SoundSpec,
         leave_out: usize,
     ) -> Result<(Open, Returns<Self>), Failed<Self>> {
-        let setting = owner.setting(Self::DIRECTION, leave_out);
         let file = match spec {
             SoundSpec::None => None,
             SoundSpec::File(path) => Some(path.as_path()),
@@ -117,7 +117,7 @@ impl Endpoint for Mixer {
                 };
             }
         };
-        stream::stand_in_loudspeaker(spec, file, self, &setting)
+        stream::stand_in_loudspeaker(spec, file, self, &owner.setting(Self::DIRECTION, leave_out))
     }
 
     fn open_found(
