@@ -16,6 +16,7 @@
 //! them, and what a [`PlayoutConfig`] says, is counted to the end of what the device takes at once: a take more.
 
 use crate::config::PlayoutConfig;
+use crate::realign::Realign;
 use crate::simulation::{MEMORY, Simulation};
 use crate::steer::Steer;
 use crate::surplus::{Before, Settling, Surplus};
@@ -30,6 +31,8 @@ const FALL_EASES: f64 = 2.5;
 const ANOTHER_PATH: f64 = 0.003;
 /// Less than this of what the device lost is not worth a cut, and is left to resampling.
 const LEAST_LOSS: f64 = 0.005;
+/// What is too deep for so many seconds is cut in a pause.
+const SPARE_FOR: f64 = 2.0;
 /// Less is not worth a cut at the beginning.
 const LEAST_TRIM: f64 = 0.001;
 /// What is left above the worst that was seen: a second shows less than eight.
@@ -65,7 +68,15 @@ pub(crate) struct DepthPolicy {
     /// It may yet be skipped: what the depth is shows only then.
     coasts: bool,
     /// What the device lost and is not skipped yet.
-    device_lost: f64,
+    left_over: f64,
+    /// Waits of packets that came before cannot be compared with those that are remembered.
+    known_since: f64,
+    /// After a break: how the waits from here on compare with those before.
+    realign: Option<Realign>,
+    /// Since when more is held than is needed.
+    spare_since: f64,
+    /// What the packet that arrived last will have waited.
+    last_wait: f64,
     settling: Option<Settling>,
 }
 
@@ -92,7 +103,11 @@ impl DepthPolicy {
             before: [Before { target: start, longest_wait: start }; 2],
             surplus: None,
             coasts: false,
-            device_lost: 0.0,
+            left_over: 0.0,
+            known_since: f64::NEG_INFINITY,
+            realign: None,
+            spare_since: 0.0,
+            last_wait: 0.0,
             settling: None,
         }
     }
@@ -133,7 +148,23 @@ impl DepthPolicy {
 
     /// By how much the depth is too small: by nothing while packets wait beyond the greatest and may yet be skipped.
     pub(crate) fn error(&self) -> f64 {
-        if self.coasts { 0.0 } else { self.target - self.depth }
+        if self.coasts || self.realign.is_some() { 0.0 } else { self.target - self.depth }
+    }
+
+    /// Nothing was held, and nothing that came was in time: so much was played on top.
+    pub(crate) fn ran_empty(&mut self, now: f64, seconds: f64) {
+        self.stretched_by(seconds);
+        self.break_over(now, 0.0);
+    }
+
+    /// After a break it shows only with time what packets wait.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.realign.is_some()
+    }
+
+    /// Whether so many seconds more are not beyond the greatest depth.
+    pub(crate) fn has_room_for(&self, more: f64) -> bool {
+        self.depth + more <= self.most
     }
 
     /// By how much the sound was stretched last.
@@ -142,15 +173,17 @@ impl DepthPolicy {
     }
 
     /// The device usually takes so much at once, and the places moved by so much: see [`Device`](crate::device::Device).
-    pub(crate) fn device(&mut self, take: f64, moved: f64) {
+    ///
+    /// They did because the device stood still, which was over at `steady_since`.
+    pub(crate) fn device(&mut self, take: f64, moved: f64, steady_since: f64) {
         self.take = take;
         if self.is_guess {
             self.target = (self.start - take).max(GUARD);
             self.wanted = self.target;
         }
         if moved != 0.0 {
-            self.shift(moved);
-            self.device_lost = (self.device_lost + moved).max(0.0);
+            self.break_over(steady_since, moved);
+            self.left_over = (self.left_over + moved).max(0.0);
         }
     }
 
@@ -181,13 +214,50 @@ impl DepthPolicy {
         self.before = [Before { target: self.target, longest_wait: self.target }; 2];
         self.surplus = None;
         self.coasts = false;
-        self.device_lost = 0.0;
+        self.left_over = 0.0;
+        self.known_since = f64::NEG_INFINITY;
+        self.realign = None;
         self.settling = None;
+    }
+
+    /// A break was over at the moment `since`. Packets may wait longer by `moved` from there on.
+    fn break_over(&mut self, since: f64, moved: f64) {
+        let mut realign = Realign::new(since, moved);
+        if let Some(before) = self.realign {
+            realign.follow(before);
+        }
+        self.known_since = since;
+        self.realign = Some(realign);
+    }
+
+    /// How much longer packets wait since a break, as far as is known.
+    fn longer_by_break(&self) -> f64 {
+        let spread = self.simulation.needed().unwrap_or(0.0);
+        self.realign.map_or(0.0, |realign| realign.longer_by(self.depth, spread))
+    }
+
+    /// A packet arrived, and will have waited so long if nothing is left out or played on top.
+    pub(crate) fn arrives(&mut self, arrived: f64, wait: f64) {
+        self.last_wait = wait;
+        if let Some(realign) = &mut self.realign
+            && realign.observe(arrived, wait)
+        {
+            let longer = self.longer_by_break();
+            self.added += longer;
+            self.depth += longer;
+            self.realign = None;
+        }
     }
 
     /// A packet's first sample has its place in the sound at `place`, and waited so long for it; less than nothing
     /// where it was late. `now` is the callback's moment.
-    pub(crate) fn observe(&mut self, now: f64, place: f64, wait: f64) {
+    ///
+    /// When it arrived the device was [`behind`](crate::device) by so much. The frame would not have been taken at its place,
+    /// at any depth: that much longer the packet had, and so it is counted. But it is no longer queue.
+    pub(crate) fn observe(&mut self, now: f64, place: f64, wait: f64, behind: f64) {
+        if self.realign.is_some() || place - wait < self.known_since {
+            return;
+        }
         Surplus::follow(&mut self.surplus, now, wait, GUARD, self.most);
         let undecided = self.surplus.is_some_and(|surplus| surplus.is_undecided(now, GUARD, self.before[1]));
         self.coasts = undecided || self.to_skip(now).is_some();
@@ -195,7 +265,7 @@ impl DepthPolicy {
             return;
         }
         let began = Before { target: self.target, longest_wait: self.depth - self.added };
-        if self.simulation.observe(place, wait - self.added) {
+        if self.simulation.observe(place, wait - self.added, behind) {
             self.before = [began, self.before[0]];
         }
         self.is_guess = false;
@@ -221,7 +291,7 @@ impl DepthPolicy {
 
     /// The stretch of the next `seconds` of sound.
     pub(crate) fn steer(&mut self, seconds: f64) -> f64 {
-        if self.settling.is_some() || self.coasts {
+        if self.settling.is_some() || self.coasts || self.realign.is_some() {
             return self.steer.coast();
         }
         let before = self.target;
@@ -236,12 +306,36 @@ impl DepthPolicy {
     /// How much sound is to be left out, at once, before the place that was observed last. `is_quiet` where it would
     /// not be heard.
     pub(crate) fn surplus(&mut self, now: f64, is_quiet: bool) -> Option<f64> {
-        let lost = self.lost_by_device();
-        lost.or_else(|| self.to_skip(now)).or_else(|| self.trim(now, is_quiet))
+        let left_over = self.left_over_by_break();
+        if self.realign.is_some() {
+            return left_over;
+        }
+        left_over
+            .or_else(|| self.to_skip(now))
+            .or_else(|| self.trim(now, is_quiet))
+            .or_else(|| self.in_pause(now, is_quiet))
     }
 
-    fn lost_by_device(&self) -> Option<f64> {
-        Some(self.device_lost.min(self.depth - self.target)).filter(|lost| *lost >= LEAST_LOSS)
+    /// What the device lost and is queued since. Where the speaker's stood still as well, there is none; that shows in what
+    /// packets really wait.
+    fn left_over_by_break(&self) -> Option<f64> {
+        let queued = (self.depth + self.longer_by_break() - self.target).min(self.last_wait - GUARD);
+        Some(self.left_over.min(queued)).filter(|lost| *lost >= LEAST_LOSS)
+    }
+
+    /// What nothing has needed for a while, where leaving it out is not heard.
+    fn in_pause(&mut self, now: f64, is_quiet: bool) -> Option<f64> {
+        let spare = (self.depth - self.wanted).min(self.last_wait - GUARD);
+        if self.settling.is_some() || self.surplus.is_some() || spare < LEAST_LOSS {
+            self.spare_since = now;
+            return None;
+        }
+        if !is_quiet || now - self.spare_since < SPARE_FOR {
+            return None;
+        }
+        self.spare_since = now;
+        self.target = self.wanted;
+        Some(spare)
     }
 
     /// What a path that became shorter left over.
@@ -265,8 +359,8 @@ impl DepthPolicy {
 
     /// So much was left out.
     pub(crate) fn left_out(&mut self, now: f64, seconds: f64) {
-        if self.lost_by_device().is_some() {
-            self.device_lost = (self.device_lost - seconds).max(0.0);
+        if self.left_over_by_break().is_some() {
+            self.left_over = (self.left_over - seconds).max(0.0);
             self.shift(-seconds);
         } else if self.to_skip(now).is_some()
             && let Some(surplus) = self.surplus.take()
@@ -304,7 +398,11 @@ impl DepthPolicy {
     fn shift(&mut self, by: f64) {
         self.added += by;
         self.depth += by;
+        self.last_wait += by;
         self.steer.led += by;
+        if let Some(realign) = &mut self.realign {
+            realign.shift(by);
+        }
     }
 }
 
@@ -322,8 +420,8 @@ mod tests {
         for packet in 0..6000 {
             let now = f64::from(packet) * 0.005;
             // The path became shorter by some milliseconds: deeper than allowed, and less than a cut is worth.
-            policy.observe(now, now, 0.037 + policy.added);
-            assert!(policy.surplus(now, true).is_none(), "{now}");
+            policy.observe(now, now, 0.037 + policy.added, 0.0);
+            assert!(policy.surplus(now, false).is_none(), "{now}");
             policy.steer(0.005);
         }
         assert!(policy.depth < 0.02, "{}", policy.depth);

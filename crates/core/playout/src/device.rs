@@ -8,6 +8,9 @@
 //!
 //! The line falls at once where the device takes earlier than ever, and rises where it has not taken so early for a
 //! while. If it rises by more than clocks do, the device lost sound: it stood still and did not catch up.
+//!
+//! Where the device is **behind** its line when a packet arrives, it has not taken what the line says. That packet may be
+//! there after its place and yet before its frame is taken.
 
 use hyperzoom_media::SAMPLE_RATE;
 
@@ -40,6 +43,8 @@ pub(crate) struct Device {
     span: f64,
     lowest: [f64; 2],
     behind: Option<Behind>,
+    /// Since when it has taken what it takes in this place.
+    steady_since: f64,
     /// The last takes, in samples: the current one's first and last call, and those that are over.
     begun: f64,
     last: f64,
@@ -65,6 +70,7 @@ impl Device {
             span: 0.0,
             lowest: [f64::INFINITY; 2],
             behind: None,
+            steady_since: f64::NEG_INFINITY,
             begun: f64::NEG_INFINITY,
             last: f64::NEG_INFINITY,
             last_samples: 0,
@@ -97,6 +103,7 @@ impl Device {
             if now - since >= grace || line > before + HOPELESS {
                 self.lowest = [lowest; 2];
                 self.behind = None;
+                self.steady_since = since;
                 after = lowest;
             } else {
                 // Whether it catches up is yet to be seen.
@@ -112,6 +119,22 @@ impl Device {
     /// The place of the current call's first sample.
     pub(crate) fn place(&self) -> f64 {
         self.line.unwrap_or(0.0) + self.first as f64 / f64::from(SAMPLE_RATE)
+    }
+
+    /// By how much, at the moment of an arrival, the device is later with its next samples than it usually takes them. Zero
+    /// or more.
+    pub(crate) fn behind(&self, arrived: f64) -> f64 {
+        self.line.map_or(0.0, |_| (arrived - self.next_place() - self.usual_take()).max(0.0))
+    }
+
+    /// The place of the sample that is taken next.
+    pub(crate) fn next_place(&self) -> f64 {
+        self.line.unwrap_or(0.0) + self.taken as f64 / f64::from(SAMPLE_RATE)
+    }
+
+    /// The moment of the first call after the last standstill that moved the places.
+    pub(crate) fn steady_since(&self) -> f64 {
+        self.steady_since
     }
 
     /// How much the device usually takes at once, in one call or several, in seconds.
@@ -185,6 +208,16 @@ mod tests {
         let at = moved.iter().position(|moved| *moved != 0.0).unwrap();
         assert!((moved[at] - 0.02).abs() < 1e-9 && moved.iter().filter(|moved| **moved != 0.0).count() == 1);
         assert!(f64::from(at as u32) * PERIOD <= GRACE + 1e-9);
+    }
+
+    #[test]
+    fn it_is_behind_when_the_next_call_does_not_come() {
+        let (mut device, now) = running();
+        device.take(now, 120);
+        for (later, behind) in [(0.0, 0.0), (PERIOD, 0.0), (0.01, 0.01 - PERIOD)] {
+            assert!((device.behind(now + later) - behind).abs() < 1e-9, "{later}");
+        }
+        assert_eq!(Device::new().behind(now), 0.0);
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod device;
 mod fade;
 mod pace;
 mod playout;
+mod realign;
 mod repair;
 mod report;
 mod ring;

@@ -69,7 +69,8 @@ impl Playout {
 
     /// Takes a packet that arrived, in whatever order, as often as it likes.
     pub fn insert(&mut self, packet: &AudioPacket) {
-        self.voice.insert(packet);
+        let behind = self.device.behind(packet.arrived.as_secs_f64());
+        self.voice.insert(packet, self.device.next_place(), behind);
     }
 
     /// Writes the next `out.len()` samples, any number of them; silence where there is nothing to play.
@@ -83,7 +84,7 @@ impl Playout {
         }
         let now = now.as_secs_f64();
         let moved = device.take(now, out.len());
-        voice.device(device.usual_take(), moved);
+        voice.device(device.usual_take(), moved, device.steady_since());
         voice.begin_if_due(now, device.place(), decoder);
         for (n, block) in out.chunks_mut(MAX_BLOCK).enumerate() {
             let by = voice.steer(block.len());

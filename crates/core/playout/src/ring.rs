@@ -30,6 +30,8 @@ pub(crate) struct Slot {
     fate: Fate,
     pub(crate) samples: usize,
     pub(crate) packet: AudioPacket,
+    /// By how much the device was [behind](crate::device) when it arrived, in seconds.
+    pub(crate) behind: f64,
 }
 
 /// Packets by sequence number, in place: what is written goes over what is [`CAPACITY`] older.
@@ -41,7 +43,7 @@ pub(crate) struct Ring {
 impl Ring {
     pub(crate) fn new() -> Self {
         let packet = AudioPacket::new(0, std::time::Duration::ZERO, 0, &[]).expect("nothing fits anywhere");
-        let slot = Slot { sequence: 0, fate: Fate::Unknown, samples: 0, packet };
+        let slot = Slot { sequence: 0, fate: Fate::Unknown, samples: 0, packet, behind: 0.0 };
         Self { slots: vec![slot; CAPACITY as usize].into_boxed_slice(), newest: None }
     }
 
@@ -57,10 +59,10 @@ impl Ring {
         }
     }
 
-    pub(crate) fn hold(&mut self, packet: &AudioPacket, samples: usize) {
+    pub(crate) fn hold(&mut self, packet: &AudioPacket, samples: usize, behind: f64) {
         self.newest = Some(self.newest.map_or(packet.sequence, |newest| newest.max(packet.sequence)));
         let slot = self.slot_mut(packet.sequence);
-        *slot = Slot { sequence: packet.sequence, fate: Fate::Held, samples, packet: *packet };
+        *slot = Slot { sequence: packet.sequence, fate: Fate::Held, samples, packet: *packet, behind };
     }
 
     pub(crate) fn fate(&self, sequence: u64) -> Fate {

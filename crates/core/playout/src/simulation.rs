@@ -92,8 +92,9 @@ impl Simulation {
         self.sum_up();
     }
 
-    /// A packet for the sound at `place` waited so long. True where a span begins with it.
-    pub(crate) fn observe(&mut self, place: f64, wait: f64) -> bool {
+    /// A packet for the sound at `place` waited so long, and could have come so much later, `spare` seconds, since its frame was
+    /// not taken then either. True where a span begins with it.
+    pub(crate) fn observe(&mut self, place: f64, wait: f64, spare: f64) -> bool {
         let before = self.current;
         self.current = self.current.max((place / SPAN) as u64);
         let slot = (self.current % SPANS as u64) as usize;
@@ -105,8 +106,10 @@ impl Simulation {
             self.sum_up();
         }
         self.spans[slot].longest = self.spans[slot].longest.max(wait);
+        let Some(longest) = self.longest() else { return is_new };
+        let wait = (wait + spare).min(longest);
         // One that even the greatest depth would not have saved is no reason to be deep.
-        if self.longest().is_some_and(|longest| longest - wait <= self.most) {
+        if longest - wait <= self.most {
             let bin = self.bin(wait);
             for counts in [&mut self.spans[slot].counts, &mut *self.sum] {
                 counts[bin] = counts[bin].saturating_add(1);
@@ -226,7 +229,7 @@ mod tests {
     /// A hundred packets a second for so long, from `begin`; each waits what `wait` says of its number.
     fn feed(simulation: &mut Simulation, begin: f64, seconds: f64, wait: impl Fn(u32) -> f64) {
         for n in 0..(seconds * 100.0) as u32 {
-            simulation.observe(begin + f64::from(n) / 100.0, wait(n));
+            simulation.observe(begin + f64::from(n) / 100.0, wait(n), 0.0);
         }
     }
 

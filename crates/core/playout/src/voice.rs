@@ -23,6 +23,8 @@ const STALLED: f64 = 0.5;
 const QUIET: f32 = 0.01;
 /// While nothing plays, a sequence number so far back is no straggler but a speaker who began anew.
 const STRAGGLER: u64 = 1000;
+/// After so much that was invented in one go, packets that come too late are not late for their jitter.
+const LATE_FOR_LONG: usize = SAMPLE_RATE as usize * 10 / 1000;
 /// The shortest frames in the longest.
 const MOST_BACK: u64 = 4;
 /// The mean wait is one over so many packets.
@@ -47,8 +49,8 @@ pub(crate) struct Voice {
     tail_taken: usize,
     /// Frames that are missing right now: lost only if playing goes on after them.
     missing: u64,
-    /// One of them came after all: it is the buffer that is too shallow.
-    some_came_late: bool,
+    /// The newest of them that came after all: it is the buffer that is too shallow.
+    came_late: Option<u64>,
     stats: PlayoutStats,
 }
 
@@ -79,7 +81,7 @@ impl Voice {
             tail_len: 0,
             tail_taken: 0,
             missing: 0,
-            some_came_late: false,
+            came_late: None,
             stats: PlayoutStats::default(),
         }
     }
@@ -100,7 +102,7 @@ impl Voice {
         self.taken = self.length;
         self.tail_len = 0;
         self.missing = 0;
-        self.some_came_late = false;
+        self.came_late = None;
     }
 
     pub(crate) fn hold(&mut self, seconds: f64) {
@@ -128,8 +130,16 @@ impl Voice {
         if self.is_playing() { self.depth.steer(seconds(samples)) } else { 0.0 }
     }
 
-    pub(crate) fn insert(&mut self, packet: &AudioPacket) {
+    /// Takes a packet that arrived while the device was so many seconds [`behind`](crate::device). The sample that is taken next
+    /// has its place at `place`.
+    pub(crate) fn insert(&mut self, packet: &AudioPacket, place: f64, behind: f64) {
         self.stats.received += 1;
+        if let Phase::Playing { next, skip } = self.phase {
+            let place = place + seconds(self.length - self.taken) - seconds(skip);
+            let frames = packet.sequence as f64 - next as f64;
+            let arrived = packet.arrived.as_secs_f64();
+            self.depth.arrives(arrived, place + frames * seconds(self.incoming) - arrived);
+        }
         let sequence = packet.sequence;
         if self.incoming > self.inserted && self.is_playing() {
             let longer = seconds(self.incoming - self.inserted);
@@ -141,8 +151,8 @@ impl Voice {
                 self.jump_to(sequence);
             }
             Phase::Waiting { next } | Phase::Playing { next, .. } if sequence < next => {
-                if !self.go_back_to(packet) {
-                    self.insert_past(packet);
+                if !self.go_back_to(packet, behind) {
+                    self.insert_past(packet, behind);
                 }
                 return;
             }
@@ -152,7 +162,7 @@ impl Voice {
         if self.ring.fate(sequence) == Fate::Held {
             self.stats.duplicates += 1;
         } else if self.ring.newest().is_none_or(|newest| newest.saturating_sub(sequence) < CAPACITY) {
-            self.ring.hold(packet, self.incoming);
+            self.ring.hold(packet, self.incoming, behind);
         } else {
             // Nothing plays, and far newer ones are held: it would take the place of one of them.
             self.stats.late += 1;
@@ -162,7 +172,7 @@ impl Voice {
     /// A packet whose frame was due already, but would not have been, had it been known that frames are longer now: what
     /// was invented in its place, for a shorter frame, was played on top, and this one is next after all. False where
     /// that is not so.
-    fn go_back_to(&mut self, packet: &AudioPacket) -> bool {
+    fn go_back_to(&mut self, packet: &AudioPacket, behind: f64) -> bool {
         let Phase::Playing { next, skip: 0 } = self.phase else { return false };
         let (sequence, missed) = (packet.sequence, next - packet.sequence);
         let is_missed = |sequence| matches!(self.ring.fate(sequence), Fate::Missed { observed: false, .. });
@@ -173,7 +183,7 @@ impl Voice {
             return false;
         }
         (sequence..next).for_each(|sequence| self.ring.mark(sequence, Fate::Unknown));
-        self.ring.hold(packet, self.incoming);
+        self.ring.hold(packet, self.incoming, behind);
         self.missing -= missed;
         self.stats.stretched_frames += missed;
         self.depth.stretched_by(seconds(self.length) * missed as f64);
@@ -182,21 +192,23 @@ impl Voice {
     }
 
     /// A packet whose frame was due already.
-    fn insert_past(&mut self, packet: &AudioPacket) {
+    fn insert_past(&mut self, packet: &AudioPacket, behind: f64) {
         match self.ring.fate(packet.sequence) {
             Fate::Missed { place, observed } => {
                 self.ring.mark(packet.sequence, Fate::Done);
                 self.stats.late += 1;
                 if self.missing > 0 {
                     self.missing -= 1;
-                    self.some_came_late |= !observed;
+                    if !observed {
+                        self.came_late = self.came_late.max(Some(packet.sequence));
+                    }
                 } else {
                     self.stats.lost = self.stats.lost.saturating_sub(1);
                 }
                 // Where a copy came before it, that is what counts.
                 if !observed {
                     let arrived = packet.arrived.as_secs_f64();
-                    self.depth.observe(arrived, arrived, place - arrived);
+                    self.depth.observe(arrived, arrived, place - arrived, behind);
                 }
             }
             Fate::Unknown => self.stats.late += 1,
@@ -215,12 +227,12 @@ impl Voice {
         self.taken = self.length;
         self.tail_len = 0;
         self.missing = 0;
-        self.some_came_late = false;
+        self.came_late = None;
     }
 
     /// What the device usually takes at once, in seconds, and by how much its places moved.
-    pub(crate) fn device(&mut self, take: f64, moved: f64) {
-        self.depth.device(take, moved);
+    pub(crate) fn device(&mut self, take: f64, moved: f64, steady_since: f64) {
+        self.depth.device(take, moved, steady_since);
         if moved > STALLED
             && let Phase::Playing { next, .. } = self.phase
         {
@@ -257,8 +269,20 @@ impl Voice {
     /// Whether a missing frame should be waited for: the depth is too small by half a frame, or by anything at all
     /// where packets keep coming just too late.
     fn should_stretch(&self) -> bool {
-        let enough = if self.some_came_late { 0.0 } else { seconds(self.length) / 2.0 };
+        let enough = if self.came_late.is_some() { 0.0 } else { seconds(self.length) / 2.0 };
         self.depth.error() > enough
+    }
+
+    /// Everything comes too late right now: the last that came was late, and neither `next` nor anything newer is there.
+    /// Whatever the policy has learnt, at this depth nothing would ever be in time. Returns the frame that should come
+    /// next.
+    fn runs_late(&self, next: u64) -> Option<u64> {
+        let due = self.came_late?.saturating_add(1);
+        let more = seconds(self.length) * (next.checked_sub(due)? + 1) as f64;
+        let is_long = self.fade.concealed() >= LATE_FOR_LONG && self.depth.has_room_for(more);
+        let is_missed = |sequence| matches!(self.ring.fate(sequence), Fate::Missed { observed: false, .. });
+        let is_empty = self.ring.newest().is_none_or(|newest| newest < next);
+        ((is_long || self.depth.is_unsure()) && is_empty && (due..next).all(is_missed)).then_some(due)
     }
 
     /// `place` is the moment of the next sample, and `now` the callback's.
@@ -277,7 +301,7 @@ impl Voice {
                 self.wait_for(next);
                 return;
             }
-            self.depth.observe(now, place, wait);
+            self.depth.observe(now, place, wait, slot.behind);
             self.stats.lost_runs += u64::from(self.missing > 0);
             self.observe_late_copies(now, next, decoder);
             let mean = self.stats.wait.as_secs_f64();
@@ -286,7 +310,7 @@ impl Voice {
             self.stats.lost += std::mem::take(&mut self.missing);
             self.stats.played_frames += 1;
             self.stats.ahead_frames += self.ring.newest().map_or(0, |newest| newest.saturating_sub(next));
-            self.some_came_late = false;
+            self.came_late = None;
             let Some(slot) = self.ring.held(next) else { return };
             self.length = slot.samples;
             let skip = skip.min(self.length - 1);
@@ -307,9 +331,9 @@ impl Voice {
                 self.stats.concealed_frames += 1;
                 conceal(&mut self.fade, frame, skip, decoder);
             }
-        } else if let Some(arrived) = self.recover(next, decoder) {
+        } else if let Some((arrived, behind)) = self.recover(next, decoder) {
             self.ring.mark(next, Fate::Missed { place, observed: true });
-            self.depth.observe(now, place, place - arrived);
+            self.depth.observe(now, place, place - arrived, behind);
             self.missing += 1;
             self.stats.repaired += 1;
             let skip = skip.min(self.length - 1);
@@ -317,12 +341,21 @@ impl Voice {
         } else {
             // How long it is shows only when it comes, if it does: as long as the one before.
             self.stats.concealed_frames += 1;
-            if self.should_stretch() {
-                // The buffer should be deeper, and here is where nobody hears the seam: play an invented frame on top
-                // and wait for this one yet.
-                self.stats.stretched_frames += 1;
-                self.depth.stretched_by(seconds(self.length));
-                after = next;
+            let runs_late = self.runs_late(next);
+            if let Some(due) = runs_late.or_else(|| self.should_stretch().then_some(next)) {
+                // The buffer should be deeper, and here is where nobody hears the seam: what was invented is played on top,
+                // and this one is waited for yet.
+                (due..next).for_each(|sequence| self.ring.mark(sequence, Fate::Unknown));
+                self.missing = self.missing.saturating_sub(next - due);
+                let on_top = next - due + 1;
+                self.stats.stretched_frames += on_top;
+                let on_top = seconds(self.length) * on_top as f64;
+                if runs_late.is_some() {
+                    self.depth.ran_empty(now, on_top);
+                } else {
+                    self.depth.stretched_by(on_top);
+                }
+                after = due;
             } else {
                 self.ring.mark(next, Fate::Missed { place, observed: false });
                 self.missing += 1;
@@ -343,14 +376,15 @@ impl Voice {
                 && decoder.carries(slot.packet.payload(), distance)
             {
                 let wait = place - slot.packet.arrived.as_secs_f64();
-                self.depth.observe(now, place, wait);
+                self.depth.observe(now, place, wait, slot.behind);
                 self.ring.mark(earlier, Fate::Missed { place, observed: true });
             }
         }
     }
 
-    /// Decodes a missing frame out of a copy, if one is held. Returns when that arrived, in seconds.
-    fn recover(&mut self, missing: u64, decoder: &mut dyn FrameDecoder) -> Option<f64> {
+    /// Decodes a missing frame out of a copy, if one is held. Returns when that arrived, and by how much the device
+    /// was behind then, in seconds.
+    fn recover(&mut self, missing: u64, decoder: &mut dyn FrameDecoder) -> Option<(f64, f64)> {
         for distance in 1..=FURTHEST_COPY {
             let later = missing.checked_add(u64::from(distance)).and_then(|later| self.ring.held(later));
             let Some(later) = later else { continue };
@@ -358,7 +392,7 @@ impl Voice {
             for length in [self.length, later.samples] {
                 if decoder.recover(later.packet.payload(), distance, &mut self.frame[..length]) {
                     self.length = length;
-                    return Some(later.packet.arrived.as_secs_f64());
+                    return Some((later.packet.arrived.as_secs_f64(), later.behind));
                 }
                 if length == later.samples {
                     break;

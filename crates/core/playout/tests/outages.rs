@@ -52,6 +52,47 @@ fn what_a_stalled_callback_left_over_is_skipped_at_once() {
 }
 
 #[test]
+fn a_path_that_becomes_longer_is_followed_within_a_few_frames() {
+    for frame in [120, 240, 480] {
+        for longer in [6, 10, 20] {
+            let mut call = Call::new(frame, 120, STILL, 0.0);
+            call.run(20.0, &mut Nothing, |_, _| ());
+            let before = call.playout.stats();
+            call.link
+                .set_conditions(Conditions { delay: STILL.delay + Duration::from_millis(longer), ..STILL });
+            call.run(2.0, &mut Nothing, |_, _| ());
+            let after = call.playout.stats();
+            let what = format!("{longer} ms, frames of {frame}: {before:?}, then {after:?}");
+            let concealed = (after.concealed_frames - before.concealed_frames) as f64 * frame as f64 / 48.0;
+            // What is missing anyway while nothing comes, some to be sure, and the rest of a frame.
+            assert!(concealed <= longer as f64 + 15.0 + 2.0 * frame as f64 / 48.0, "{concealed} ms: {what}");
+            assert!(ms(after.wait) < 10.0, "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_longer_needed_is_left_out_in_a_pause_and_worked_off_without_one() {
+    for is_quiet in [true, false] {
+        let mut call = Call::new(240, 120, STILL, 0.0);
+        let (mut tone, mut silence) = (Tone::default(), Nothing);
+        let decoder: &mut dyn hyperzoom_playout::FrameDecoder =
+            if is_quiet { &mut silence } else { &mut tone };
+        call.link.set_conditions(Conditions { jitter: Duration::from_millis(20), ..STILL });
+        call.run(20.0, decoder, |_, _| ());
+        let rough = call.playout.stats();
+        call.link.set_conditions(STILL);
+        call.run(14.0, decoder, |_, _| ());
+        let after = call.playout.stats();
+        let what = format!("quiet: {is_quiet}, {rough:?}, then {after:?}");
+        assert!(ms(rough.depth) > 15.0, "{what}");
+        assert_eq!(after.skips > rough.skips, is_quiet, "{what}");
+        assert_eq!(ms(after.depth) < 7.0, is_quiet, "{what}");
+        assert_eq!(after.concealed_frames, rough.concealed_frames, "{what}");
+    }
+}
+
+#[test]
 fn a_callback_that_catches_up_with_what_it_missed_changes_nothing() {
     for conditions in [STILL, ROUGH] {
         for frame in [120, 240, 480] {

@@ -69,6 +69,30 @@ fn a_device_that_loses_what_it_missed_skips_that_and_no_more() {
 }
 
 #[test]
+fn devices_that_stand_still_together_need_no_depth() {
+    for conditions in [STILL, ROUGH] {
+        for frame in [120, 240, 480] {
+            for stall in [0.01, 0.02, 0.06] {
+                let mut call = Call::new(frame, 120, conditions, 0.0);
+                call.run(20.0, &mut Nothing, |_, _| ());
+                let before = call.playout.stats();
+                for _ in 0..20 {
+                    call.stall_both(stall);
+                    call.run(0.5, &mut Nothing, |_, _| ());
+                }
+                let after = call.playout.stats();
+                let what = format!("{stall} s, frames of {frame}: {before:?}, then {after:?}");
+                assert!(ms(after.target) - ms(before.target) < 2.5, "{what}");
+                assert!(ms(after.depth) - ms(before.depth) < 2.5, "{what}");
+                // What was on its way when they stood still is not heard twice.
+                assert!(after.skips - before.skips <= 20, "{what}");
+                assert!(after.concealed_frames - before.concealed_frames <= 20, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
 fn one_standstill_is_no_reason_to_be_deeper() {
     for stall in [0.01, 0.02, 0.03, 0.06] {
         for catches_up in [true, false] {

@@ -108,6 +108,8 @@ pub(crate) struct Call {
     pub(crate) pulled: u64,
     /// While it is set, frames are numbered but not sent.
     pub(crate) muted: bool,
+    /// How long the speaker's device has stood still in all, in seconds: what was spoken meanwhile is lost.
+    speaker_stood: f64,
     out: Vec<f32>,
 }
 
@@ -122,6 +124,7 @@ impl Call {
             sent: 0,
             pulled: 0,
             muted: false,
+            speaker_stood: 0.0,
             out: vec![0.0; period],
         }
     }
@@ -172,7 +175,14 @@ impl Call {
         }
     }
 
-    /// The same, and afterwards the callback runs for all the periods that it missed, at once.
+    /// Time goes on, but both devices stand still: no frames are sent, and what was spoken meanwhile is lost.
+    pub(crate) fn stall_both(&mut self, seconds: f64) {
+        let periods = (seconds * RATE / self.period as f64).ceil();
+        self.speaker_stood += periods * self.period as f64 / RATE;
+        self.pulled += periods as u64;
+    }
+
+    /// As [`stall`](Self::stall), and afterwards the callback runs for all the periods that it missed, at once.
     pub(crate) fn stall_and_catch_up(
         &mut self,
         seconds: f64,
@@ -233,7 +243,7 @@ impl Call {
         loop {
             // A frame is sent when its last sample was captured.
             let at = (self.sent + 1) as f64 * self.frame as f64 / RATE / (1.0 + self.speaker_ppm * 1e-6);
-            let at = Duration::from_secs_f64(at);
+            let at = Duration::from_secs_f64(at + self.speaker_stood);
             if at > now {
                 break;
             }
