@@ -16,6 +16,7 @@ use crate::codec::Encoder;
 use crate::convert::{Captured, Hear, Play};
 use crate::latency::DeviceAhead;
 use crate::live::{Frames, Live, LiveShared};
+use crate::loan::{Lent, lend};
 use crate::meter::Level;
 use crate::mixer::{MAX_VOICES, Mixer, MixerCommand, Voice};
 
@@ -52,6 +53,12 @@ impl PacketSink for Network {
     }
 }
 
+/// Closes a stream and lends what it had to another.
+fn another<T>(Lent { loan, returns, .. }: Lent<T>) -> Lent<T> {
+    drop(loan);
+    lend(returns.early().expect("it came home with its stream"))
+}
+
 /// Ten seconds of a call, from the microphone's callback through the live thread's work to the loudspeaker's callback, while things
 /// happen to it. What a person does is done by other threads, which may use the heap; what the real-time threads make of it may not.
 #[test]
@@ -83,12 +90,14 @@ fn ten_seconds_of_a_call_do_not_touch_the_heap() {
     let (mut add_tap, new_taps) = HeapRb::new(MAX_TAPS).split();
     let (retire_tap, mut retired_taps) = HeapRb::new(MAX_TAPS).split();
     let counts = Arc::new(CaptureCounts::default());
-    let mut capture =
-        Capture::new(feed, std::thread::current(), new_taps, retire_tap, Level::default(), counts);
+    let capture = Capture::new(feed, std::thread::current(), new_taps, retire_tap, Level::default(), counts);
     let (mut command, commands) = HeapRb::new(16).split();
     let (retire_voice, mut retired_voices) = HeapRb::new(MAX_VOICES).split();
     let ahead = DeviceAhead::default();
-    let mut mixer = Mixer::new(commands, retire_voice, ahead.clone());
+    let mixer = Mixer::new(commands, retire_voice, ahead.clone());
+    let mut microphone = lend(capture);
+    let mut loudspeaker = lend(mixer);
+    let mut switches = 0;
 
     let mut voices = Vec::new();
     let mut join = |id: u8, command: &mut HeapProd<MixerCommand>| {
@@ -114,6 +123,12 @@ fn ten_seconds_of_a_call_do_not_touch_the_heap() {
             }
             1125 | 1500 => shared.muted.store(cycle == 1125, Ordering::Relaxed),
             1875 => recording = None,
+            // Other devices: the streams that were are closed, and others get what the callbacks had.
+            2100 => {
+                microphone = another(microphone);
+                loudspeaker = another(loudspeaker);
+                switches += 1;
+            }
             2250 => command.try_push(MixerCommand::Remove(2)).ok().unwrap(),
             _ => {}
         }
@@ -124,10 +139,14 @@ fn ten_seconds_of_a_call_do_not_touch_the_heap() {
         }
         let mut out = [0.0; PERIOD as usize];
         let calls = heap_calls(|| {
-            capture.hear(&block, Captured::exactly(Duration::from_nanos(at)));
+            microphone.edge.run(|| {
+                microphone.loan.hear(&block, Captured::exactly(Duration::from_nanos(at)));
+            });
             while frames.send_one() {}
-            mixer.ahead(Duration::from_millis(3), Duration::ZERO);
-            mixer.play(Duration::from_nanos(at), &mut out);
+            loudspeaker.edge.run(|| {
+                loudspeaker.loan.ahead(Duration::from_millis(3), Duration::ZERO);
+                loudspeaker.loan.play(Duration::from_nanos(at), &mut out);
+            });
         });
         assert_eq!(calls, 0, "cycle {cycle}");
         for voice in &mut voices {
@@ -138,6 +157,13 @@ fn ten_seconds_of_a_call_do_not_touch_the_heap() {
         }
     }
     // All of it has happened.
+    assert_eq!(switches, 1);
+    let after = 10 * 48_000 / PERIOD - 2100;
+    assert_eq!(
+        (microphone.heartbeat.calls(), loudspeaker.heartbeat.calls()),
+        (after, after),
+        "the new streams"
+    );
     assert!(recording.is_none() && retired_taps.try_pop().is_some(), "the recording's ring came back");
     assert!(
         retired_voices.try_pop().is_some() && retired_voices.try_pop().is_none(),
