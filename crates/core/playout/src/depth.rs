@@ -8,12 +8,19 @@
 //! clocks' drift, which the resampler balances, does not count.
 //!
 //! It grows at once and shrinks slowly. Quick growth is a frame that is invented on top, where one is missing anyway;
-//! all else is done by resampling ([`steer`](crate::steer)). Three things are too large for that, and are **skipped**, in
+//! all else is done by resampling ([`steer`](crate::steer)). Four things are too large for that, and are **skipped**, in
 //! one cut under a crossfade: the sound that the device lost when it stood still, the [surplus](crate::surplus) of a path
-//! that became much shorter, and once, at the beginning, what the first packets' luck made too deep.
+//! that became much shorter, once, at the beginning, what the first packets' luck made too deep, and in a pause, where nobody
+//! hears it, what has not been needed for a while.
+//!
+//! After a break (the device lost sound, or nothing that came was in time) waits cannot be compared with those before it. What they
+//! are now is [measured](crate::realign); nothing else is learnt until then.
 //!
 //! Inside, depths are counted to a frame's place, the latest moment at which the device may take it. What is told of
 //! them, and what a [`PlayoutConfig`] says, is counted to the end of what the device takes at once: a take more.
+
+mod breaks;
+mod cuts;
 
 use crate::config::PlayoutConfig;
 use crate::realign::Realign;
@@ -27,16 +34,10 @@ const GUARD: f64 = 0.000_25;
 const FALL: f64 = 1000e-6;
 /// Within this times [`FALL`] of what is wanted it falls more slowly, so that it does not follow every whim. In seconds.
 const FALL_EASES: f64 = 2.5;
+/// How many packets may come before it is looked whether less is needed.
+const LOOK_EVERY: u32 = 16;
 /// A depth so far from where it is led to is not drift but another path: it is led on from there.
 const ANOTHER_PATH: f64 = 0.003;
-/// Less than this of what the device lost is not worth a cut, and is left to resampling.
-const LEAST_LOSS: f64 = 0.005;
-/// What is too deep for so many seconds is cut in a pause.
-const SPARE_FOR: f64 = 2.0;
-/// Less is not worth a cut at the beginning.
-const LEAST_TRIM: f64 = 0.001;
-/// What is left above the worst that was seen: a second shows less than eight.
-const TRIM_GUARD: f64 = 0.001;
 
 /// The depth as it is and as it should be. Seconds throughout.
 #[derive(Debug, Clone)]
@@ -56,10 +57,10 @@ pub(crate) struct DepthPolicy {
     target: f64,
     /// What the simulation wants. The target falls to it slowly.
     wanted: f64,
+    /// Packets since the last [`update`](Self::update).
+    unseen: u32,
     /// The target is a guess: nothing was observed yet.
     is_guess: bool,
-    /// The longest wait that the target was made for.
-    longest: Option<f64>,
     /// When longer frames were last made room for.
     lengthened: f64,
     /// At the beginning of the last span, and of the one before it. An outage is younger.
@@ -97,8 +98,8 @@ impl DepthPolicy {
             depth: 0.0,
             target: start,
             wanted: start,
+            unseen: 0,
             is_guess: true,
-            longest: None,
             lengthened: f64::NEG_INFINITY,
             before: [Before { target: start, longest_wait: start }; 2],
             surplus: None,
@@ -151,22 +152,6 @@ impl DepthPolicy {
         if self.coasts || self.realign.is_some() { 0.0 } else { self.target - self.depth }
     }
 
-    /// Nothing was held, and nothing that came was in time: so much was played on top.
-    pub(crate) fn ran_empty(&mut self, now: f64, seconds: f64) {
-        self.stretched_by(seconds);
-        self.break_over(now, 0.0);
-    }
-
-    /// After a break it shows only with time what packets wait.
-    pub(crate) fn is_unsure(&self) -> bool {
-        self.realign.is_some()
-    }
-
-    /// Whether so many seconds more are not beyond the greatest depth.
-    pub(crate) fn has_room_for(&self, more: f64) -> bool {
-        self.depth + more <= self.most
-    }
-
     /// By how much the sound was stretched last.
     pub(crate) fn stretch(&self) -> f64 {
         self.steer.stretch()
@@ -209,7 +194,6 @@ impl DepthPolicy {
         self.simulation.clear();
         self.added = 0.0;
         self.wanted = self.target;
-        self.longest = None;
         self.steer.led = self.target;
         self.before = [Before { target: self.target, longest_wait: self.target }; 2];
         self.surplus = None;
@@ -218,35 +202,6 @@ impl DepthPolicy {
         self.known_since = f64::NEG_INFINITY;
         self.realign = None;
         self.settling = None;
-    }
-
-    /// A break was over at the moment `since`. Packets may wait longer by `moved` from there on.
-    fn break_over(&mut self, since: f64, moved: f64) {
-        let mut realign = Realign::new(since, moved);
-        if let Some(before) = self.realign {
-            realign.follow(before);
-        }
-        self.known_since = since;
-        self.realign = Some(realign);
-    }
-
-    /// How much longer packets wait since a break, as far as is known.
-    fn longer_by_break(&self) -> f64 {
-        let spread = self.simulation.needed().unwrap_or(0.0);
-        self.realign.map_or(0.0, |realign| realign.longer_by(self.depth, spread))
-    }
-
-    /// A packet arrived, and will have waited so long if nothing is left out or played on top.
-    pub(crate) fn arrives(&mut self, arrived: f64, wait: f64) {
-        self.last_wait = wait;
-        if let Some(realign) = &mut self.realign
-            && realign.observe(arrived, wait)
-        {
-            let longer = self.longer_by_break();
-            self.added += longer;
-            self.depth += longer;
-            self.realign = None;
-        }
     }
 
     /// A packet's first sample has its place in the sound at `place`, and waited so long for it; less than nothing
@@ -265,21 +220,36 @@ impl DepthPolicy {
             return;
         }
         let began = Before { target: self.target, longest_wait: self.depth - self.added };
-        if self.simulation.observe(place, wait - self.added, behind) {
+        let is_new_span = self.simulation.observe(place, wait - self.added, behind);
+        if is_new_span {
             self.before = [began, self.before[0]];
         }
+        self.follow_longest();
+        self.unseen += 1;
+        // One that waits longer than the shortest should makes the need no greater.
+        if is_new_span
+            || self.is_guess
+            || self.depth - wait >= self.wanted - GUARD
+            || self.unseen >= LOOK_EVERY
+        {
+            self.update();
+        }
         self.is_guess = false;
-        self.update();
     }
 
-    fn update(&mut self) {
-        let (Some(longest), Some(needed)) = (self.simulation.longest(), self.simulation.needed()) else {
-            return;
-        };
+    fn follow_longest(&mut self) {
+        let Some(longest) = self.simulation.longest() else { return };
         self.depth = longest + self.added;
         if self.settling.is_some() || (self.depth - self.steer.led).abs() > ANOTHER_PATH {
             self.steer.led = self.depth;
         }
+    }
+
+    /// Takes a look at all that is remembered.
+    fn update(&mut self) {
+        self.unseen = 0;
+        self.follow_longest();
+        let Some(needed) = self.simulation.needed() else { return };
         self.wanted = (needed + GUARD + self.steer.unknown_drift())
             .max(self.least.max(self.held) - self.take)
             .min(self.most);
@@ -301,83 +271,6 @@ impl DepthPolicy {
         self.added += gained;
         self.depth += gained;
         stretch
-    }
-
-    /// How much sound is to be left out, at once, before the place that was observed last. `is_quiet` where it would
-    /// not be heard.
-    pub(crate) fn surplus(&mut self, now: f64, is_quiet: bool) -> Option<f64> {
-        let left_over = self.left_over_by_break();
-        if self.realign.is_some() {
-            return left_over;
-        }
-        left_over
-            .or_else(|| self.to_skip(now))
-            .or_else(|| self.trim(now, is_quiet))
-            .or_else(|| self.in_pause(now, is_quiet))
-    }
-
-    /// What the device lost and is queued since. Where the speaker's stood still as well, there is none; that shows in what
-    /// packets really wait.
-    fn left_over_by_break(&self) -> Option<f64> {
-        let queued = (self.depth + self.longer_by_break() - self.target).min(self.last_wait - GUARD);
-        Some(self.left_over.min(queued)).filter(|lost| *lost >= LEAST_LOSS)
-    }
-
-    /// What nothing has needed for a while, where leaving it out is not heard.
-    fn in_pause(&mut self, now: f64, is_quiet: bool) -> Option<f64> {
-        let spare = (self.depth - self.wanted).min(self.last_wait - GUARD);
-        if self.settling.is_some() || self.surplus.is_some() || spare < LEAST_LOSS {
-            self.spare_since = now;
-            return None;
-        }
-        if !is_quiet || now - self.spare_since < SPARE_FOR {
-            return None;
-        }
-        self.spare_since = now;
-        self.target = self.wanted;
-        Some(spare)
-    }
-
-    /// What a path that became shorter left over.
-    fn to_skip(&self, now: f64) -> Option<f64> {
-        self.surplus?.skip(now, GUARD, self.before[1])
-    }
-
-    /// What the beginning left over. Once there is nothing (any more), the depth has settled.
-    fn trim(&mut self, now: f64, is_quiet: bool) -> Option<f64> {
-        let settling = self.settling.filter(|settling| settling.is_over(now))?;
-        self.simulation.keep_recent();
-        self.update();
-        let needed = self.simulation.needed_by_all().map_or(self.most, |needed| needed + GUARD + TRIM_GUARD);
-        let trimmed = self.depth - needed.max(self.target).max(settling.least);
-        if trimmed < LEAST_TRIM {
-            self.settling = None;
-            return None;
-        }
-        settling.may_cut(now, is_quiet).then_some(trimmed)
-    }
-
-    /// So much was left out.
-    pub(crate) fn left_out(&mut self, now: f64, seconds: f64) {
-        if self.left_over_by_break().is_some() {
-            self.left_over = (self.left_over - seconds).max(0.0);
-            self.shift(-seconds);
-        } else if self.to_skip(now).is_some()
-            && let Some(surplus) = self.surplus.take()
-        {
-            self.coasts = false;
-            // It came from outside: had all of it been skipped, the waits would be what they were before. Those on
-            // the way there belong to neither.
-            let before = self.before[1].longest_wait;
-            self.longest = Some(before);
-            self.simulation.limit_longest(before);
-            self.depth = before + self.added;
-            self.shift(surplus.longest_wait - self.depth - seconds);
-        } else {
-            self.settling = None;
-            self.shift(-seconds);
-        }
-        self.steer.led = self.depth;
     }
 
     /// A frame of `seconds` was played on top.

@@ -2,16 +2,17 @@
 
 mod begin;
 mod cut;
+mod insert;
 
 use std::time::Duration;
 
-use hyperzoom_media::{AudioPacket, SAMPLE_RATE};
+use hyperzoom_media::SAMPLE_RATE;
 
 use crate::config::{FrameDecoder, PlayoutConfig, PlayoutStats};
 use crate::depth::DepthPolicy;
 use crate::fade::Fade;
 use crate::repair::FURTHEST_COPY;
-use crate::ring::{CAPACITY, Fate, Ring};
+use crate::ring::{Fate, Ring};
 use cut::CROSSFADE;
 
 /// After so long without a packet the speaker is silent or gone, and playing begins anew with the next.
@@ -21,12 +22,8 @@ const OUTAGE_SAMPLES: usize = SAMPLE_RATE as usize * 120 / 1000;
 const STALLED: f64 = 0.5;
 /// A frame that stays below this, -40 dBFS, may be cut into.
 const QUIET: f32 = 0.01;
-/// While nothing plays, a sequence number so far back is no straggler but a speaker who began anew.
-const STRAGGLER: u64 = 1000;
 /// After so much that was invented in one go, packets that come too late are not late for their jitter.
 const LATE_FOR_LONG: usize = SAMPLE_RATE as usize * 10 / 1000;
-/// The shortest frames in the longest.
-const MOST_BACK: u64 = 4;
 /// The mean wait is one over so many packets.
 const WAITS: f64 = 100.0;
 
@@ -128,92 +125,6 @@ impl Voice {
     /// How much the next `samples` of sound are to be stretched.
     pub(crate) fn steer(&mut self, samples: usize) -> f64 {
         if self.is_playing() { self.depth.steer(seconds(samples)) } else { 0.0 }
-    }
-
-    /// Takes a packet that arrived while the device was so many seconds [`behind`](crate::device). The sample that is taken next
-    /// has its place at `place`.
-    pub(crate) fn insert(&mut self, packet: &AudioPacket, place: f64, behind: f64) {
-        self.stats.received += 1;
-        if let Phase::Playing { next, skip } = self.phase {
-            let place = place + seconds(self.length - self.taken) - seconds(skip);
-            let frames = packet.sequence as f64 - next as f64;
-            let arrived = packet.arrived.as_secs_f64();
-            self.depth.arrives(arrived, place + frames * seconds(self.incoming) - arrived);
-        }
-        let sequence = packet.sequence;
-        if self.incoming > self.inserted && self.is_playing() {
-            let longer = seconds(self.incoming - self.inserted);
-            self.depth.frames_are_longer(packet.arrived.as_secs_f64(), longer);
-        }
-        self.inserted = self.incoming;
-        match self.phase {
-            Phase::Waiting { next } if sequence < next && next - sequence > STRAGGLER => {
-                self.jump_to(sequence);
-            }
-            Phase::Waiting { next } | Phase::Playing { next, .. } if sequence < next => {
-                if !self.go_back_to(packet, behind) {
-                    self.insert_past(packet, behind);
-                }
-                return;
-            }
-            Phase::Playing { next, .. } if sequence - next >= CAPACITY => self.jump_to(sequence),
-            _ => {}
-        }
-        if self.ring.fate(sequence) == Fate::Held {
-            self.stats.duplicates += 1;
-        } else if self.ring.newest().is_none_or(|newest| newest.saturating_sub(sequence) < CAPACITY) {
-            self.ring.hold(packet, self.incoming, behind);
-        } else {
-            // Nothing plays, and far newer ones are held: it would take the place of one of them.
-            self.stats.late += 1;
-        }
-    }
-
-    /// A packet whose frame was due already, but would not have been, had it been known that frames are longer now: what
-    /// was invented in its place, for a shorter frame, was played on top, and this one is next after all. False where
-    /// that is not so.
-    fn go_back_to(&mut self, packet: &AudioPacket, behind: f64) -> bool {
-        let Phase::Playing { next, skip: 0 } = self.phase else { return false };
-        let (sequence, missed) = (packet.sequence, next - packet.sequence);
-        let is_missed = |sequence| matches!(self.ring.fate(sequence), Fate::Missed { observed: false, .. });
-        if self.incoming <= self.length
-            || missed > self.missing.min(MOST_BACK)
-            || !(sequence..next).all(is_missed)
-        {
-            return false;
-        }
-        (sequence..next).for_each(|sequence| self.ring.mark(sequence, Fate::Unknown));
-        self.ring.hold(packet, self.incoming, behind);
-        self.missing -= missed;
-        self.stats.stretched_frames += missed;
-        self.depth.stretched_by(seconds(self.length) * missed as f64);
-        self.phase = Phase::Playing { next: sequence, skip: 0 };
-        true
-    }
-
-    /// A packet whose frame was due already.
-    fn insert_past(&mut self, packet: &AudioPacket, behind: f64) {
-        match self.ring.fate(packet.sequence) {
-            Fate::Missed { place, observed } => {
-                self.ring.mark(packet.sequence, Fate::Done);
-                self.stats.late += 1;
-                if self.missing > 0 {
-                    self.missing -= 1;
-                    if !observed {
-                        self.came_late = self.came_late.max(Some(packet.sequence));
-                    }
-                } else {
-                    self.stats.lost = self.stats.lost.saturating_sub(1);
-                }
-                // Where a copy came before it, that is what counts.
-                if !observed {
-                    let arrived = packet.arrived.as_secs_f64();
-                    self.depth.observe(arrived, arrived, place - arrived, behind);
-                }
-            }
-            Fate::Unknown => self.stats.late += 1,
-            Fate::Held | Fate::Done => self.stats.duplicates += 1,
-        }
     }
 
     /// The numbers jumped: what is held belongs to another time.
