@@ -92,7 +92,8 @@ pub struct PlayoutStats {
     /// Those of `concealed_frames` that were played on top, to gain depth quickly.
     pub stretched_frames: u64,
     /// Frames that were left out, all of them or a part: what the device lost when it stood still, what is beyond the
-    /// greatest depth after an outage of the network, and once in the first three seconds, to get to the target. The
+    /// greatest depth after an outage of the network, once in the first three seconds, to get to the target, and in a
+    /// pause what has not been needed for a while. The
     /// seam is a crossfade.
     pub skipped_frames: u64,
     /// In how many cuts.

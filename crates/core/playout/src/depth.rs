@@ -39,6 +39,17 @@ const LOOK_EVERY: u32 = 16;
 /// A depth so far from where it is led to is not drift but another path: it is led on from there.
 const ANOTHER_PATH: f64 = 0.003;
 
+/// How a packet arrived. Seconds throughout.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// The place of its frame's first sample in the sound; before its arrival where it was late.
+    pub(crate) place: f64,
+    /// When it arrived.
+    pub(crate) at: f64,
+    /// By how much the device was [`behind`](crate::device) then.
+    pub(crate) behind: f64,
+}
+
 /// The depth as it is and as it should be. Seconds throughout.
 #[derive(Debug, Clone)]
 pub(crate) struct DepthPolicy {
@@ -115,7 +126,7 @@ impl DepthPolicy {
 
     /// What a packet that meets no queue waits now, until the end of what the device takes at once.
     pub(crate) fn told_depth(&self) -> f64 {
-        if self.depth == 0.0 { 0.0 } else { self.depth + self.take }
+        if self.depth == 0.0 { 0.0 } else { self.depth + self.longer_by_break() + self.take }
     }
 
     /// What the device usually takes at once.
@@ -159,16 +170,20 @@ impl DepthPolicy {
 
     /// The device usually takes so much at once, and the places moved by so much: see [`Device`](crate::device::Device).
     ///
-    /// They did because the device stood still, which was over at `steady_since`.
-    pub(crate) fn device(&mut self, take: f64, moved: f64, steady_since: f64) {
+    /// If they did because it stood still, that was over at `stood_still_until`.
+    pub(crate) fn device(&mut self, take: f64, moved: f64, stood_still_until: Option<f64>) {
         self.take = take;
         if self.is_guess {
             self.target = (self.start - take).max(GUARD);
             self.wanted = self.target;
         }
-        if moved != 0.0 {
-            self.break_over(steady_since, moved);
-            self.left_over = (self.left_over + moved).max(0.0);
+        match stood_still_until {
+            Some(until) => {
+                self.break_over(until, moved);
+                self.left_over = (self.left_over + moved).max(0.0);
+            }
+            // It takes more at once, or less: that is between the device and its listener.
+            None => self.shift(moved),
         }
     }
 
@@ -178,6 +193,7 @@ impl DepthPolicy {
     pub(crate) fn restart(&mut self, now: f64, is_known: bool) {
         self.clear();
         self.depth = self.target;
+        self.spare_since = now + MEMORY;
         self.settling = Some(Settling { since: now, least: if is_known { self.target } else { 0.0 } });
     }
 
@@ -204,15 +220,16 @@ impl DepthPolicy {
         self.settling = None;
     }
 
-    /// A packet's first sample has its place in the sound at `place`, and waited so long for it; less than nothing
-    /// where it was late. `now` is the callback's moment.
+    /// A frame was played, or came too late. `now` is the callback's moment.
     ///
-    /// When it arrived the device was [`behind`](crate::device) by so much. The frame would not have been taken at its place,
-    /// at any depth: that much longer the packet had, and so it is counted. But it is no longer queue.
-    pub(crate) fn observe(&mut self, now: f64, place: f64, wait: f64, behind: f64) {
-        if self.realign.is_some() || place - wait < self.known_since {
+    /// Where the device was behind when its packet arrived, the frame would not have been taken at its place, at any depth: that
+    /// much longer the packet had, and so it is counted. But it is no longer queue.
+    pub(crate) fn observe(&mut self, now: f64, arrival: Arrival) {
+        let Arrival { place, at, behind } = arrival;
+        if self.realign.is_some() || at < self.known_since {
             return;
         }
+        let wait = place - at;
         Surplus::follow(&mut self.surplus, now, wait, GUARD, self.most);
         let undecided = self.surplus.is_some_and(|surplus| surplus.is_undecided(now, GUARD, self.before[1]));
         self.coasts = undecided || self.to_skip(now).is_some();
@@ -224,14 +241,12 @@ impl DepthPolicy {
         if is_new_span {
             self.before = [began, self.before[0]];
         }
+        let before = self.depth;
         self.follow_longest();
         self.unseen += 1;
-        // One that waits longer than the shortest should makes the need no greater.
-        if is_new_span
-            || self.is_guess
-            || self.depth - wait >= self.wanted - GUARD
-            || self.unseen >= LOOK_EVERY
-        {
+        // The need grows where this one waited too short, or longer than all others.
+        let grows = self.depth - wait >= self.wanted - GUARD || self.depth > before;
+        if is_new_span || self.is_guess || grows || self.unseen >= LOOK_EVERY {
             self.update();
         }
         self.is_guess = false;
@@ -313,7 +328,7 @@ mod tests {
         for packet in 0..6000 {
             let now = f64::from(packet) * 0.005;
             // The path became shorter by some milliseconds: deeper than allowed, and less than a cut is worth.
-            policy.observe(now, now, 0.037 + policy.added, 0.0);
+            policy.observe(now, Arrival { place: now, at: now - 0.037 - policy.added, behind: 0.0 });
             assert!(policy.surplus(now, false).is_none(), "{now}");
             policy.steer(0.005);
         }

@@ -43,8 +43,8 @@ pub(crate) struct Device {
     span: f64,
     lowest: [f64; 2],
     behind: Option<Behind>,
-    /// Since when it has taken what it takes in this place.
-    steady_since: f64,
+    /// The first call after the standstill that the current call showed to have lost sound.
+    stood_still_until: Option<f64>,
     /// The last takes, in samples: the current one's first and last call, and those that are over.
     begun: f64,
     last: f64,
@@ -70,7 +70,7 @@ impl Device {
             span: 0.0,
             lowest: [f64::INFINITY; 2],
             behind: None,
-            steady_since: f64::NEG_INFINITY,
+            stood_still_until: None,
             begun: f64::NEG_INFINITY,
             last: f64::NEG_INFINITY,
             last_samples: 0,
@@ -84,6 +84,7 @@ impl Device {
     /// what clocks do: positive where it lost sound.
     pub(crate) fn take(&mut self, now: f64, samples: usize) -> f64 {
         self.count(now, samples);
+        self.stood_still_until = None;
         self.first = self.taken;
         self.taken += samples as u64;
         // Where the line is if this call's last sample was taken at the latest.
@@ -103,7 +104,7 @@ impl Device {
             if now - since >= grace || line > before + HOPELESS {
                 self.lowest = [lowest; 2];
                 self.behind = None;
-                self.steady_since = since;
+                self.stood_still_until = Some(since);
                 after = lowest;
             } else {
                 // Whether it catches up is yet to be seen.
@@ -132,9 +133,9 @@ impl Device {
         self.line.unwrap_or(0.0) + self.taken as f64 / f64::from(SAMPLE_RATE)
     }
 
-    /// The moment of the first call after the last standstill that moved the places.
-    pub(crate) fn steady_since(&self) -> f64 {
-        self.steady_since
+    /// The moment of the first call after a standstill, where it was a standstill that moved the places at the current call.
+    pub(crate) fn stood_still_until(&self) -> Option<f64> {
+        self.stood_still_until
     }
 
     /// How much the device usually takes at once, in one call or several, in seconds.

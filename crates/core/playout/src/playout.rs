@@ -84,7 +84,7 @@ impl Playout {
         }
         let now = now.as_secs_f64();
         let moved = device.take(now, out.len());
-        voice.device(device.usual_take(), moved, device.steady_since());
+        voice.device(device.usual_take(), moved, device.stood_still_until());
         voice.begin_if_due(now, device.place(), decoder);
         for (n, block) in out.chunks_mut(MAX_BLOCK).enumerate() {
             let by = voice.steer(block.len());

@@ -4,9 +4,9 @@
 //! does where both hang on one machine: then they wait as long as before. And when nothing that comes is in time, they wait
 //! less. So after such a break the longest wait is looked for anew, and what was learnt of the shorter ones counts from there.
 
-/// The longest wait shows within so many seconds,
+/// It takes at least so many seconds until the longest wait shows,
 const WINDOW: f64 = 0.05;
-/// and so many packets.
+/// and so many packets; or four times as long.
 const PACKETS: u32 = 12;
 /// Fewer show nothing.
 const LEAST_PACKETS: u32 = 4;
@@ -43,6 +43,11 @@ impl Realign {
         self.moved += before.moved;
     }
 
+    /// Whether packets have shown anything yet.
+    pub(crate) fn shows_something(&self) -> bool {
+        self.packets >= LEAST_PACKETS
+    }
+
     /// Takes a packet's arrival and what it will have waited. True where the longest is known by now. What came before the
     /// break was over waited through it, and says nothing.
     pub(crate) fn observe(&mut self, arrived: f64, wait: f64) -> bool {
@@ -51,7 +56,8 @@ impl Realign {
         }
         self.packets += 1;
         self.longest = self.longest.max(wait);
-        self.packets >= PACKETS && arrived - self.since >= WINDOW
+        let took = arrived - self.since;
+        (self.packets >= PACKETS && took >= WINDOW) || (self.shows_something() && took >= 4.0 * WINDOW)
     }
 
     /// How much longer packets wait than before, when the longest would have been `before` and nearly all were within `spread` of it.
@@ -59,7 +65,7 @@ impl Realign {
     /// On a rough path a few packets wait less than the longest will: if they show a little less than the waits from before the
     /// break, or than those and all of it, it is that.
     pub(crate) fn longer_by(&self, before: f64, spread: f64) -> f64 {
-        if self.packets < LEAST_PACKETS {
+        if !self.shows_something() {
             return 0.0;
         }
         let measured = self.longest - before;

@@ -2,6 +2,8 @@
 
 use hyperzoom_media::AudioPacket;
 
+use crate::depth::Arrival;
+
 /// Slots: 320 ms of the shortest frames, so that a callback that stood still for 200 ms finds all that came meanwhile.
 pub(crate) const CAPACITY: u64 = 128;
 
@@ -32,6 +34,13 @@ pub(crate) struct Slot {
     pub(crate) packet: AudioPacket,
     /// By how much the device was [behind](crate::device) when it arrived, in seconds.
     pub(crate) behind: f64,
+}
+
+impl Slot {
+    /// How the packet arrived, when its frame, or the one that it brings a copy of, has its place at `place`.
+    pub(crate) fn arrived(&self, place: f64) -> Arrival {
+        Arrival { place, at: self.packet.arrived.as_secs_f64(), behind: self.behind }
+    }
 }
 
 /// Packets by sequence number, in place: what is written goes over what is [`CAPACITY`] older.

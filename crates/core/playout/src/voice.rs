@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyperzoom_media::SAMPLE_RATE;
 
 use crate::config::{FrameDecoder, PlayoutConfig, PlayoutStats};
-use crate::depth::DepthPolicy;
+use crate::depth::{Arrival, DepthPolicy};
 use crate::fade::Fade;
 use crate::repair::FURTHEST_COPY;
 use crate::ring::{Fate, Ring};
@@ -142,8 +142,8 @@ impl Voice {
     }
 
     /// What the device usually takes at once, in seconds, and by how much its places moved.
-    pub(crate) fn device(&mut self, take: f64, moved: f64, steady_since: f64) {
-        self.depth.device(take, moved, steady_since);
+    pub(crate) fn device(&mut self, take: f64, moved: f64, stood_still_until: Option<f64>) {
+        self.depth.device(take, moved, stood_still_until);
         if moved > STALLED
             && let Phase::Playing { next, .. } = self.phase
         {
@@ -212,7 +212,7 @@ impl Voice {
                 self.wait_for(next);
                 return;
             }
-            self.depth.observe(now, place, wait, slot.behind);
+            self.depth.observe(now, slot.arrived(place));
             self.stats.lost_runs += u64::from(self.missing > 0);
             self.observe_late_copies(now, next, decoder);
             let mean = self.stats.wait.as_secs_f64();
@@ -242,9 +242,9 @@ impl Voice {
                 self.stats.concealed_frames += 1;
                 conceal(&mut self.fade, frame, skip, decoder);
             }
-        } else if let Some((arrived, behind)) = self.recover(next, decoder) {
+        } else if let Some(arrival) = self.recover(next, place, decoder) {
             self.ring.mark(next, Fate::Missed { place, observed: true });
-            self.depth.observe(now, place, place - arrived, behind);
+            self.depth.observe(now, arrival);
             self.missing += 1;
             self.stats.repaired += 1;
             let skip = skip.min(self.length - 1);
@@ -262,6 +262,8 @@ impl Voice {
                 self.stats.stretched_frames += on_top;
                 let on_top = seconds(self.length) * on_top as f64;
                 if runs_late.is_some() {
+                    // The next step on top takes another late packet, so that there is no more of it than they are late.
+                    self.came_late = None;
                     self.depth.ran_empty(now, on_top);
                 } else {
                     self.depth.stretched_by(on_top);
@@ -286,16 +288,14 @@ impl Voice {
                 && let Some(slot) = self.ring.held(sequence)
                 && decoder.carries(slot.packet.payload(), distance)
             {
-                let wait = place - slot.packet.arrived.as_secs_f64();
-                self.depth.observe(now, place, wait, slot.behind);
+                self.depth.observe(now, slot.arrived(place));
                 self.ring.mark(earlier, Fate::Missed { place, observed: true });
             }
         }
     }
 
-    /// Decodes a missing frame out of a copy, if one is held. Returns when that arrived, and by how much the device
-    /// was behind then, in seconds.
-    fn recover(&mut self, missing: u64, decoder: &mut dyn FrameDecoder) -> Option<(f64, f64)> {
+    /// Decodes a missing frame with its place at `place` out of a copy, if one is held. Returns how that arrived.
+    fn recover(&mut self, missing: u64, place: f64, decoder: &mut dyn FrameDecoder) -> Option<Arrival> {
         for distance in 1..=FURTHEST_COPY {
             let later = missing.checked_add(u64::from(distance)).and_then(|later| self.ring.held(later));
             let Some(later) = later else { continue };
@@ -303,7 +303,7 @@ impl Voice {
             for length in [self.length, later.samples] {
                 if decoder.recover(later.packet.payload(), distance, &mut self.frame[..length]) {
                     self.length = length;
-                    return Some((later.packet.arrived.as_secs_f64(), later.behind));
+                    return Some(later.arrived(place));
                 }
                 if length == later.samples {
                     break;

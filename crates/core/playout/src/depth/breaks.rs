@@ -23,17 +23,22 @@ impl DepthPolicy {
     /// A break was over at the moment `since`. Packets may wait longer by `moved` from there on.
     pub(super) fn break_over(&mut self, since: f64, moved: f64) {
         let mut realign = Realign::new(since, moved);
-        if let Some(before) = self.realign {
-            realign.follow(before);
+        match self.realign {
+            // What the one before has shown must do.
+            Some(before) if before.shows_something() => self.realigned(),
+            Some(before) => realign.follow(before),
+            None => (),
         }
-        self.known_since = since;
+        self.known_since = self.known_since.max(since);
         self.realign = Some(realign);
+        self.surplus = None;
+        self.coasts = false;
     }
 
     /// How much longer packets wait since a break, as far as is known.
     pub(super) fn longer_by_break(&self) -> f64 {
-        let spread = self.simulation.needed().unwrap_or(0.0);
-        self.realign.map_or(0.0, |realign| realign.longer_by(self.depth, spread))
+        let Some(realign) = self.realign else { return 0.0 };
+        realign.longer_by(self.depth, self.simulation.needed().unwrap_or(0.0))
     }
 
     /// A packet arrived, and will have waited so long if nothing is left out or played on top.
@@ -42,10 +47,18 @@ impl DepthPolicy {
         if let Some(realign) = &mut self.realign
             && realign.observe(arrived, wait)
         {
-            let longer = self.longer_by_break();
-            self.added += longer;
-            self.depth += longer;
-            self.realign = None;
+            self.realigned();
         }
+    }
+
+    /// It is known how much longer packets wait since the break.
+    fn realigned(&mut self) {
+        let longer = self.longer_by_break();
+        self.realign = None;
+        self.added += longer;
+        self.depth += longer;
+        self.steer.led = self.depth;
+        // Of what the device lost, more is not queued.
+        self.left_over = self.left_over.min((self.depth - self.target).max(0.0));
     }
 }

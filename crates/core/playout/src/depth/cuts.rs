@@ -6,6 +6,8 @@ use super::{DepthPolicy, GUARD};
 const LEAST_LOSS: f64 = 0.005;
 /// What is too deep for so many seconds is cut in a pause.
 const SPARE_FOR: f64 = 2.0;
+/// But no more than this at once: the next word may begin within it.
+const MOST_IN_PAUSE: f64 = 0.01;
 /// Less is not worth a cut at the beginning.
 const LEAST_TRIM: f64 = 0.001;
 /// What is left above the worst that was seen: a second shows less than eight.
@@ -28,22 +30,27 @@ impl DepthPolicy {
     /// What the device lost and is queued since. Where the speaker's stood still as well, there is none; that shows in what
     /// packets really wait.
     pub(super) fn left_over_by_break(&self) -> Option<f64> {
+        if self.left_over < LEAST_LOSS {
+            return None;
+        }
         let queued = (self.depth + self.longer_by_break() - self.target).min(self.last_wait - GUARD);
         Some(self.left_over.min(queued)).filter(|lost| *lost >= LEAST_LOSS)
     }
 
     /// What nothing has needed for a while, where leaving it out is not heard.
     pub(super) fn in_pause(&mut self, now: f64, is_quiet: bool) -> Option<f64> {
-        let spare = (self.depth - self.wanted).min(self.last_wait - GUARD);
+        let spare = self.depth - self.wanted;
         if self.settling.is_some() || self.surplus.is_some() || spare < LEAST_LOSS {
-            self.spare_since = now;
+            self.spare_since = self.spare_since.max(now);
             return None;
         }
-        if !is_quiet || now - self.spare_since < SPARE_FOR {
+        // Of the frames that are left out nobody knows how loud they are.
+        let spare = spare.min(self.last_wait - GUARD).min(MOST_IN_PAUSE);
+        if !is_quiet || now - self.spare_since < SPARE_FOR || spare < LEAST_LOSS {
             return None;
         }
         self.spare_since = now;
-        self.target = self.wanted;
+        self.target = self.target.min((self.depth - spare).max(self.wanted));
         Some(spare)
     }
 

@@ -44,7 +44,7 @@ impl Voice {
         self.tail[..self.tail_len].copy_from_slice(&self.frame[..self.tail_len]);
         if to == next {
             self.taken = skip;
-            self.phase = Phase::Playing { next: next + 1, skip: 0 };
+            self.phase = Phase::Playing { next: next.saturating_add(1), skip: 0 };
             return true;
         }
         for sequence in next + 1..to {

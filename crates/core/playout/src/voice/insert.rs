@@ -3,6 +3,7 @@
 use hyperzoom_media::AudioPacket;
 
 use super::{Phase, Voice, seconds};
+use crate::depth::Arrival;
 use crate::ring::{CAPACITY, Fate};
 
 /// While nothing plays, a sequence number so far back is no straggler but a speaker who began anew.
@@ -85,7 +86,7 @@ impl Voice {
                 // Where a copy came before it, that is what counts.
                 if !observed {
                     let arrived = packet.arrived.as_secs_f64();
-                    self.depth.observe(arrived, arrived, place - arrived, behind);
+                    self.depth.observe(arrived, Arrival { place, at: arrived, behind });
                 }
             }
             Fate::Unknown => self.stats.late += 1,
@@ -97,9 +98,11 @@ impl Voice {
     fn note_wait(&mut self, packet: &AudioPacket, place: f64) {
         if let Phase::Playing { next, skip } = self.phase {
             let next_frame = place + seconds(self.length - self.taken) - seconds(skip);
-            let frames = packet.sequence as f64 - next as f64;
+            let length = |sequence| self.ring.held(sequence).map_or(self.incoming, |slot| slot.samples);
+            let between: usize = (next..packet.sequence).map(length).sum();
+            let passed = next.saturating_sub(packet.sequence).min(CAPACITY) as usize * self.incoming;
             let arrived = packet.arrived.as_secs_f64();
-            self.depth.arrives(arrived, next_frame + frames * seconds(self.incoming) - arrived);
+            self.depth.arrives(arrived, next_frame + seconds(between) - seconds(passed) - arrived);
         }
     }
 }
