@@ -10,7 +10,7 @@ use hyperzoom_video::VideoError;
 use hyperzoom_video::vp8::Decoder;
 
 /// A frame that the sender has not decoded for so long is none of its own.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Pictures by their timestamps, as hashes of their pixels.
 #[derive(Clone, Default)]
@@ -21,9 +21,8 @@ impl Truth {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(timestamp_ms, hash(pixels));
     }
 
-    /// Whether these are the pixels of the frame with this timestamp. The sender may be decoding it just now.
-    pub(crate) fn is(&self, timestamp_ms: u32, pixels: &[u8]) -> bool {
-        let hash = hash(pixels);
+    /// Whether the frame with this timestamp has pixels of this [`hash`]. The sender may be decoding it just now.
+    pub(crate) fn is(&self, timestamp_ms: u32, hash: u64) -> bool {
         let asked = Instant::now();
         while asked.elapsed() < PATIENCE {
             let truth = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&timestamp_ms).copied();
@@ -36,7 +35,8 @@ impl Truth {
     }
 }
 
-fn hash(pixels: &[u8]) -> u64 {
+/// A picture's pixels in one number.
+pub(crate) fn hash(pixels: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(pixels);
     hasher.finish()

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use hyperzoom_video::{Picture, VideoDecoder, read_stamp};
+use hyperzoom_video::{VideoDecoder, read_stamp};
 
-use crate::sink::Truth;
+use crate::sink::{Truth, hash};
 
 /// What was seen.
 pub(crate) struct Watched {
@@ -39,6 +39,8 @@ impl Watched {
         // When the picture that is shown was taken, when it could be drawn, and up to when its time is counted.
         let mut shown: Option<[Duration; 3]> = None;
         let mut until = None;
+        // Compared at the end: the sender may be slower with its own than the receiver.
+        let mut pixels = Vec::new();
         while until.is_none_or(|until| epoch.elapsed() < until) {
             turn(decoder);
             let now = epoch.elapsed();
@@ -52,7 +54,8 @@ impl Watched {
                 continue;
             }
             let Some(picture) = decoder.newest.latest() else { continue };
-            match taken(picture, truth) {
+            pixels.push((picture.timestamp_ms, hash(picture.data())));
+            match read_stamp(picture.shape(), picture.planes()[0]).map(|stamp| stamp.time) {
                 Some(taken) => {
                     seen.ages.push(now.saturating_sub(taken));
                     if let Some([_, before, _]) = shown {
@@ -64,6 +67,8 @@ impl Watched {
                 None => seen.torn += 1,
             }
         }
+        seen.torn +=
+            pixels.iter().filter(|(timestamp_ms, hash)| !truth.is(*timestamp_ms, *hash)).count() as u64;
         seen.ages.sort_unstable();
         seen
     }
@@ -81,12 +86,4 @@ impl Watched {
     pub(crate) fn fresh_percent(&self) -> f64 {
         100.0 * self.fresh.as_secs_f64() / self.time.as_secs_f64().max(f64::MIN_POSITIVE)
     }
-}
-
-/// When a picture was taken; none where it is not as it was sent.
-fn taken(picture: &Picture, truth: &Truth) -> Option<Duration> {
-    if !truth.is(picture.timestamp_ms, picture.data()) {
-        return None;
-    }
-    Some(read_stamp(picture.shape(), picture.planes()[0])?.time)
 }
