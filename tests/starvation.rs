@@ -1,4 +1,4 @@
-//! A computer that others keep busy: the recording loses nothing, and the live picture gives way.
+//! A computer that others keep busy: the recording loses nothing, and the live picture, which goes both ways, gives way.
 //!
 //! One machine of a call records, since a machine that is shared by two recordings says nothing of either. The other side is
 //! here too, without a recording of its own.
@@ -72,6 +72,9 @@ fn check(report: &Value, seconds: u32) {
         "{report:#}"
     );
     assert_eq!(recording["complete"], true, "{report:#}");
+    // Pictures were encoded, sent, received and decoded beside it, or it was no load as a call is.
+    let pictures = [&report["live_video"]["sent"], &report["peers"][0]["video"]["decoded"]];
+    assert!(pictures.iter().all(|count| count.as_u64() > Some(0)), "{report:#}");
     assert!(recording["pressure"]["picture_ring_peak_percent"].as_u64().is_some_and(|peak| peak < 100));
 }
 
@@ -90,7 +93,7 @@ fn a_minute_of_1080p_on_a_busy_computer() {
         let pressure = &recording["pressure"];
         println!(
             "{} busy processes on {} cores: {} frames written, {} dropped, {} duplicated (the synthetic camera is starved as well), \
-             {} samples dropped, {} silent; picture ring at most {} %, sound ring {} %; live video: {} sent, paused {} s; \
+             {} samples dropped, {} silent; picture ring at most {} %, sound ring {} %; live video: {} sent, {} of the other's decoded, paused {} s; \
              encoder hurried {} s; slowest picture {} ms, slowest sync {} ms",
             hogs * cores(),
             cores(),
@@ -102,6 +105,7 @@ fn a_minute_of_1080p_on_a_busy_computer() {
             pressure["picture_ring_peak_percent"],
             pressure["sound_ring_peak_percent"],
             live["sent"],
+            report["peers"][0]["video"]["decoded"],
             live["shed_seconds"],
             pressure["encoder_hurried_seconds"],
             recording["slowest_picture_ms"],

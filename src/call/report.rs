@@ -174,6 +174,8 @@ pub struct SentReport {
     pub audio: u64,
     /// Datagrams of video.
     pub video: u64,
+    /// Datagrams of video that were sent once more, since they had not arrived.
+    pub video_again: u64,
     /// Bytes, without IP and UDP.
     pub bytes: u64,
 }
@@ -204,6 +206,10 @@ pub struct VideoReport {
     pub received: u64,
     /// Datagrams that never came.
     pub lost: u64,
+    /// Datagrams that came after they had been asked for.
+    pub repaired: u64,
+    /// How often a keyframe was asked for, since something was lost for good.
+    pub keyframes_asked: u64,
     /// Frames that became whole.
     pub frames: u64,
     /// Pictures decoded.
@@ -417,7 +423,12 @@ fn peer_report(
         round_trip_ms: round_trip_ms.map(round),
         one_way_ms: round_trip_ms.map(|ms| round(ms / 2.0)),
         latency: latency.map(LatencyReport::from),
-        sent: SentReport { audio: link.audio_sent, video: link.video_sent, bytes: link.bytes_sent },
+        sent: SentReport {
+            audio: link.audio_sent,
+            video: link.video_sent,
+            video_again: link.video_resent,
+            bytes: link.bytes_sent,
+        },
         audio: AudioReport {
             received: link.audio_received,
             lost: voice.lost,
@@ -430,6 +441,8 @@ fn peer_report(
         video: VideoReport {
             received: link.video_received,
             lost: link.video_lost,
+            repaired: link.video_repaired,
+            keyframes_asked: link.keyframes_asked,
             frames: link.video_frames,
             decoded: picture.decoded,
             skipped: picture.skipped,

@@ -136,6 +136,14 @@ impl Picture {
     }
 }
 
+/// The newest picture of a peer, ready to be drawn: [three planes](hyperzoom_video::Picture::planes). None before the first one,
+/// and when the peer has gone.
+///
+/// It is changed when there is a newer one, and not else. The pixels are shared with the decoder: whoever draws them may keep a clone
+/// for a frame or two, and copies nothing.
+#[derive(Component, Debug, Clone, Default)]
+pub struct NewestPicture(pub Option<hyperzoom_video::Picture>);
+
 /// Something that happened to a device. Its text is for a person.
 #[derive(Message, Debug, Clone, PartialEq, Eq)]
 pub enum CaptureMessage {

@@ -10,7 +10,9 @@ mod components;
 mod systems;
 
 pub use care::VoiceCare;
-pub use components::{CaptureMessage, MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
+pub use components::{
+    CaptureMessage, MouthToEar, MouthToNetwork, NewestPicture, Picture, Pictures, Sound, Voice,
+};
 
 use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
@@ -30,6 +32,7 @@ pub enum CaptureSystems {
 /// | adds | for |
 /// | --- | --- |
 /// | [`Voice`], [`Picture`] | what a peer is heard and seen as |
+/// | [`NewestPicture`] | what of it there is to draw |
 /// | [`VoiceCare`] | how our voice is sent |
 /// | [`MouthToEar`], [`MouthToNetwork`] | how long its voice is on its way, and what we add to ours |
 /// | [`CaptureMessage`] | what happened to a device |

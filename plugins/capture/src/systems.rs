@@ -9,7 +9,7 @@ use hyperzoom_net_plugin::{Incoming, Net, NetMessage, Peer, Presence};
 use hyperzoom_video::CameraEvent;
 
 use crate::care::Watch;
-use crate::{CaptureMessage, MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
+use crate::{CaptureMessage, MouthToEar, MouthToNetwork, NewestPicture, Picture, Pictures, Sound, Voice};
 
 /// A newly connected peer gets a voice in the mixer and a decoder for its pictures.
 pub(crate) fn connect(
@@ -30,23 +30,25 @@ pub(crate) fn connect(
             })
             .ok();
         let picture = Picture::new(decoder);
-        commands.entity(entity).insert((Voice::default(), MouthToEar::default(), Watch::default(), picture));
+        let (voice, latency) = (Voice::default(), MouthToEar::default());
+        commands.entity(entity).insert((voice, latency, Watch::default(), picture, NewestPicture::default()));
     }
 }
 
 /// A peer that has gone gives its voice and its decoder back.
 pub(crate) fn disconnect(
     sound: Option<ResMut<'_, Sound>>,
-    mut leavers: Query<'_, '_, (&Peer, &Presence, &mut Picture), Changed<Presence>>,
+    mut leavers: Query<'_, '_, (&Peer, &Presence, &mut Picture, &mut NewestPicture), Changed<Presence>>,
 ) {
     let Some(mut sound) = sound else { return };
-    for (peer, presence, mut picture) in &mut leavers {
+    for (peer, presence, mut picture, mut newest) in &mut leavers {
         if let Presence::Gone(_) = presence {
             // Where the mixer's ring is full the voice stays, silent; a rejoining peer replaces it.
             if let Err(error) = sound.engine().remove_peer(peer.id) {
                 tracing::warn!(%error, peer = peer.id, "a voice was not removed");
             }
             picture.end();
+            newest.0 = None;
         }
     }
 }
@@ -73,14 +75,17 @@ pub(crate) fn mirror_voices(
     }
 }
 
-/// Mirrors the decoders, and passes on that one of them needs a keyframe.
+/// Mirrors the decoders and their newest pictures, and passes on that one of them needs a keyframe.
 pub(crate) fn mirror_pictures(
     net: Option<ResMut<'_, Net>>,
-    mut pictures: Query<'_, '_, (&Peer, &mut Picture)>,
+    mut pictures: Query<'_, '_, (&Peer, &mut Picture, &mut NewestPicture)>,
 ) {
     let Some(mut net) = net else { return };
-    for (peer, mut picture) in &mut pictures {
+    for (peer, mut picture, mut newest) in &mut pictures {
         let Some(decoder) = picture.decoder() else { continue };
+        if decoder.newest.has_new() {
+            newest.0 = decoder.newest.latest().cloned();
+        }
         let (stats, wants_keyframe) = (decoder.stats(), decoder.wants_keyframe());
         picture.stats = stats;
         if wants_keyframe {

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use bevy_app::App;
 use hyperzoom_audio::{AudioConfig, FrameSize, SoundSpec};
-use hyperzoom_capture_plugin::{CapturePlugin, Picture, Pictures, Sound, Voice, VoiceCare};
+use hyperzoom_capture_plugin::{CapturePlugin, NewestPicture, Picture, Pictures, Sound, Voice, VoiceCare};
 use hyperzoom_net_plugin::{Hearing, Net, NetMessage, NetPlugin, Peer, Presence};
 use hyperzoom_playout::Repair;
 use hyperzoom_protocol::{AudioReport, InviteKey};
 use hyperzoom_session::Config;
 use hyperzoom_timing::SharedClock;
 use hyperzoom_transport::{Role, bind};
-use hyperzoom_video::{CameraConfig, LiveConfig};
+use hyperzoom_video::{CameraConfig, LiveConfig, read_counter};
 
 /// How long something that must come may take before the test fails; nothing takes this long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,6 +56,15 @@ fn hears_and_sees(app: &mut App) -> bool {
     })
 }
 
+/// The counter of the picture that is there to be drawn.
+fn drawn(app: &mut App) -> Option<u64> {
+    let world = app.world_mut();
+    let newest = world.query::<&NewestPicture>().single(world).unwrap().0.as_ref()?;
+    let [luma, u, v] = newest.planes();
+    assert_eq!((luma.len(), u.len(), v.len()), (854 * 480, 427 * 240, 427 * 240));
+    Some(read_counter(newest.shape(), luma).expect("the pattern can be read"))
+}
+
 #[test]
 fn a_peer_is_heard_and_seen_until_it_leaves() {
     let (mut host, addr) = person("Ada", Role::Host, 1);
@@ -66,6 +75,14 @@ fn a_peer_is_heard_and_seen_until_it_leaves() {
         guest.update();
         std::thread::yield_now();
         assert!(Instant::now() < deadline, "they do not hear and see each other");
+    }
+
+    let first = drawn(&mut guest).unwrap();
+    while drawn(&mut guest).unwrap() <= first + 5 {
+        host.update();
+        guest.update();
+        std::thread::yield_now();
+        assert!(Instant::now() < deadline, "the picture stands still");
     }
 
     // The host would lose packets.
@@ -93,6 +110,7 @@ fn a_peer_is_heard_and_seen_until_it_leaves() {
         std::thread::yield_now();
         assert!(Instant::now() < deadline, "the host did not notice");
     }
+    assert_eq!(drawn(&mut host), None);
     // What it was is still there to be reported.
     assert!(hears_and_sees(&mut host));
 }

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MAX_CONTROL, Name};
+use crate::{MAX_CONTROL, Name, VideoNack};
 
 /// The version of the control messages. Participants of different versions do not understand each other.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// The most participants of a session, the host included (spec §4.1).
 pub const MAX_PARTICIPANTS: usize = 4;
@@ -170,11 +170,13 @@ pub struct Greeted {
     pub instance: u128,
 }
 
-/// What is wanted again (spec §4.2.3: only keyframes ever are).
+/// What is wanted again: video only, since a voice does not wait (spec §4.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Nack {
     /// A new video keyframe.
     Keyframe,
+    /// Video datagrams, just as they were.
+    Video(VideoNack),
 }
 
 /// How a voice was heard in the last second, by the one who hears it.

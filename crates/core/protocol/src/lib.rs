@@ -15,6 +15,7 @@ mod fragment;
 mod header;
 mod index;
 mod invite;
+mod missing;
 mod name;
 mod noise;
 mod open;
@@ -28,6 +29,7 @@ pub use control::{
 pub use fragment::{FrameTooLong, fragments};
 pub use header::{HEADER_LEN, Header, HeaderError, PacketType, UNASSIGNED};
 pub use invite::{Invite, InviteError, InviteKey};
+pub use missing::VideoNack;
 pub use name::{Name, NameError};
 pub use noise::{Envelope, HandshakeError, Initiator, PairKeys, Received, Responder, probe};
 pub use open::{OpenError, Opened, OpenedAt, StreamOpener};

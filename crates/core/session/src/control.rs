@@ -31,6 +31,11 @@ impl Session {
                     self.event(Event::KeyframeRequested { by: from });
                 }
             }
+            Control::Nack(Nack::Video(missed)) => {
+                if self.peer_mut(from).and_then(Peer::live_mut).is_some() {
+                    self.event(Event::VideoMissed { by: from, missed });
+                }
+            }
             Control::AudioReport(report) => {
                 let link = self.peer_mut(from).and_then(Peer::live_mut);
                 if link.is_some_and(|link| link.reports_heard.pass(now)) {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hyperzoom_protocol::{AudioReport, Header, Name, Refusal, SecretKey};
+use hyperzoom_protocol::{AudioReport, Header, Name, Refusal, SecretKey, VideoNack};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,13 @@ pub enum Event {
     KeyframeRequested {
         /// The peer's number.
         by: u8,
+    },
+    /// Video datagrams did not reach a peer: send them once more, as they were.
+    VideoMissed {
+        /// The peer's number.
+        by: u8,
+        /// Which.
+        missed: VideoNack,
     },
     /// So a peer heard our voice in the last second.
     AudioReported {

@@ -119,7 +119,13 @@ impl Limiter {
     }
 
     pub(crate) fn pass(&mut self, now: Duration) -> bool {
-        let pass = self.last.is_none_or(|last| now.saturating_sub(last) >= self.spacing);
+        self.pass_after(now, Duration::ZERO)
+    }
+
+    /// As [`pass`](Self::pass), and not before `wait` is over.
+    pub(crate) fn pass_after(&mut self, now: Duration, wait: Duration) -> bool {
+        let spacing = self.spacing.max(wait);
+        let pass = self.last.is_none_or(|last| now.saturating_sub(last) >= spacing);
         if pass {
             self.last = Some(now);
         }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    AudioReport, Control, Envelope, Header, MAX_DATAGRAM, MAX_PARTICIPANTS, Name, OpenError, PacketType,
-    Refusal, Stream,
+    AudioReport, Control, Envelope, Header, MAX_DATAGRAM, MAX_PARTICIPANTS, Nack, Name, OpenError,
+    PacketType, Refusal, Stream, VideoNack,
 };
 use hyperzoom_timing::SessionClock;
 
@@ -274,11 +274,22 @@ impl Session {
         }
     }
 
-    /// Asks a peer for a video keyframe, at most once in [`KEYFRAME_REQUEST_SPACING`](crate::KEYFRAME_REQUEST_SPACING).
-    pub fn request_keyframe(&mut self, now: Duration, peer: u8) {
-        let link = self.peer_mut(peer).and_then(Peer::live_mut);
-        if link.is_some_and(|link| link.keyframes_asked.pass(now)) {
-            self.send(now, peer, &Control::Nack(hyperzoom_protocol::Nack::Keyframe));
+    /// Asks a peer for a video keyframe; again only when the answer should have come, two round trips later, and at most once
+    /// in [`KEYFRAME_REQUEST_SPACING`](crate::KEYFRAME_REQUEST_SPACING). Whether it was asked.
+    pub fn request_keyframe(&mut self, now: Duration, peer: u8) -> bool {
+        let Some(link) = self.peer_mut(peer).and_then(Peer::live_mut) else { return false };
+        let answer = link.round_trip.unwrap_or_default() * 2;
+        let ask = link.keyframes_asked.pass_after(now, answer);
+        if ask {
+            self.send(now, peer, &Control::Nack(Nack::Keyframe));
+        }
+        ask
+    }
+
+    /// Asks a peer for video datagrams that did not arrive.
+    pub fn request_video(&mut self, now: Duration, peer: u8, missed: VideoNack) {
+        if self.peer_mut(peer).and_then(Peer::live_mut).is_some() {
+            self.send(now, peer, &Control::Nack(Nack::Video(missed)));
         }
     }
 

@@ -4,7 +4,8 @@
 mod common;
 
 use common::{World, addr, ms};
-use hyperzoom_protocol::{AudioReport, MAX_DATAGRAM, PacketType, Stream, StreamSealer};
+use hyperzoom_netem::Conditions;
+use hyperzoom_protocol::{AudioReport, MAX_DATAGRAM, PacketType, Stream, StreamSealer, VideoNack};
 use hyperzoom_session::Event;
 
 fn guests_key(world: &World) -> hyperzoom_protocol::SecretKey {
@@ -79,6 +80,32 @@ fn a_keyframe_is_asked_for_at_most_four_times_a_second() {
     }
     world.run(ms(50));
     assert_eq!(world.parties[1].saw(|event| *event == Event::KeyframeRequested { by: 0 }), 4);
+}
+
+#[test]
+fn over_a_long_way_the_answer_is_waited_for_before_a_keyframe_is_asked_for_again() {
+    let mut world = World::with(Conditions { delay: ms(400), ..Conditions::PERFECT }, 1);
+    world.join();
+    world.run(ms(5000));
+    assert_eq!(world.parties[0].connected(), [1]);
+    for _ in 0..3300 {
+        let now = world.now;
+        world.parties[0].session.request_keyframe(now, 1);
+        world.run(ms(1));
+    }
+    world.run(ms(500));
+    assert_eq!(world.parties[1].saw(|event| *event == Event::KeyframeRequested { by: 0 }), 3);
+}
+
+#[test]
+fn a_peer_learns_which_of_its_video_is_missing() {
+    let mut world = World::pair();
+    let missed = VideoNack { first: 65_535, following: 0b11 };
+    let now = world.now;
+    world.parties[0].session.request_video(now, 1, missed);
+    world.parties[0].session.request_video(now, 2, missed);
+    world.run(ms(50));
+    assert_eq!(world.parties[1].saw(|event| *event == Event::VideoMissed { by: 0, missed }), 1);
 }
 
 #[test]

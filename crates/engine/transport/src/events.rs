@@ -47,8 +47,16 @@ pub struct LinkStats {
     pub audio_lost: u64,
     /// Datagrams of video received.
     pub video_received: u64,
-    /// Datagrams of video that never arrived.
+    /// Datagrams of video that never arrived, however often they were asked for.
     pub video_lost: u64,
+    /// Datagrams of video received that had been asked for: the network lost these as well.
+    pub video_repaired: u64,
+    /// How often the peer was asked for datagrams of video.
+    pub video_asked: u64,
+    /// How often the peer was asked for a keyframe.
+    pub keyframes_asked: u64,
+    /// Datagrams of video sent to the peer once more.
+    pub video_resent: u64,
     /// Video frames that became whole.
     pub video_frames: u64,
     /// Bytes of media received.

@@ -12,6 +12,7 @@ use hyperzoom_timing::SharedClock;
 use crate::links::Senders;
 use crate::orders::Orders;
 use crate::receive::ReceiveThread;
+use crate::resend::Resender;
 use crate::socket::SocketWire;
 use crate::{StreamSender, TransportError, TransportEvents, Turn, events, socket};
 
@@ -29,6 +30,7 @@ pub struct Bound {
     socket: Arc<UdpSocket>,
     local: SocketAddr,
     senders: Senders,
+    resender: Resender,
 }
 
 /// The control plane's hold on the receive thread. Dropping it ends the thread without a goodbye.
@@ -47,9 +49,10 @@ pub fn bind(addr: SocketAddr) -> Result<(Bound, StreamSender, StreamSender), Tra
     let local = socket.local_addr().map_err(|e| TransportError::from_bind(addr, e))?;
     let turn = Turn::default();
     let (audio, audio_link) = StreamSender::new(socket.clone(), Stream::Audio, turn.clone());
-    let (video, video_link) = StreamSender::new(socket.clone(), Stream::Video, turn);
+    let (mut video, video_link) = StreamSender::new(socket.clone(), Stream::Video, turn.clone());
+    let resender = Resender::new(video.keep_sent(), turn);
     let senders = Senders::new(audio_link, video_link);
-    Ok((Bound { socket, local, senders }, audio, video))
+    Ok((Bound { socket, local, senders, resender }, audio, video))
 }
 
 impl Bound {
@@ -78,7 +81,8 @@ impl Bound {
             Role::Guest(host) => Session::guest(session, host, now),
         };
         let wire = SocketWire { socket: self.socket, epoch };
-        let thread = ReceiveThread::new(wire, session, clock, events_in, orders.clone(), self.senders);
+        let thread = ReceiveThread::new(wire, session, clock, events_in, orders.clone(), self.senders)
+            .with_resender(self.resender);
         let thread = std::thread::Builder::new()
             .name("hz-net".into())
             .spawn(move || thread.run())

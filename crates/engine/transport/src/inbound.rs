@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyperzoom_media::{AudioPacket, EncodedFrame};
-use hyperzoom_protocol::{Header, Reassembler, ReassemblyLimits};
+use hyperzoom_protocol::{Header, Reassembler, ReassemblyLimits, VideoNack};
 use ringbuf::traits::{Producer, Split};
 use ringbuf::{HeapProd, HeapRb};
 
@@ -36,6 +36,15 @@ impl LossCounter {
     }
 }
 
+/// What a peer is to be asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// Datagrams of video that did not arrive.
+    pub(crate) datagrams: Option<VideoNack>,
+    /// A keyframe: what came refers to what is lost for good.
+    pub(crate) keyframe: bool,
+}
+
 pub(crate) struct Inbound {
     id: u8,
     audio: HeapProd<AudioPacket>,
@@ -46,6 +55,7 @@ pub(crate) struct Inbound {
     video_frames: u64,
     /// The last whole frame did not fit its ring.
     video_gap: bool,
+    keyframes_asked: u64,
     bytes: u64,
     overflowed: u64,
 }
@@ -63,6 +73,7 @@ impl Inbound {
             video_loss: LossCounter::default(),
             video_frames: 0,
             video_gap: false,
+            keyframes_asked: 0,
             bytes: 0,
             overflowed: 0,
         };
@@ -86,18 +97,42 @@ impl Inbound {
     pub(crate) fn video(&mut self, now: Duration, header: &Header, sequence: u64, payload: &[u8]) {
         self.video_loss.received(sequence);
         self.bytes += payload.len() as u64;
-        let Some(frame) = self.reassembler.insert(now, header, sequence, payload) else { return };
-        self.video_frames += 1;
-        let frame = EncodedFrame {
-            keyframe: frame.keyframe,
-            contiguous: frame.contiguous && !self.video_gap,
-            timestamp_ms: frame.timestamp_ms,
-            arrived: now,
-            data: frame.data,
-        };
-        // A decoder that is seconds behind loses frames here, and must know it like any other loss.
-        self.video_gap = self.video.try_push(frame).is_err();
-        self.overflowed += u64::from(self.video_gap);
+        self.reassembler.insert(now, header, sequence, payload);
+    }
+
+    /// Hands on the frames that are due, and says what the peer is to be asked for.
+    pub(crate) fn care(&mut self, now: Duration, round_trip: Option<Duration>) -> Wanted {
+        if let Some(round_trip) = round_trip {
+            self.reassembler.set_round_trip(round_trip);
+        }
+        let mut wanted = Wanted { datagrams: self.reassembler.question(now), keyframe: false };
+        while let Some(frame) = self.reassembler.poll(now) {
+            self.video_frames += 1;
+            let contiguous = frame.contiguous && !self.video_gap;
+            wanted.keyframe |= !contiguous && !frame.keyframe;
+            let frame = EncodedFrame {
+                keyframe: frame.keyframe,
+                contiguous,
+                timestamp_ms: frame.timestamp_ms,
+                arrived: now,
+                data: frame.data,
+            };
+            // A decoder that is seconds behind loses frames here, and must know it like any other loss.
+            self.video_gap = self.video.try_push(frame).is_err();
+            self.overflowed += u64::from(self.video_gap);
+        }
+        wanted.keyframe &= self.reassembler.keyframe_would_help();
+        wanted
+    }
+
+    /// Whether a keyframe that is asked for now would come sooner than one that comes anyway.
+    pub(crate) fn keyframe_would_help(&self) -> bool {
+        self.reassembler.keyframe_would_help()
+    }
+
+    /// The peer was asked for a keyframe.
+    pub(crate) fn note_keyframe_asked(&mut self) {
+        self.keyframes_asked += 1;
     }
 
     pub(crate) fn fill(&self, stats: &mut LinkStats) {
@@ -106,6 +141,10 @@ impl Inbound {
         stats.audio_lost = self.audio_loss.lost();
         stats.video_received = self.video_loss.received;
         stats.video_lost = self.video_loss.lost();
+        let reassembly = self.reassembler.stats();
+        stats.video_repaired = reassembly.repaired;
+        stats.video_asked = reassembly.questions;
+        stats.keyframes_asked = self.keyframes_asked;
         stats.video_frames = self.video_frames;
         stats.bytes_received = self.bytes;
         stats.overflowed = self.overflowed;

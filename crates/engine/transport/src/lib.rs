@@ -16,6 +16,7 @@ mod inbound;
 mod links;
 mod orders;
 mod receive;
+mod resend;
 mod sender;
 mod socket;
 mod turn;

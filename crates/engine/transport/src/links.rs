@@ -133,6 +133,13 @@ impl Senders {
         self.audio.waiting.len().max(self.video.waiting.len())
     }
 
+    /// Counts a datagram of video that was sent once more: its bytes only.
+    pub(crate) fn count_resent(&self, id: u8, len: usize) {
+        if let Some(bytes) = self.video.counters.bytes.get(usize::from(id)) {
+            bytes.fetch_add(len as u64, Ordering::Relaxed);
+        }
+    }
+
     /// Adds what was sent to participant `id` to its statistics.
     pub(crate) fn fill(&self, id: u8, stats: &mut LinkStats) {
         let of =

@@ -13,6 +13,7 @@ use crate::events::{EventSink, LinkStats, TransportEvent};
 use crate::inbound::Inbound;
 use crate::links::{LinkCommand, Senders};
 use crate::orders::Orders;
+use crate::resend::Resender;
 
 /// How often the links' statistics are published.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
@@ -53,6 +54,7 @@ pub(crate) struct ReceiveThread<W> {
     events: EventSink,
     orders: Arc<Orders>,
     senders: Senders,
+    resender: Option<Resender>,
     inbound: Vec<Inbound>,
     next_stats: Duration,
     /// Reads that have failed in a row.
@@ -75,10 +77,16 @@ impl<W: Wire> ReceiveThread<W> {
             events,
             orders,
             senders,
+            resender: None,
             inbound: Vec::new(),
             next_stats: STATS_INTERVAL,
             failures: 0,
         }
+    }
+
+    /// Peers that miss some of our video get it once more.
+    pub(crate) fn with_resender(self, resender: Resender) -> Self {
+        Self { resender: Some(resender), ..self }
     }
 
     pub(crate) fn run(mut self) {
@@ -97,8 +105,10 @@ impl<W: Wire> ReceiveThread<W> {
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
             self.session.handle_timeout(now);
         }
+        self.care();
         self.transmit();
         self.take_events();
+        self.resend();
         self.senders.flush();
         if now >= self.next_stats {
             self.next_stats = now + STATS_INTERVAL;
@@ -109,7 +119,13 @@ impl<W: Wire> ReceiveThread<W> {
     fn obey(&mut self) {
         let now = self.wire.now();
         for peer in self.orders.take_keyframes() {
-            self.session.request_keyframe(now, peer);
+            // Where it does not help, the decoder wishes again with the next frame that it cannot show.
+            let inbound = self.inbound.iter_mut().find(|i| i.id() == peer);
+            if let Some(inbound) = inbound.filter(|i| i.keyframe_would_help())
+                && self.session.request_keyframe(now, peer)
+            {
+                inbound.note_keyframe_asked();
+            }
         }
         for (peer, report) in (0..).zip(self.orders.take_reports()) {
             if let Some(report) = report {
@@ -124,6 +140,34 @@ impl<W: Wire> ReceiveThread<W> {
         }
     }
 
+    /// Hands on the video that is due, and asks for what is missing of it.
+    fn care(&mut self) {
+        let now = self.wire.now();
+        for inbound in &mut self.inbound {
+            let id = inbound.id();
+            let round_trip = self.session.peers().find(|p| p.id == id).and_then(|p| p.round_trip);
+            let wanted = inbound.care(now, round_trip);
+            if let Some(missed) = wanted.datagrams {
+                self.session.request_video(now, id, missed);
+            }
+            if wanted.keyframe && self.session.request_keyframe(now, id) {
+                inbound.note_keyframe_asked();
+            }
+        }
+    }
+
+    /// Sends again what a peer has missed.
+    fn resend(&mut self) {
+        let Some(resender) = &mut self.resender else { return };
+        resender.keep();
+        while let Some(sent) = resender.poll(self.wire.now()) {
+            let Some(addr) = self.session.peers().find(|p| p.id == sent.id).map(|p| p.addr) else { continue };
+            if self.wire.send(sent.bytes(), addr).is_ok() {
+                self.senders.count_resent(sent.id, sent.bytes().len());
+            }
+        }
+    }
+
     fn read(&mut self, datagram: &mut [u8]) {
         let until = self.wire.now() + TURN;
         for _ in 0..BATCH {
@@ -133,6 +177,7 @@ impl<W: Wire> ReceiveThread<W> {
                     let now = self.wire.now();
                     self.receive(now, from, &mut datagram[..len]);
                     self.transmit();
+                    self.resend();
                     if now >= until {
                         return;
                     }
@@ -164,6 +209,7 @@ impl<W: Wire> ReceiveThread<W> {
             PacketType::Audio => inbound.audio(now, &media.header, media.sequence, media.payload),
             PacketType::VideoKeyframe | PacketType::VideoDelta => {
                 inbound.video(now, &media.header, media.sequence, media.payload);
+                self.care();
             }
             PacketType::Control | PacketType::Bye => {}
         }
@@ -190,6 +236,7 @@ impl<W: Wire> ReceiveThread<W> {
                 let (inbound, inbox) = Inbound::new(id);
                 self.inbound.retain(|i| i.id() != id);
                 self.inbound.push(inbound);
+                self.forget_sent(id);
                 // A peer connects only to a session that this process is in.
                 let me = self.session.me().unwrap_or_default();
                 self.senders.tell(LinkCommand::Add { id, addr, key: send_key, me });
@@ -205,10 +252,17 @@ impl<W: Wire> ReceiveThread<W> {
                     self.events.push(TransportEvent::Stats(stats));
                 }
                 self.inbound.retain(|i| i.id() != id);
+                self.forget_sent(id);
                 TransportEvent::PeerLeft { id, reason }
             }
             Event::PeerSilent { id } => TransportEvent::PeerSilent { id },
             Event::PeerBack { id } => TransportEvent::PeerBack { id },
+            Event::VideoMissed { by, missed } => {
+                if let Some(resender) = &mut self.resender {
+                    resender.missed(by, missed);
+                }
+                return;
+            }
             Event::KeyframeRequested { by } => TransportEvent::KeyframeRequested { by },
             Event::AudioReported { by, report } => TransportEvent::AudioReported { by, report },
             Event::ClockReady => {
@@ -230,6 +284,13 @@ impl<W: Wire> ReceiveThread<W> {
         self.events.push(event);
     }
 
+    /// What was sent to a peer under keys that are no more is of no use to it.
+    fn forget_sent(&mut self, id: u8) {
+        if let Some(resender) = &mut self.resender {
+            resender.forget(id);
+        }
+    }
+
     fn publish_stats(&mut self) {
         for id in self.inbound.iter().map(Inbound::id).collect::<Vec<_>>() {
             if let Some(stats) = self.stats(id) {
@@ -244,6 +305,7 @@ impl<W: Wire> ReceiveThread<W> {
         inbound.fill(&mut stats);
         stats.round_trip = self.session.peers().find(|p| p.id == id).and_then(|p| p.round_trip);
         self.senders.fill(id, &mut stats);
+        stats.video_resent = self.resender.as_ref().map_or(0, |resender| resender.resent(id));
         Some(stats)
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use hyperzoom_media::{MediaKind, PacketSink};
 use hyperzoom_protocol::{MAX_DATAGRAM, MAX_PAYLOAD, PacketType, Stream, StreamSealer, fragments};
-use ringbuf::traits::{Consumer, Observer, Split};
-use ringbuf::{HeapCons, HeapRb};
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
 
-use crate::Turn;
 use crate::links::{LinkCommand, MAX_PEERS, SenderLink, SentCounters};
+use crate::resend::Sent;
+use crate::{Turn, resend};
 
 struct Link {
     id: u8,
@@ -29,6 +30,8 @@ pub struct StreamSender {
     commands: HeapCons<LinkCommand>,
     counters: Arc<SentCounters>,
     datagram: [u8; MAX_DATAGRAM],
+    /// Where copies of what was sent go, for peers that miss some of it.
+    kept: Option<HeapProd<Sent>>,
 }
 
 impl StreamSender {
@@ -43,8 +46,16 @@ impl StreamSender {
             commands,
             counters: counters.clone(),
             datagram: [0; MAX_DATAGRAM],
+            kept: None,
         };
         (sender, SenderLink::new(commands_in, counters))
+    }
+
+    /// Copies of what is sent from now on. What finds no room is not kept.
+    pub(crate) fn keep_sent(&mut self) -> HeapCons<Sent> {
+        let (kept, out) = HeapRb::new(resend::RING).split();
+        self.kept = Some(kept);
+        out
     }
 
     fn apply_commands(&mut self) {
@@ -87,10 +98,14 @@ impl PacketSink for StreamSender {
             MediaKind::VideoKeyframe => PacketType::VideoKeyframe,
             MediaKind::VideoDelta => PacketType::VideoDelta,
         };
-        let Self { socket, stream, turn, links, counters, datagram, .. } = self;
+        let Self { socket, stream, turn, links, counters, datagram, kept, .. } = self;
         let mut write = |link: &mut Link, (fragment, fragments, part): (u8, u8, &[u8])| {
+            let sequence = link.sealer.next_sequence();
             let len = link.sealer.seal(kind, timestamp_ms, fragment, fragments, part, datagram);
             counters.count(link.id, len, socket.send_to(&datagram[..len], link.addr).is_ok());
+            if let Some(kept) = kept {
+                let _ = kept.try_push(Sent::new(link.id, sequence, &datagram[..len]));
+            }
         };
         if *stream == Stream::Audio {
             if payload.len() > MAX_PAYLOAD {

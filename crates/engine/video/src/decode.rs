@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{JoinHandle, Thread, park_timeout};
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::{EncodedFrame, I420};
+use hyperzoom_media::{EncodedFrame, FramePool, FrameRef, I420};
 use ringbuf::HeapCons;
 use ringbuf::traits::{Consumer, Observer};
 use triple_buffer::{Input, Output, triple_buffer};
@@ -21,50 +21,49 @@ const BACKLOG: usize = 8;
 /// How often the thread looks for frames when nobody [wakes](Waker::wake) it.
 const POLL: Duration = Duration::from_millis(5);
 
-/// A decoded picture.
+/// Pictures of one decoder that exist at once: three in the triple buffer, one in the ECS, one or two with the renderer, one that is
+/// being written.
+const POOL: usize = 8;
+
+/// A decoded picture. Cloning it copies no pixel.
 #[derive(Debug, Clone)]
 pub struct Picture {
-    /// Its shape.
-    pub shape: I420,
     /// The sender's session time at capture, in milliseconds.
     pub timestamp_ms: u32,
     /// When its last fragment arrived, since the process's epoch.
     pub arrived: Duration,
     /// Which picture of this decoder it is, from 1.
     pub number: u64,
-    data: Vec<u8>,
+    frame: FrameRef,
 }
 
 impl Picture {
-    const EMPTY: Self = Self {
-        shape: I420 { width: 0, height: 0 },
-        timestamp_ms: 0,
-        arrived: Duration::ZERO,
-        number: 0,
-        data: Vec::new(),
-    };
+    /// Its shape.
+    #[must_use]
+    pub fn shape(&self) -> I420 {
+        self.frame.shape
+    }
 
     /// The picture's bytes, laid out as [`I420`] says.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        &self.data
+        self.frame.data()
     }
 
     /// The planes Y, U, V.
     #[must_use]
     pub fn planes(&self) -> [&[u8]; 3] {
-        self.shape.planes(&self.data)
+        self.frame.planes()
     }
 }
 
 /// Reads the newest picture of a decoder. It never blocks the decoder, nor the other way round.
-pub struct PictureReader(Output<Picture>);
+pub struct PictureReader(Output<Option<Picture>>);
 
 impl PictureReader {
     /// The newest picture; `None` until there is one. It stays as it is while it is borrowed.
     pub fn latest(&mut self) -> Option<&Picture> {
-        let picture = self.0.read();
-        (picture.number > 0).then_some(picture)
+        self.0.read().as_ref()
     }
 
     /// Whether there is a newer picture than [`latest`](Self::latest) last gave.
@@ -129,7 +128,7 @@ impl Waker {
 /// Where libvpx or the system refuses.
 pub fn start_decoder(inbox: HeapCons<EncodedFrame>) -> Result<VideoDecoder, VideoError> {
     let shared = Arc::new(Shared::default());
-    let (pictures, newest) = triple_buffer(&Picture::EMPTY);
+    let (pictures, newest) = triple_buffer(&None);
     let mut stage = Stage::new(shared.clone(), pictures)?;
     let mut inbox = inbox;
     let thread = thread::spawn("video decode", Precedence::Normal, move || {
@@ -191,15 +190,18 @@ impl Drop for Worker {
 struct Stage {
     shared: Arc<Shared>,
     decoder: Decoder,
-    pictures: Input<Picture>,
+    pictures: Input<Option<Picture>>,
+    /// For pictures of the shape that the last one had.
+    pool: FramePool,
     /// The decoder holds exactly what the next contiguous frame refers to.
     has_reference: bool,
     shown: u64,
 }
 
 impl Stage {
-    fn new(shared: Arc<Shared>, pictures: Input<Picture>) -> Result<Self, VideoError> {
-        Ok(Self { shared, decoder: Decoder::new()?, pictures, has_reference: false, shown: 0 })
+    fn new(shared: Arc<Shared>, pictures: Input<Option<Picture>>) -> Result<Self, VideoError> {
+        let pool = FramePool::new(I420 { width: 0, height: 0 }, POOL);
+        Ok(Self { shared, decoder: Decoder::new()?, pictures, pool, has_reference: false, shown: 0 })
     }
 
     /// Where too much waits, goes to the last keyframe among it: everything before it would be shown late or not at all.
@@ -245,18 +247,20 @@ impl Stage {
     }
 
     fn decode(&mut self, frame: &EncodedFrame) -> Result<(), VideoError> {
-        let Self { decoder, pictures, shown, .. } = self;
+        let Self { decoder, pictures, pool, shown, .. } = self;
         decoder.decode(&frame.data, |decoded| {
-            *shown += 1;
-            // The buffer holds some older picture; it is written whole and only then published.
-            let picture = pictures.input_buffer_mut();
-            picture.shape = decoded.shape();
-            picture.timestamp_ms = frame.timestamp_ms;
-            picture.arrived = frame.arrived;
-            picture.number = *shown;
-            picture.data.resize(decoded.shape().len(), 0);
-            decoded.copy_to(&mut picture.data);
-            pictures.publish();
+            if pool.shape() != decoded.shape() {
+                *pool = FramePool::new(decoded.shape(), POOL);
+            }
+            // The buffer holds an older picture, which nobody reads any more.
+            *pictures.input_buffer_mut() = None;
+            // Written whole, and only then published. Where readers keep all others, this one is not shown.
+            if let Ok(copy) = pool.frame(frame.arrived, *shown, |data| decoded.copy_to(data)) {
+                *shown += 1;
+                let (timestamp_ms, arrived, number) = (frame.timestamp_ms, frame.arrived, *shown);
+                *pictures.input_buffer_mut() = Some(Picture { timestamp_ms, arrived, number, frame: copy });
+                pictures.publish();
+            }
         })
     }
 }
@@ -296,14 +300,15 @@ mod tests {
     }
 
     fn stage() -> (Stage, PictureReader) {
-        let (pictures, newest) = triple_buffer(&Picture::EMPTY);
+        let (pictures, newest) = triple_buffer(&None);
         (Stage::new(Arc::default(), pictures).unwrap(), PictureReader(newest))
     }
 
     /// The counter that the newest picture shows.
     fn shown(reader: &mut PictureReader) -> Option<u64> {
         reader.latest().map(|picture| {
-            let counter = read_counter(picture.shape, picture.planes()[0]).expect("a picture is never torn");
+            let counter =
+                read_counter(picture.shape(), picture.planes()[0]).expect("a picture is never torn");
             assert_eq!(counter, u64::from(picture.timestamp_ms), "time and pixels belong together");
             counter
         })
@@ -370,6 +375,24 @@ mod tests {
         }
         assert_eq!(shown(&mut reader), Some(0));
         assert_eq!(stage.shared.failed.load(Relaxed), 1);
+    }
+
+    #[test]
+    fn who_keeps_pictures_takes_none_from_the_decoder_for_good() {
+        let (mut stage, mut reader) = stage();
+        let mut kept = Vec::new();
+        for frame in encoded(0, 12) {
+            stage.frame(&frame);
+            kept.extend(reader.latest().cloned());
+        }
+        let newest = kept.last().map(|picture| picture.number);
+        assert!(newest >= Some(POOL as u64 - 2) && newest < Some(12), "{newest:?}");
+        assert_eq!(stage.shared.decoded.load(Relaxed), 12, "it decodes on");
+        kept.clear();
+        for frame in encoded(20, 2) {
+            stage.frame(&frame);
+        }
+        assert_eq!(shown(&mut reader), Some(21));
     }
 
     #[test]

@@ -19,6 +19,8 @@
 mod camera;
 mod decode;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod live;
 mod scale;
 mod source;

@@ -46,8 +46,8 @@ fn the_counter_survives_1080p_to_480p_and_vp8_at_400_kbits() {
             continue;
         }
         let picture = decoder.newest.latest().unwrap();
-        assert_eq!((picture.shape.width, picture.shape.height), (854, 480));
-        let stamp = read_stamp(picture.shape, picture.planes()[0]).expect("the code can be read");
+        assert_eq!((picture.shape().width, picture.shape().height), (854, 480));
+        let stamp = read_stamp(picture.shape(), picture.planes()[0]).expect("the code can be read");
         // Without a session clock, session time is the process's.
         assert_eq!(u128::from(picture.timestamp_ms), stamp.time.as_millis());
         seen.push(stamp.counter);

@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::rc::Rc;
 
 use hyperzoom_media::{MediaKind, PacketSink};
-use hyperzoom_protocol::{InviteKey, MAX_DATAGRAM, Stream, StreamSealer};
+use hyperzoom_protocol::{InviteKey, MAX_DATAGRAM, Stream, StreamSealer, VideoNack};
 use hyperzoom_session::{Config, LeaveReason};
 use ringbuf::traits::{Consumer, Observer};
 
@@ -99,6 +99,7 @@ struct Bench {
     orders: Arc<Orders>,
     events: TransportEvents,
     audio: StreamSender,
+    video: StreamSender,
     /// What the peer's address is: media that is sent arrives here.
     ear: UdpSocket,
     buffer: Vec<u8>,
@@ -110,7 +111,8 @@ impl Bench {
         let ear = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         let wire = NetWire { net: Rc::default(), peer: ear.local_addr().unwrap() };
         let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, Turn::default());
-        let (_, video_link) = StreamSender::new(socket(), Stream::Video, Turn::default());
+        let (mut video, video_link) = StreamSender::new(socket(), Stream::Video, Turn::default());
+        let resender = Resender::new(video.keep_sent(), Turn::default());
         let orders = Arc::new(Orders::default());
         let (events_in, events) = channel();
         let thread = ReceiveThread::new(
@@ -120,8 +122,9 @@ impl Bench {
             events_in,
             orders.clone(),
             Senders::new(audio_link, video_link),
-        );
-        Self { thread, wire, orders, events, audio, ear, buffer: vec![0; LONGEST] }
+        )
+        .with_resender(resender);
+        Self { thread, wire, orders, events, audio, video, ear, buffer: vec![0; LONGEST] }
     }
 
     fn turn(&mut self) {
@@ -281,4 +284,95 @@ fn a_peer_that_says_goodbye_is_gone_before_its_next_datagram() {
         matches!(event, TransportEvent::PeerLeft { id: GUEST, reason: LeaveReason::Bye })
     };
     assert_eq!(host.events().iter().filter(|event| left(event)).count(), 1);
+}
+
+/// What the guest was asked for meanwhile.
+fn asked(guest: &mut Session) -> (Vec<u16>, usize) {
+    let (mut missed_all, mut keyframes) = (Vec::new(), 0);
+    while let Some(event) = guest.poll_event() {
+        match event {
+            Event::VideoMissed { by: HOST, missed } => missed_all.extend(missed.sequences()),
+            Event::KeyframeRequested { by: HOST } => keyframes += 1,
+            _ => {}
+        }
+    }
+    (missed_all, keyframes)
+}
+
+#[test]
+fn video_that_does_not_arrive_is_asked_for_and_a_keyframe_only_where_that_does_not_help() {
+    let (mut host, mut guest, key, mut inbox) = Bench::with_guest();
+    let mut sealer = StreamSealer::new(key, Stream::Video, GUEST);
+    let mut datagrams: Vec<Vec<u8>> = (0..4u32)
+        .map(|frame| {
+            let kind = if frame == 0 { PacketType::VideoKeyframe } else { PacketType::VideoDelta };
+            let mut out = [0; MAX_DATAGRAM];
+            let len = sealer.seal(kind, frame * 41, 0, 0, &[frame as u8], &mut out);
+            out[..len].to_vec()
+        })
+        .collect();
+    let lost = datagrams.remove(1);
+    host.wire.net.arrived.borrow_mut().extend(datagrams);
+    exchange(&mut host, &mut guest);
+    exchange(&mut host, &mut guest);
+    assert_eq!(asked(&mut guest), (vec![1], 0));
+    assert_eq!(
+        std::iter::from_fn(|| inbox.video.try_pop()).map(|frame| frame.data).collect::<Vec<_>>(),
+        [[0]]
+    );
+    host.wire.net.arrived.borrow_mut().push_back(lost);
+    exchange(&mut host, &mut guest);
+    let healed: Vec<_> = std::iter::from_fn(|| inbox.video.try_pop()).collect();
+    assert_eq!(
+        healed.iter().map(|frame| (frame.data[0], frame.contiguous)).collect::<Vec<_>>(),
+        [(1, true), (2, true), (3, true)]
+    );
+
+    // This one does not come, however often it is asked for.
+    let mut out = [0; MAX_DATAGRAM];
+    sealer.skip();
+    let len = sealer.seal(PacketType::VideoDelta, 205, 0, 0, &[5], &mut out);
+    host.wire.net.arrived.borrow_mut().push_back(out[..len].to_vec());
+    let until = host.wire.now() + ms(600);
+    while host.wire.now() < until {
+        exchange(&mut host, &mut guest);
+    }
+    assert_eq!(asked(&mut guest), (vec![4; 5], 1));
+    assert_eq!(inbox.video.try_pop().map(|frame| frame.contiguous), Some(false));
+    host.wire.pass(ms(1000));
+    host.turn();
+    let stats = host.events().into_iter().rev().find_map(|event| match event {
+        TransportEvent::Stats(stats) => Some(stats),
+        _ => None,
+    });
+    let stats = stats.unwrap();
+    assert_eq!(
+        (stats.video_repaired, stats.video_asked, stats.keyframes_asked, stats.video_lost),
+        (1, 6, 1, 1)
+    );
+}
+
+#[test]
+fn video_that_a_peer_missed_is_sent_to_it_once_more_as_it_was() {
+    let (mut host, mut guest, _key, _inbox) = Bench::with_guest();
+    let mut datagram = [0; MAX_DATAGRAM];
+    let first: Vec<_> = (0..6u8)
+        .map(|frame| {
+            host.video.send(MediaKind::VideoDelta, 0, &[frame]);
+            let (len, _) = host.ear.recv_from(&mut datagram).unwrap();
+            datagram[..len].to_vec()
+        })
+        .collect();
+    exchange(&mut host, &mut guest);
+    host.wire.take_sent();
+    guest.request_video(host.wire.now(), HOST, VideoNack { first: 2, following: 0b10 });
+    while let Some(transmit) = guest.poll_transmit() {
+        host.wire.net.arrived.borrow_mut().push_back(transmit.datagram);
+    }
+    for _ in 0..3 {
+        host.turn();
+    }
+    let mut again = host.wire.take_sent();
+    again.retain(|datagram| matches!(hyperzoom_protocol::Header::parse(datagram), Ok((header, _)) if header.kind == PacketType::VideoDelta));
+    assert_eq!(again, [first[2].clone(), first[4].clone()]);
 }

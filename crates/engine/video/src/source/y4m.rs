@@ -55,7 +55,7 @@ impl Y4mFile {
 }
 
 impl<R: BufRead + Seek> Y4mFile<R> {
-    fn new(path: &Path, mut reader: R) -> Result<Self, VideoError> {
+    pub(crate) fn new(path: &Path, mut reader: R) -> Result<Self, VideoError> {
         let refuse = |why: String| VideoError::Y4m { path: path.to_owned(), why };
         let read = |source| VideoError::Read { path: path.to_owned(), source };
         let header = match line(&mut reader).map_err(read)? {
