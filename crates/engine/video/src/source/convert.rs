@@ -59,17 +59,25 @@ impl PixelFormat {
 
 /// What a camera delivered is no picture of the format and shape that it was set to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Damaged {
+pub enum Damaged {
+    /// It is too short.
     #[error("{got} bytes came for a picture of {wanted}")]
-    Short { got: usize, wanted: usize },
+    Short {
+        /// So many came.
+        got: usize,
+        /// So many make a picture.
+        wanted: usize,
+    },
+    /// It is no JPEG, or a damaged one.
     #[error("its JPEG cannot be read: {0}")]
     Jpeg(String),
+    /// It is a JPEG of another width and height.
     #[error("its JPEG is {0}x{1}")]
     Shape(usize, usize),
 }
 
 /// Converts the pictures of one camera.
-pub(crate) struct Converter {
+pub struct Converter {
     format: PixelFormat,
     shape: I420,
     /// A decoded JPEG.
@@ -80,7 +88,13 @@ pub(crate) struct Converter {
 
 impl Converter {
     /// A converter of pictures with even sides.
-    pub(crate) fn new(format: PixelFormat, shape: I420) -> Self {
+    ///
+    /// # Panics
+    /// Where a side is odd or 0.
+    #[must_use]
+    pub fn new(format: PixelFormat, shape: I420) -> Self {
+        let I420 { width, height } = shape;
+        assert!(!shape.is_empty() && width % 2 + height % 2 == 0, "cameras' pictures have even sides");
         let rgb = if format == PixelFormat::Mjpeg { vec![0; shape.luma_len() * 3] } else { Vec::new() };
         Self { format, shape, rgb, marked: Vec::new() }
     }
@@ -90,7 +104,10 @@ impl Converter {
     ///
     /// # Errors
     /// [`Damaged`].
-    pub(crate) fn convert(&mut self, picture: &[u8], out: &mut [u8]) -> Result<(), Damaged> {
+    ///
+    /// # Panics
+    /// Where `out` is not as long as the shape asks for.
+    pub fn convert(&mut self, picture: &[u8], out: &mut [u8]) -> Result<(), Damaged> {
         let wanted = self.format.len(self.shape).unwrap_or_default();
         let got = picture.len();
         let body = picture.get(..wanted).ok_or(Damaged::Short { got, wanted })?;
