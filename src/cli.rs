@@ -12,7 +12,7 @@ Examples:
   hyperzoom host --name Ada                     wait for others; prints the invite to read out
   hyperzoom join 192.168.1.20:47800#6YQ2…       join with that invite
   hyperzoom demo --people 2 --seconds 10        a whole call on this machine, recorded and checked
-  hyperzoom devices                             what can be given to --mic and --speaker
+  hyperzoom devices                             what can be given to --mic, --speaker and --camera
   hyperzoom verify ~/HyperZoom/recordings/*     check takes
   hyperzoom recover ~/HyperZoom/recordings      finish the takes that were cut off
 
@@ -127,9 +127,13 @@ pub struct MediaArgs {
     /// The loudspeaker: default, part of a device's name, none, file:PATH.wav (writes what is heard)
     #[arg(long, value_name = "SPEC", default_value = "default")]
     pub speaker: SoundSpec,
-    /// The picture: none, pattern, pattern:WxH@FPS, file:PATH.y4m (loops). This version has no cameras yet
+    /// The camera: default, part of a camera's name, or its place (/dev/video0), with :WxH or :WxH@FPS behind it for another size
+    /// than its best; none, pattern, pattern:WxH@FPS, file:PATH.y4m (loops)
     #[arg(long, value_name = "SPEC", default_value = "none")]
     pub camera: CameraSpec,
+    /// Begin with the camera off for the others: its pictures are recorded and not sent
+    #[arg(long)]
+    pub camera_off: bool,
     /// The folder that takes are kept in [default: ~/HyperZoom/recordings]
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,

@@ -73,6 +73,14 @@ fn a_missing_y4m_file_exits_with_4() {
 }
 
 #[test]
+fn a_camera_that_is_not_there_exits_with_4() {
+    let wanted = "a camera of nobody's";
+    let ended =
+        run(["host", "--no-record", "--mic", "none", "--speaker", "none", "--camera", wanted, "--port", "0"]);
+    check(&ended, 4, &[wanted, "no such camera"]);
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_exits_with_4() {
     check(&host(&["--port", "0", "--folder", "/dev/null/takes"]), 4, &["/dev/null/takes", "--folder"]);
 }

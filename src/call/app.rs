@@ -26,6 +26,7 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
         unfinished::recover_in_background(folder.clone(), console.clone());
     }
     let care = if options.frame.is_none() { VoiceCare::choosing_frames() } else { VoiceCare::default() };
+    let camera_off = options.camera_off;
     let mut app = App::new();
     app.add_plugins((NetPlugin, CapturePlugin, RecordPlugin))
         .insert_resource(Net::new(transport.0, transport.1))
@@ -34,7 +35,9 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
         .insert_resource(Call::new(options, epoch, clock, console.clone(), stop.clone()))
         .add_systems(Update, flow::systems());
     if let Some(PictureEngines { camera, events, live }) = pictures {
-        app.insert_resource(Pictures::new(camera, events, live));
+        let mut pictures = Pictures::new(camera, events, live);
+        pictures.set_on(!camera_off);
+        app.insert_resource(pictures);
     }
     if let Some(prompt) = prompt {
         app.insert_resource(prompt);

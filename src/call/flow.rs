@@ -14,6 +14,7 @@ use bevy_ecs::system::{Query, Res, ResMut, ScheduleSystem};
 use hyperzoom_audio::SoundSpec;
 use hyperzoom_capture_plugin::{CaptureMessage, Pictures, Sound};
 use hyperzoom_net_plugin::{JoinFailure, Membership, Net, NetMessage, Peer, Presence};
+use hyperzoom_protocol::CameraState;
 use hyperzoom_record_plugin::{RecordMessage, Take, TakeState};
 use hyperzoom_recorder::{Inputs, Participant, RecorderConfig};
 use hyperzoom_session::LeaveReason;
@@ -142,6 +143,12 @@ fn announce_net(
                 // Coming back failed. The one who records goes on recording, and ends the call when it is time.
                 why
             }
+            NetMessage::CameraChanged { id, camera } => match camera {
+                CameraState::On => format!("{}: camera on", name_of(id)),
+                CameraState::Off => format!("{}: camera off", name_of(id)),
+                CameraState::Lost => format!("{}: no picture comes from the camera", name_of(id)),
+                CameraState::None => continue,
+            },
             NetMessage::Joined
             | NetMessage::ClockReady
             | NetMessage::KeyframeRequested { .. }
@@ -347,6 +354,7 @@ mod tests {
             mic: SoundSpec::None,
             speaker: SoundSpec::None,
             camera: CameraSpec::None,
+            camera_off: false,
             frame: Some(FrameSize::Ms5),
             folder: None,
             flac: true,

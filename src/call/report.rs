@@ -239,6 +239,8 @@ pub struct RecordingReport {
     pub frames_written: u64,
     /// Of these, repetitions.
     pub frames_duplicated: u64,
+    /// Of the repetitions, those that are black: the camera had not delivered anything yet, or nothing for two seconds.
+    pub frames_black: u64,
     /// Pictures left out since the camera is faster than the file.
     pub frames_decimated: u64,
     /// Pictures lost.
@@ -338,10 +340,11 @@ impl fmt::Display for CallReport {
                 }
                 writeln!(
                     f,
-                    "frames    {} captured, {} written, {} duplicated, {} decimated, {} dropped",
+                    "frames    {} captured, {} written, {} duplicated ({} black), {} decimated, {} dropped",
                     r.frames_captured,
                     r.frames_written,
                     r.frames_duplicated,
+                    r.frames_black,
                     r.frames_decimated,
                     r.frames_dropped
                 )
@@ -462,6 +465,7 @@ impl From<&TakeReport> for RecordingReport {
             frames_captured: take.video.captured,
             frames_written: take.video.written,
             frames_duplicated: take.video.duplicated,
+            frames_black: take.video.black,
             frames_decimated: take.video.decimated,
             frames_dropped: take.video.dropped,
             samples_written: take.audio.written,

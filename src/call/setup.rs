@@ -57,6 +57,8 @@ pub struct CallOptions {
     pub speaker: SoundSpec,
     /// The picture.
     pub camera: CameraSpec,
+    /// Begin with the camera off for the others: it is recorded, and not sent.
+    pub camera_off: bool,
     /// The length of a frame of live audio; `None` goes by the network and this machine.
     pub frame: Option<FrameSize>,
     /// Where takes are kept; `None` does not record.

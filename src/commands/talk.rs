@@ -47,6 +47,7 @@ fn options(side: Side, args: CallArgs) -> Result<CallOptions, CommandError> {
         mic: args.media.mic,
         speaker: args.media.speaker,
         camera: args.media.camera,
+        camera_off: args.media.camera_off,
         frame: match args.media.frame_ms {
             FrameMs::Auto => None,
             FrameMs::TwoAndAHalf => Some(FrameSize::Ms2_5),

@@ -8,7 +8,8 @@ use bevy_ecs::resource::Resource;
 use bevy_platform::cell::SyncCell;
 use hyperzoom_audio::{AudioEngine, AudioEvents, Latency, SendLatency};
 use hyperzoom_playout::PlayoutStats;
-use hyperzoom_video::{Camera, CameraEvents, DecoderStats, LiveVideo, VideoDecoder};
+use hyperzoom_protocol::CameraState;
+use hyperzoom_video::{Camera, CameraEvents, CameraHealth, DecoderStats, LiveVideo, VideoDecoder};
 
 /// The running microphone and loudspeaker.
 #[derive(Resource)]
@@ -40,13 +41,63 @@ pub struct Pictures {
     camera: SyncCell<Camera>,
     events: SyncCell<CameraEvents>,
     live: SyncCell<LiveVideo>,
+    on: bool,
+    state: CameraState,
+    fault: Option<String>,
 }
 
 impl Pictures {
     /// Takes over what [`hyperzoom_video::start_camera`] and [`hyperzoom_video::start_live`] gave.
     #[must_use]
     pub fn new(camera: Camera, events: CameraEvents, live: LiveVideo) -> Self {
-        Self { camera: SyncCell::new(camera), events: SyncCell::new(events), live: SyncCell::new(live) }
+        Self {
+            camera: SyncCell::new(camera),
+            events: SyncCell::new(events),
+            live: SyncCell::new(live),
+            on: true,
+            state: CameraState::On,
+            fault: None,
+        }
+    }
+
+    /// Turns the camera on or off for the others: off, they are sent nothing, and are told so. It goes on capturing, and the recording with
+    /// it.
+    pub fn set_on(&mut self, on: bool) {
+        self.on = on;
+        self.live.get().set_sending(on);
+    }
+
+    /// Whether the camera is on for the others.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// What the others are told about our pictures, as of the last frame of the app.
+    #[must_use]
+    pub fn state(&self) -> CameraState {
+        self.state
+    }
+
+    /// Why no pictures come from the camera, in words for a person; `None` while they come. For the place where the preview is.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    pub(crate) fn set_fault(&mut self, fault: Option<String>) {
+        self.fault = fault;
+    }
+
+    /// Looks at the camera anew; what it is now.
+    pub(crate) fn look(&mut self) -> (CameraHealth, CameraState) {
+        let health = self.camera.get().health();
+        self.state = match health {
+            _ if !self.on => CameraState::Off,
+            CameraHealth::Delivering => CameraState::On,
+            CameraHealth::Silent | CameraHealth::Lost => CameraState::Lost,
+        };
+        (health, self.state)
     }
 
     /// The camera.

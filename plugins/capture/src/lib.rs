@@ -59,7 +59,12 @@ impl Plugin for CapturePlugin {
             )
             .add_systems(
                 PreUpdate,
-                (systems::mirror_voices, systems::mirror_pictures, systems::keyframes, systems::devices)
+                (
+                    systems::mirror_voices,
+                    systems::mirror_pictures,
+                    systems::keyframes,
+                    (systems::devices, systems::camera).chain(),
+                )
                     .in_set(CaptureSystems::Mirror),
             )
             .add_systems(PreUpdate, (care::report, care::heed).in_set(CaptureSystems::Care));

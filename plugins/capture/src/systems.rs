@@ -4,9 +4,10 @@ use bevy_ecs::change_detection::DetectChangesMut;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::message::{MessageReader, MessageWriter};
 use bevy_ecs::query::Changed;
-use bevy_ecs::system::{Commands, Query, ResMut};
+use bevy_ecs::system::{Commands, Local, Query, ResMut};
 use hyperzoom_net_plugin::{Incoming, Net, NetMessage, Peer, Presence};
-use hyperzoom_video::CameraEvent;
+use hyperzoom_protocol::CameraState;
+use hyperzoom_video::{CameraEvent, CameraHealth};
 
 use crate::care::Watch;
 use crate::{CaptureMessage, MouthToEar, MouthToNetwork, NewestPicture, Picture, Pictures, Sound, Voice};
@@ -121,15 +122,61 @@ pub(crate) fn devices(
     }
     if let Some(mut pictures) = pictures {
         while let Some(event) = pictures.events().try_next() {
-            messages.write(match event {
+            let message = match event {
+                CameraEvent::Compromise { camera, lacks } => {
+                    CaptureMessage::Camera(format!("camera: {camera}; {lacks}"))
+                }
+                CameraEvent::Lost(error) => {
+                    let why = error.to_string();
+                    pictures.set_fault(Some(why.clone()));
+                    CaptureMessage::Camera(format!("{why}. The recording goes on without it"))
+                }
+                CameraEvent::Back { camera } => {
+                    pictures.set_fault(None);
+                    CaptureMessage::Camera(format!("the camera is back: {camera}"))
+                }
                 CameraEvent::CutShort { path } => CaptureMessage::Camera(format!(
                     "{} ends within a picture; it plays up to there, again and again",
                     path.display()
                 )),
                 CameraEvent::Failed(error) => {
-                    CaptureMessage::CameraFailed(format!("the camera has stopped: {error}"))
+                    let why = format!("the camera has stopped: {error}");
+                    pictures.set_fault(Some(why.clone()));
+                    CaptureMessage::CameraFailed(why)
                 }
-            });
+            };
+            messages.write(message);
         }
+    }
+}
+
+/// Tells the others what has become of our pictures, and the user of a camera that stands still.
+pub(crate) fn camera(
+    net: Option<ResMut<'_, Net>>,
+    pictures: Option<ResMut<'_, Pictures>>,
+    mut messages: MessageWriter<'_, CaptureMessage>,
+    mut silent: Local<'_, bool>,
+) {
+    let state = match pictures {
+        None => CameraState::None,
+        Some(mut pictures) => {
+            let (health, state) = pictures.look();
+            let is_silent = health == CameraHealth::Silent;
+            if *silent != is_silent && health != CameraHealth::Lost {
+                *silent = is_silent;
+                let describe = pictures.camera().describe().to_owned();
+                let text = if is_silent {
+                    format!("no pictures come from the camera {describe}; the recording goes on without it")
+                } else {
+                    format!("pictures come again from the camera {describe}")
+                };
+                pictures.set_fault(is_silent.then(|| text.clone()));
+                messages.write(CaptureMessage::Camera(text));
+            }
+            state
+        }
+    };
+    if let Some(mut net) = net {
+        net.transport().set_camera(state);
     }
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bevy_app::App;
 use hyperzoom_audio::{AudioConfig, FrameSize, SoundSpec};
 use hyperzoom_capture_plugin::{CapturePlugin, NewestPicture, Picture, Pictures, Sound, Voice, VoiceCare};
-use hyperzoom_net_plugin::{Hearing, Net, NetMessage, NetPlugin, Peer, Presence};
+use hyperzoom_net_plugin::{Hearing, Net, NetMessage, NetPlugin, Peer, PeerCamera, Presence};
 use hyperzoom_playout::Repair;
-use hyperzoom_protocol::{AudioReport, InviteKey};
+use hyperzoom_protocol::{AudioReport, CameraState, InviteKey};
 use hyperzoom_session::Config;
 use hyperzoom_timing::SharedClock;
 use hyperzoom_transport::{Role, bind};
@@ -94,6 +94,39 @@ fn a_peer_is_heard_and_seen_until_it_leaves() {
         guest.update();
         std::thread::yield_now();
         assert!(Instant::now() < deadline, "nothing is done about it");
+    }
+
+    // A camera that is off sends nothing and goes on capturing, and the other is told.
+    let seen_as = |app: &mut App, camera| {
+        let world = app.world_mut();
+        let mut query = world.query::<&PeerCamera>();
+        query.iter(world).all(|it| *it == PeerCamera(Some(camera)))
+    };
+    for (on, camera) in [(false, CameraState::Off), (true, CameraState::On)] {
+        let counts = |app: &mut App| {
+            let mut pictures = app.world_mut().resource_mut::<Pictures>();
+            (pictures.live().stats().sent, pictures.camera().counts().captured)
+        };
+        guest.world_mut().resource_mut::<Pictures>().set_on(on);
+        while !seen_as(&mut host, camera) {
+            host.update();
+            guest.update();
+            std::thread::yield_now();
+            assert!(Instant::now() < deadline, "the host is not told {camera:?}");
+        }
+        let mut capture = |guest: &mut App, enough: &dyn Fn((u64, u64)) -> bool| loop {
+            let now = counts(guest);
+            if enough(now) {
+                break now;
+            }
+            std::thread::yield_now();
+            assert!(Instant::now() < deadline, "the camera stands still, {camera:?}");
+        };
+        // One may be on its way when the camera goes off.
+        let (_, captured) = counts(&mut guest);
+        let (sent, captured) = capture(&mut guest, &|(_, now)| now > captured + 3);
+        capture(&mut guest, &|(more, now)| now > captured + 10 && (!on || more > sent));
+        assert_eq!(counts(&mut guest).0 > sent, on, "{camera:?}");
     }
 
     guest.world_mut().resource_mut::<Net>().transport().leave();

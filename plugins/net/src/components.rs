@@ -6,7 +6,7 @@ use bevy_ecs::component::Component;
 use bevy_ecs::message::Message;
 use bevy_ecs::resource::Resource;
 use bevy_platform::cell::SyncCell;
-use hyperzoom_protocol::AudioReport;
+use hyperzoom_protocol::{AudioReport, CameraState};
 use hyperzoom_session::LeaveReason;
 use hyperzoom_transport::{LinkStats, PeerInbox, Transport, TransportEvents};
 
@@ -60,7 +60,7 @@ pub enum JoinFailure {
 
 /// A member of the call beside this process. It stays after it has left, with what it did until then.
 #[derive(Component, Debug, Clone, PartialEq, Eq)]
-#[require(Presence, Link, Hearing)]
+#[require(Presence, Link, Hearing, PeerCamera)]
 pub struct Peer {
     /// Its participant id.
     pub id: u8,
@@ -89,6 +89,11 @@ pub struct Link(pub LinkStats);
 /// How a peer hears us, as it last said; none while it has said nothing.
 #[derive(Component, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hearing(pub Option<AudioReport>);
+
+/// What became of a peer's pictures, as it last said; none while it has said nothing. Only where it is [`CameraState::On`] is the newest
+/// picture worth showing.
+#[derive(Component, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PeerCamera(pub Option<CameraState>);
 
 /// What a newly connected peer sends, until the one who decodes it takes it.
 #[derive(Component)]
@@ -149,6 +154,13 @@ pub enum NetMessage {
         by: u8,
         /// How it was heard.
         report: AudioReport,
+    },
+    /// Something else than before became of a peer's pictures.
+    CameraChanged {
+        /// Its participant id.
+        id: u8,
+        /// What it is now.
+        camera: CameraState,
     },
     /// Joining came to nothing.
     Failed(JoinFailure),

@@ -5,13 +5,14 @@ use bevy_ecs::message::MessageWriter;
 use bevy_ecs::system::{Commands, Query, ResMut};
 use hyperzoom_transport::TransportEvent;
 
-use crate::{Hearing, Incoming, JoinFailure, Link, Membership, Net, NetMessage, Peer, Presence};
+use crate::{Hearing, Incoming, JoinFailure, Link, Membership, Net, NetMessage, Peer, PeerCamera, Presence};
 
 pub(crate) fn drain(
     net: Option<ResMut<'_, Net>>,
     mut membership: ResMut<'_, Membership>,
     mut peers: Query<'_, '_, (Entity, &Peer, &mut Presence, &mut Link)>,
     mut hearing: Query<'_, '_, &mut Hearing>,
+    mut cameras: Query<'_, '_, &mut PeerCamera>,
     mut messages: MessageWriter<'_, NetMessage>,
     mut commands: Commands<'_, '_>,
 ) {
@@ -40,7 +41,7 @@ pub(crate) fn drain(
                     Some(entity) => commands.entity(entity),
                     None => commands.spawn_empty(),
                 };
-                entity.insert((peer, Presence::Here, Hearing(None), Incoming::new(inbox)));
+                entity.insert((peer, Presence::Here, Hearing(None), PeerCamera(None), Incoming::new(inbox)));
                 messages.write(NetMessage::PeerConnected { id, name, rejoined });
                 break;
             }
@@ -75,6 +76,15 @@ pub(crate) fn drain(
                     hearing.0 = Some(report);
                 }
                 messages.write(NetMessage::AudioReported { by, report });
+            }
+            TransportEvent::CameraChanged { id, camera } => {
+                let here = peers.iter().find(|(_, p, presence, _)| p.id == id && !is_gone(presence));
+                if let Some((entity, ..)) = here
+                    && let Ok(mut it) = cameras.get_mut(entity)
+                {
+                    it.0 = Some(camera);
+                }
+                messages.write(NetMessage::CameraChanged { id, camera });
             }
             TransportEvent::Refused { reason } => {
                 fail(JoinFailure::Refused(reason), &mut membership, &mut messages);

@@ -75,6 +75,22 @@ pub enum Control {
     Gone,
     /// So the receiver's voice was heard in the last second.
     AudioReport(AudioReport),
+    /// What has become of the sender's pictures. Said when it changes, and again with every heartbeat, so that a lost one does not
+    /// matter.
+    Camera(CameraState),
+}
+
+/// What has become of a participant's pictures, so that others know what to show in their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CameraState {
+    /// They come.
+    On,
+    /// Its camera is off for others: it sends none.
+    Off,
+    /// Its camera delivers none: it was unplugged, or stands still.
+    Lost,
+    /// It has no camera.
+    None,
 }
 
 /// Who wants to come in.

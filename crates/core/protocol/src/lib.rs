@@ -23,8 +23,8 @@ mod reassemble;
 mod seal;
 
 pub use control::{
-    AudioReport, Capabilities, Control, ControlError, Greet, Greeted, Hello, MAX_PARTICIPANTS, Nack,
-    PROTOCOL_VERSION, PeerEntry, Refusal, Welcome,
+    AudioReport, CameraState, Capabilities, Control, ControlError, Greet, Greeted, Hello, MAX_PARTICIPANTS,
+    Nack, PROTOCOL_VERSION, PeerEntry, Refusal, Welcome,
 };
 pub use fragment::{FrameTooLong, fragments};
 pub use header::{HEADER_LEN, Header, HeaderError, PacketType, UNASSIGNED};

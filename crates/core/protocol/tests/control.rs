@@ -3,8 +3,8 @@
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use hyperzoom_protocol::{
-    AudioReport, Capabilities, Control, Greet, Greeted, Hello, MAX_CONTROL, Nack, Name, NameError,
-    PROTOCOL_VERSION, PeerEntry, Refusal, Welcome,
+    AudioReport, CameraState, Capabilities, Control, Greet, Greeted, Hello, MAX_CONTROL, Nack, Name,
+    NameError, PROTOCOL_VERSION, PeerEntry, Refusal, Welcome,
 };
 use proptest::prelude::*;
 
@@ -60,6 +60,7 @@ fn longest_of_each() -> Vec<Control> {
             depth_us: AudioReport::MAX_US,
             reach_us: AudioReport::MAX_US,
         }),
+        Control::Camera(CameraState::None),
     ]
 }
 

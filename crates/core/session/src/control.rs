@@ -42,6 +42,14 @@ impl Session {
                     self.event(Event::AudioReported { by: from, report });
                 }
             }
+            Control::Camera(camera) => {
+                let Some(link) = self.peer_mut(from).and_then(Peer::live_mut) else { return };
+                // What is passed over is said again with the next heartbeat.
+                if link.camera != Some(camera) && link.cameras_heard.pass(now) {
+                    link.camera = Some(camera);
+                    self.event(Event::CameraChanged { id: from, camera });
+                }
+            }
             Control::Bye => self.part(now, from, LeaveReason::Bye),
             Control::Gone => self.lose(now, from),
             Control::Hello(_)

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hyperzoom_protocol::{AudioReport, Header, Name, Refusal, SecretKey, VideoNack};
+use hyperzoom_protocol::{AudioReport, CameraState, Header, Name, Refusal, SecretKey, VideoNack};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +76,13 @@ pub enum Event {
         by: u8,
         /// How it was heard.
         report: AudioReport,
+    },
+    /// Something else than before became of a peer's pictures.
+    CameraChanged {
+        /// The peer's number.
+        id: u8,
+        /// What it is now.
+        camera: CameraState,
     },
     /// The host does not let us in. Where we never were in, this is the last event.
     Refused(Refusal),

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    Control, MAX_CONTROL, MAX_DATAGRAM, OpenError, OpenedAt, PacketType, PairKeys, SecretKey, Stream,
-    StreamOpener, StreamSealer,
+    CameraState, Control, MAX_CONTROL, MAX_DATAGRAM, OpenError, OpenedAt, PacketType, PairKeys, SecretKey,
+    Stream, StreamOpener, StreamSealer,
 };
 
 use crate::config::{
@@ -44,6 +44,9 @@ pub(crate) struct Link {
     pub(crate) keyframes_heard: Limiter,
     pub(crate) reports_sent: Limiter,
     pub(crate) reports_heard: Limiter,
+    pub(crate) cameras_heard: Limiter,
+    /// What became of its pictures, as it last said.
+    pub(crate) camera: Option<CameraState>,
     sealer: StreamSealer,
     control: StreamOpener,
     audio: StreamOpener,
@@ -67,6 +70,8 @@ impl Link {
             keyframes_heard: Limiter::new(KEYFRAME_REQUEST_SPACING),
             reports_sent: Limiter::new(REPORT_SPACING),
             reports_heard: Limiter::new(REPORT_SPACING),
+            cameras_heard: Limiter::new(KEYFRAME_REQUEST_SPACING),
+            camera: None,
             sealer: StreamSealer::new(keys.send, Stream::Control, me),
             control: StreamOpener::new(keys.receive, Stream::Control, peer),
             audio: StreamOpener::new(keys.receive, Stream::Audio, peer),

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    AudioReport, Control, Envelope, Header, MAX_DATAGRAM, MAX_PARTICIPANTS, Nack, Name, OpenError,
-    PacketType, Refusal, Stream, VideoNack,
+    AudioReport, CameraState, Control, Envelope, Header, MAX_DATAGRAM, MAX_PARTICIPANTS, Nack, Name,
+    OpenError, PacketType, Refusal, Stream, VideoNack,
 };
 use hyperzoom_timing::SessionClock;
 
@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{PENDING_MOST, TRANSMIT_MOST};
 use crate::join::Greeting;
 use crate::peer::Peer;
+use crate::timers::EVERYBODY;
 use crate::{BYE_COUNT, Config, Event, LeaveReason, Media, PeerInfo, PeerState, Transmit};
 
 /// The host's number.
@@ -55,6 +56,8 @@ pub struct Session {
     pub(crate) me: Option<u8>,
     pub(crate) session_id: Option<u64>,
     pub(crate) clock: Clock,
+    /// What became of our pictures, once it was said.
+    pub(crate) camera: Option<CameraState>,
     /// The others by their number.
     pub(crate) peers: [Option<Peer>; MAX_PARTICIPANTS],
     /// Our own handshakes by whom they are for.
@@ -98,6 +101,7 @@ impl Session {
             me: None,
             session_id: None,
             clock,
+            camera: None,
             peers: Default::default(),
             greetings: Default::default(),
             pending: Vec::with_capacity(PENDING_MOST),
@@ -299,6 +303,18 @@ impl Session {
         let link = self.peer_mut(peer).and_then(Peer::live_mut);
         if link.is_some_and(|link| link.reports_sent.pass(now)) {
             self.send(now, peer, &Control::AudioReport(report.clamped()));
+        }
+    }
+
+    /// Tells everybody what has become of our pictures, and whoever comes later.
+    pub fn set_camera(&mut self, now: Duration, camera: CameraState) {
+        if self.camera.replace(camera) == Some(camera) {
+            return;
+        }
+        for id in EVERYBODY {
+            if self.peer_mut(id).is_some_and(|peer| peer.live().is_some()) {
+                self.send(now, id, &Control::Camera(camera));
+            }
         }
     }
 

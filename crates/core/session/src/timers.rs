@@ -8,7 +8,7 @@ use crate::peer::Peer;
 use crate::session::{HOST, Phase};
 use crate::{BYE_SPACING, Event, HEARTBEAT, PeerState, Session, TIMEOUT, UNREACHABLE_AFTER};
 
-const EVERYBODY: std::ops::Range<u8> = 0..MAX_PARTICIPANTS as u8;
+pub(crate) const EVERYBODY: std::ops::Range<u8> = 0..MAX_PARTICIPANTS as u8;
 
 impl Session {
     /// When [`handle_timeout`](Self::handle_timeout) must be called next; none when the session has ended.
@@ -86,6 +86,9 @@ impl Session {
         }
         if heartbeat {
             self.send(now, id, &Control::Heartbeat);
+            if let Some(camera) = self.camera {
+                self.send(now, id, &Control::Camera(camera));
+            }
             if self.is_host() {
                 let introductions: Vec<_> = self.introductions(id).collect();
                 for entry in introductions {

@@ -5,7 +5,9 @@ mod common;
 
 use common::{World, addr, ms};
 use hyperzoom_netem::Conditions;
-use hyperzoom_protocol::{AudioReport, MAX_DATAGRAM, PacketType, Stream, StreamSealer, VideoNack};
+use hyperzoom_protocol::{
+    AudioReport, CameraState, MAX_DATAGRAM, PacketType, Stream, StreamSealer, VideoNack,
+};
 use hyperzoom_session::Event;
 
 fn guests_key(world: &World) -> hyperzoom_protocol::SecretKey {
@@ -154,6 +156,35 @@ fn a_request_to_nobody_is_harmless() {
         world.parties[0].session.request_keyframe(now, peer);
     }
     assert_eq!(world.parties[0].session.poll_transmit(), None);
+}
+
+#[test]
+fn others_learn_of_a_camera_that_goes_off_and_cannot_be_flooded_with_it() {
+    let mut world = World::pair();
+    let said = |world: &World| -> Vec<_> {
+        let told = world.parties[1].events.iter().filter_map(|(_, event)| match event {
+            Event::CameraChanged { id: 0, camera } => Some(*camera),
+            _ => None,
+        });
+        told.collect()
+    };
+    for camera in [CameraState::On, CameraState::Off] {
+        let now = world.now;
+        world.parties[0].session.set_camera(now, camera);
+        world.run(ms(3000));
+    }
+    assert_eq!(said(&world), [CameraState::On, CameraState::Off], "each once, however often it is repeated");
+
+    for n in 0..2000 {
+        let now = world.now;
+        let camera = if n % 2 == 0 { CameraState::On } else { CameraState::Lost };
+        world.parties[0].session.set_camera(now, camera);
+        world.run(ms(1));
+    }
+    world.run(ms(2000));
+    let said = said(&world);
+    assert!(said.len() <= 2 + 2 * 4 + 2, "{said:?}");
+    assert_eq!(said.last(), Some(&CameraState::Lost), "the last word comes through");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyperzoom_media::{AudioPacket, EncodedFrame};
-use hyperzoom_protocol::AudioReport;
+use hyperzoom_protocol::{AudioReport, CameraState};
 use hyperzoom_session::LeaveReason;
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
@@ -117,6 +117,13 @@ pub enum TransportEvent {
         by: u8,
         /// How it was heard.
         report: AudioReport,
+    },
+    /// Something else than before became of a peer's pictures.
+    CameraChanged {
+        /// The peer.
+        id: u8,
+        /// What it is now.
+        camera: CameraState,
     },
     /// What the link to one peer carried, once a second and at its end.
     Stats(LinkStats),

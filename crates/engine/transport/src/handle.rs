@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use hyperzoom_protocol::{AudioReport, Stream};
+use hyperzoom_protocol::{AudioReport, CameraState, Stream};
 use hyperzoom_session::{Config, Session};
 use hyperzoom_timing::SharedClock;
 
@@ -105,6 +105,11 @@ impl Transport {
     /// Tells `peer` how its voice was heard in the last second. The session tells it no more often than is useful.
     pub fn report_audio(&mut self, peer: u8, report: AudioReport) {
         self.orders.report_audio(peer, report);
+    }
+
+    /// Tells everybody what has become of our pictures, and whoever comes later.
+    pub fn set_camera(&mut self, camera: CameraState) {
+        self.orders.set_camera(camera);
     }
 }
 

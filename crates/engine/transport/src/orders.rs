@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use hyperzoom_protocol::{AudioReport, MAX_PARTICIPANTS};
+use hyperzoom_protocol::{AudioReport, CameraState, MAX_PARTICIPANTS};
 
 /// Wishes that the receive thread looks at every turn.
 ///
@@ -19,7 +19,11 @@ pub(crate) struct Orders {
     reports_wait: AtomicBool,
     /// How each participant is heard; the newest takes the place of one that was not told yet.
     reports: Mutex<[Option<AudioReport>; MAX_PARTICIPANTS]>,
+    /// What became of our pictures: a place in [`CAMERAS`], and 1; 0 while nothing was said.
+    camera: AtomicU8,
 }
+
+const CAMERAS: [CameraState; 4] = [CameraState::On, CameraState::Off, CameraState::Lost, CameraState::None];
 
 impl Orders {
     pub(crate) fn stop(&self) {
@@ -42,6 +46,17 @@ impl Orders {
             *place = Some(report);
             self.reports_wait.store(true, Ordering::Release);
         }
+    }
+
+    pub(crate) fn set_camera(&self, camera: CameraState) {
+        let place = CAMERAS.iter().position(|it| *it == camera).map_or(0, |place| place + 1);
+        self.camera.store(place as u8, Ordering::Release);
+    }
+
+    /// What became of our pictures, as it was last said.
+    pub(crate) fn camera(&self) -> Option<CameraState> {
+        let place = usize::from(self.camera.load(Ordering::Acquire));
+        place.checked_sub(1).and_then(|place| CAMERAS.get(place)).copied()
     }
 
     pub(crate) fn is_to_stop(&self) -> bool {
@@ -74,6 +89,16 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_became_of_our_pictures_is_as_it_was_last_said() {
+        let orders = Orders::default();
+        assert_eq!(orders.camera(), None);
+        for camera in CAMERAS {
+            orders.set_camera(camera);
+            assert_eq!(orders.camera(), Some(camera));
+        }
+    }
 
     #[test]
     fn the_newest_report_for_a_peer_is_told_once() {

@@ -132,6 +132,9 @@ impl<W: Wire> ReceiveThread<W> {
                 self.session.report_audio(now, peer, report);
             }
         }
+        if let Some(camera) = self.orders.camera() {
+            self.session.set_camera(now, camera);
+        }
         if self.orders.take_leave() {
             self.session.leave(now);
             self.transmit();
@@ -265,6 +268,7 @@ impl<W: Wire> ReceiveThread<W> {
             }
             Event::KeyframeRequested { by } => TransportEvent::KeyframeRequested { by },
             Event::AudioReported { by, report } => TransportEvent::AudioReported { by, report },
+            Event::CameraChanged { id, camera } => TransportEvent::CameraChanged { id, camera },
             Event::ClockReady => {
                 self.clock.set(self.session.clock());
                 TransportEvent::ClockReady

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hyperzoom_media::I420;
 use hyperzoom_video::vp8::{Decoder, Encoder, EncoderConfig, libvpx_version};
-use hyperzoom_video::{FrameRate, Pattern, Scaler};
+use hyperzoom_video::{Converter, FrameRate, Pattern, PixelFormat, Scaler};
 
 const CAMERA: I420 = I420 { width: 1920, height: 1080 };
 const LIVE: I420 = I420 { width: 854, height: 480 };
@@ -18,7 +18,25 @@ fn main() -> Result<(), hyperzoom_video::VideoError> {
     for (name, noise) in [("pattern", 0), ("pattern with sensor noise", 4)] {
         measure(name, noise)?;
     }
+    println!("from a 1920x1080 camera");
+    for format in [PixelFormat::Nv12, PixelFormat::Yuyv, PixelFormat::Rgb] {
+        let mut times = Vec::new();
+        // As many bytes as the largest of them has, of no picture in particular: the work is the same for all.
+        let camera: Vec<u8> = (0..CAMERA.luma_len() * 3).map(|n| (n * 31 >> 3) as u8).collect();
+        let (mut converter, mut picture) = (Converter::new(format, CAMERA), vec![0; CAMERA.len()]);
+        for _ in 0..FRAMES {
+            let converted = timed(&mut times, || converter.convert(&camera, &mut picture));
+            converted.expect("a picture of raw bytes is never damaged");
+        }
+        print(&format!("convert {}", format.name()), &mut times);
+    }
     Ok(())
+}
+
+fn print(step: &str, times: &mut [Duration]) {
+    times.sort_unstable();
+    let at = |part: f64| times[(times.len() as f64 * part) as usize].as_secs_f64() * 1e3;
+    println!("  {step:<32} {:>9.2} {:>9.2}", at(0.5), at(0.95));
 }
 
 /// `noise` is how far each luma sample may be off, as a camera in dim light would have it.
@@ -63,9 +81,7 @@ fn measure(name: &str, noise: u32) -> Result<(), hyperzoom_video::VideoError> {
         ("VP8 encode", &mut encode),
         ("VP8 decode and copy out", &mut decode),
     ] {
-        times.sort_unstable();
-        let at = |part: f64| times[(times.len() as f64 * part) as usize].as_secs_f64() * 1e3;
-        println!("  {step:<32} {:>9.2} {:>9.2}", at(0.5), at(0.95));
+        print(step, times);
     }
     let kbps = bytes as f64 * 8.0 / (FRAMES as f64 / 24.0) / 1000.0;
     let mean_psnr = psnr.iter().sum::<f64>() / psnr.len() as f64;

@@ -2,19 +2,20 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hyperzoom_media::{FramePool, FrameRef, I420};
-use ringbuf::traits::{Consumer, Observer, Producer, Split};
+use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::source::{self, PictureSource};
 use crate::spec::{CameraSpec, FrameRate};
+use crate::taps::{CameraCounts, Counters, Stopped, Tap, Taps};
 use crate::thread::Precedence;
-use crate::{VideoError, thread};
+use crate::{VideoError, device, thread};
 
 /// What pictures may take of the memory at most: 43 of 1920x1080, of which only those in use are ever made.
 pub const PICTURE_POOL_BYTES: usize = 128 << 20;
@@ -24,6 +25,13 @@ const LIVE_RING: usize = 2;
 
 /// How far the thread may lag and still deliver every picture. Beyond it, the oldest are passed over.
 const CATCH_UP: Duration = Duration::from_millis(250);
+
+/// How long a camera may deliver nothing before it counts as [silent](CameraHealth::Silent): four pictures at the slowest rate that
+/// cameras take in the dark.
+const SILENT_AFTER: Duration = Duration::from_secs(2);
+
+/// How long a camera's thread has to end.
+const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// How to start a camera.
 #[derive(Debug, Clone)]
@@ -37,6 +45,20 @@ pub struct CameraConfig {
 /// Something that happened to a camera.
 #[derive(Debug)]
 pub enum CameraEvent {
+    /// The camera has nothing better than this.
+    Compromise {
+        /// What it is and what it delivers.
+        camera: String,
+        /// What it lacks.
+        lacks: String,
+    },
+    /// The camera is gone. It is looked for, and its pictures go on when it is found.
+    Lost(VideoError),
+    /// The camera is there again.
+    Back {
+        /// What it is and what it delivers.
+        camera: String,
+    },
     /// The file ends within a picture. It plays up to there, again and again.
     CutShort {
         /// The file.
@@ -50,46 +72,100 @@ pub enum CameraEvent {
 pub struct CameraEvents(HeapCons<CameraEvent>);
 
 impl CameraEvents {
+    pub(crate) fn new(ring: HeapCons<CameraEvent>) -> Self {
+        Self(ring)
+    }
+
     /// The next event, if one is there. Never blocks.
     pub fn try_next(&mut self) -> Option<CameraEvent> {
         self.0.try_pop()
     }
 }
 
-/// What became of a camera's pictures so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CameraCounts {
-    /// Pictures that were captured and offered to every tap.
-    pub captured: u64,
-    /// Pictures that came and went while the machine was too busy to take them (over 250 ms late).
-    pub missed: u64,
-    /// Pictures that a full recording tap, or a pool without a free buffer, lost. In a good recording it is 0.
-    pub dropped: u64,
-    /// Pictures that the live path did not get: it was busy, or the recording came first.
-    pub live_skipped: u64,
-}
-
-#[derive(Default)]
-struct Counters {
-    captured: AtomicU64,
-    missed: AtomicU64,
-    dropped: AtomicU64,
-    live_skipped: AtomicU64,
+/// How a camera does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CameraHealth {
+    /// Pictures come.
+    Delivering,
+    /// It is there, and for over two seconds no picture has come.
+    Silent,
+    /// It is gone.
+    Lost,
 }
 
 /// A running camera. Dropping it stops the camera.
 pub struct Camera {
-    shape: I420,
-    rate: FrameRate,
-    describe: String,
-    counters: Arc<Counters>,
-    taps: Option<mpsc::Sender<Tap>>,
-    thread: Option<JoinHandle<()>>,
+    pub(crate) shape: I420,
+    pub(crate) rate: FrameRate,
+    pub(crate) describe: String,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) taps: Option<mpsc::Sender<Tap>>,
+    pub(crate) thread: Option<CameraThread>,
 }
 
-enum Tap {
-    Live(HeapProd<FrameRef>),
-    Record(HeapProd<FrameRef>),
+/// Signs of life of a camera's thread.
+pub(crate) struct Pulse {
+    epoch: Instant,
+    lost: AtomicBool,
+    /// When the last picture came, in microseconds since the epoch.
+    picture_us: AtomicU64,
+}
+
+impl Pulse {
+    pub(crate) fn new(epoch: Instant) -> Self {
+        let now = epoch.elapsed().as_micros() as u64;
+        Self { epoch, lost: AtomicBool::new(false), picture_us: AtomicU64::new(now) }
+    }
+
+    /// A picture has come.
+    pub(crate) fn beat(&self) {
+        self.picture_us.store(self.epoch.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_lost(&self, lost: bool) {
+        self.lost.store(lost, Ordering::Relaxed);
+        // It has its time to deliver.
+        self.beat();
+    }
+
+    fn health(&self) -> CameraHealth {
+        let last = Duration::from_micros(self.picture_us.load(Ordering::Relaxed));
+        if self.lost.load(Ordering::Relaxed) {
+            CameraHealth::Lost
+        } else if self.epoch.elapsed().saturating_sub(last) > SILENT_AFTER {
+            CameraHealth::Silent
+        } else {
+            CameraHealth::Delivering
+        }
+    }
+}
+
+/// The thread of a camera, which may hang in the driver.
+pub(crate) struct CameraThread {
+    handle: JoinHandle<()>,
+    /// Closed when the thread is done.
+    done: mpsc::Receiver<()>,
+}
+
+impl CameraThread {
+    pub(crate) fn spawn(body: impl FnOnce() + Send + 'static) -> Result<Self, VideoError> {
+        let (alive, done) = mpsc::channel();
+        let handle = thread::spawn("camera", Precedence::High, move || {
+            // Moved in, so that it goes when the thread ends, however that is.
+            let _alive: mpsc::Sender<()> = alive;
+            body();
+        })?;
+        Ok(Self { handle, done })
+    }
+
+    /// Waits for the thread's end, but not for a driver that does not come back.
+    fn join(self) {
+        match self.done.recv_timeout(END_LIMIT) {
+            Err(RecvTimeoutError::Timeout) => tracing::warn!("the camera's driver hangs; it is left behind"),
+            _ => drop(self.handle.join()),
+        }
+    }
 }
 
 /// Starts a camera. Its pictures go nowhere until a tap is taken.
@@ -101,27 +177,35 @@ enum Tap {
 /// [`VideoError::NoCamera`] for [`CameraSpec::None`], else what is wrong with the source.
 pub fn start_camera(config: CameraConfig) -> Result<(Camera, CameraEvents), VideoError> {
     let CameraConfig { epoch, spec } = config;
-    start(source::open(&spec)?, epoch)
+    match spec {
+        CameraSpec::Device { name, wish } => device::start(source::system(), name, wish, epoch),
+        _ => start(source::open(&spec)?, epoch),
+    }
+}
+
+/// Buffers for pictures of a shape.
+pub(crate) fn pool(shape: I420) -> FramePool {
+    FramePool::new(shape, (PICTURE_POOL_BYTES / shape.len()).clamp(8, 240))
 }
 
 fn start(source: Box<dyn PictureSource>, epoch: Instant) -> Result<(Camera, CameraEvents), VideoError> {
     let (shape, rate, describe) = (source.shape(), source.rate(), source.describe());
-    let counters = Arc::new(Counters::default());
+    let (counters, pulse) = (Arc::new(Counters::default()), Arc::new(Pulse::new(epoch)));
     let (taps, new_taps) = mpsc::channel();
     // One warning of a file and one failure are all that a camera has to say.
     let (events, events_out) = HeapRb::new(4).split();
     let worker = Worker {
         source,
         epoch,
-        pool: FramePool::new(shape, (PICTURE_POOL_BYTES / shape.len()).clamp(8, 240)),
-        live: Vec::new(),
-        record: Vec::new(),
+        pool: pool(shape),
+        taps: Taps::new(new_taps, counters.clone()),
         counters: counters.clone(),
+        pulse: pulse.clone(),
         events,
     };
     tracing::debug!(camera = %describe, "camera starts");
-    let thread = thread::spawn("camera", Precedence::High, move || worker.run(new_taps))?;
-    let camera = Camera { shape, rate, describe, counters, taps: Some(taps), thread: Some(thread) };
+    let thread = CameraThread::spawn(move || worker.run())?;
+    let camera = Camera { shape, rate, describe, counters, pulse, taps: Some(taps), thread: Some(thread) };
     Ok((camera, CameraEvents(events_out)))
 }
 
@@ -170,14 +254,13 @@ impl Camera {
     /// What became of the pictures so far.
     #[must_use]
     pub fn counts(&self) -> CameraCounts {
-        let Counters { captured, missed, dropped, live_skipped } = &*self.counters;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        CameraCounts {
-            captured: read(captured),
-            missed: read(missed),
-            dropped: read(dropped),
-            live_skipped: read(live_skipped),
-        }
+        self.counters.read()
+    }
+
+    /// Whether pictures come, as of now.
+    #[must_use]
+    pub fn health(&self) -> CameraHealth {
+        self.pulse.health()
     }
 }
 
@@ -186,7 +269,7 @@ impl Drop for Camera {
         // The thread ends when nobody can send it a tap any more.
         self.taps = None;
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            thread.join();
         }
     }
 }
@@ -217,39 +300,37 @@ struct Worker {
     source: Box<dyn PictureSource>,
     epoch: Instant,
     pool: FramePool,
-    live: Vec<HeapProd<FrameRef>>,
-    record: Vec<HeapProd<FrameRef>>,
+    taps: Taps,
     counters: Arc<Counters>,
+    pulse: Arc<Pulse>,
     events: HeapProd<CameraEvent>,
 }
 
 impl Worker {
-    fn run(mut self, new_taps: mpsc::Receiver<Tap>) {
-        if let Err(error) = self.capture(&new_taps) {
+    fn run(mut self) {
+        if let Err(error) = self.capture() {
             tracing::warn!(%error, "the camera has stopped");
+            self.pulse.set_lost(true);
             // Whoever reads the event finds every tap closed, those taken from now on too.
-            drop(new_taps);
-            self.live.clear();
-            self.record.clear();
+            drop(self.taps);
             let _ = self.events.try_push(CameraEvent::Failed(error));
         }
     }
 
-    fn capture(&mut self, new_taps: &mpsc::Receiver<Tap>) -> Result<(), VideoError> {
+    fn capture(&mut self) -> Result<(), VideoError> {
         let mut schedule = Schedule { start: self.epoch.elapsed(), rate: self.source.rate(), next: 0 };
         let mut index = 0;
         loop {
             // Waiting for taps is the pause between pictures, so a tap is connected at once and a stop needs no flag.
             let wait = schedule.due().saturating_sub(self.epoch.elapsed());
-            match new_taps.recv_timeout(wait) {
-                Ok(Tap::Live(feed)) => self.live.push(feed),
-                Ok(Tap::Record(feed)) => self.record.push(feed),
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => {
+            match self.taps.wait(wait) {
+                Ok(true) => {}
+                Err(Stopped) => return Ok(()),
+                Ok(false) => {
                     let late = schedule.pass_over(self.epoch.elapsed());
                     for _ in 0..late {
                         self.source.skip()?;
-                        self.counters.missed.fetch_add(1, Ordering::Relaxed);
+                        Counters::count(&self.counters.missed);
                     }
                     self.picture(index, schedule.next, schedule.due())?;
                     schedule.next += 1;
@@ -266,38 +347,19 @@ impl Worker {
         filled?;
         match frame {
             Ok(frame) => {
-                self.counters.captured.fetch_add(1, Ordering::Relaxed);
-                self.offer(&frame);
+                Counters::count(&self.counters.captured);
+                self.pulse.beat();
+                self.taps.offer(&frame);
             }
             Err(hyperzoom_media::PoolEmpty) => {
                 self.source.skip()?;
-                self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                Counters::count(&self.counters.dropped);
             }
         }
         if let Some(event) = self.source.warning() {
             let _ = self.events.try_push(event);
         }
         Ok(())
-    }
-
-    /// The recording comes first: a tap of it that is over half full means the machine cannot follow, and then the live
-    /// path gets nothing until it is better.
-    fn offer(&mut self, frame: &FrameRef) {
-        self.record.retain(Observer::read_is_held);
-        self.live.retain(Observer::read_is_held);
-        let mut pressed = false;
-        for tap in &mut self.record {
-            if tap.try_push(frame.clone()).is_err() {
-                self.counters.dropped.fetch_add(1, Ordering::Relaxed);
-            }
-            // A ring of one or two is never half empty; it says nothing about pressure.
-            pressed |= tap.capacity().get() > 2 && tap.occupied_len() * 2 > tap.capacity().get();
-        }
-        for tap in &mut self.live {
-            if pressed || tap.try_push(frame.clone()).is_err() {
-                self.counters.live_skipped.fetch_add(1, Ordering::Relaxed);
-            }
-        }
     }
 }
 
@@ -307,6 +369,7 @@ mod tests {
     use crate::source::pattern::{Pattern, read_stamp};
     use crate::thread::wait_for;
     use proptest::prelude::*;
+    use ringbuf::traits::Observer;
 
     const SHAPE: I420 = I420 { width: 320, height: 240 };
 
@@ -314,16 +377,20 @@ mod tests {
         start_camera(CameraConfig { epoch: Instant::now(), spec: spec.parse().unwrap() }).unwrap()
     }
 
-    fn worker() -> Worker {
-        Worker {
+    /// A worker that nobody runs, and who can take its taps.
+    fn worker() -> (Worker, mpsc::Sender<Tap>) {
+        let (taps, new_taps) = mpsc::channel();
+        let (epoch, counters) = (Instant::now(), Arc::<Counters>::default());
+        let worker = Worker {
             source: Box::new(Pattern::new(SHAPE, FrameRate::THIRTY)),
-            epoch: Instant::now(),
+            epoch,
             pool: FramePool::new(SHAPE, 8),
-            live: Vec::new(),
-            record: Vec::new(),
-            counters: Arc::default(),
+            taps: Taps::new(new_taps, counters.clone()),
+            counters,
+            pulse: Arc::new(Pulse::new(epoch)),
             events: HeapRb::new(4).split().0,
-        }
+        };
+        (worker, taps)
     }
 
     #[test]
@@ -372,11 +439,13 @@ mod tests {
 
     #[test]
     fn a_recording_that_falls_behind_takes_the_pictures_from_the_live_path() {
-        let mut worker = worker();
+        let (mut worker, taps) = worker();
         let (record, _recorder) = HeapRb::new(4).split();
         let (live, mut viewer) = HeapRb::new(LIVE_RING).split();
-        worker.record.push(record);
-        worker.live.push(live);
+        taps.send(Tap::Record(record)).unwrap();
+        worker.taps.connect().unwrap();
+        taps.send(Tap::Live(live)).unwrap();
+        worker.taps.connect().unwrap();
         for n in 0..5 {
             worker.picture(n, n, Duration::ZERO).unwrap();
             viewer.clear();
@@ -392,11 +461,13 @@ mod tests {
 
     #[test]
     fn a_live_path_that_stands_still_costs_the_recording_nothing() {
-        let mut worker = worker();
+        let (mut worker, taps) = worker();
         let (record, mut recorder) = HeapRb::new(4).split();
         let (live, _stuck) = HeapRb::new(LIVE_RING).split();
-        worker.record.push(record);
-        worker.live.push(live);
+        taps.send(Tap::Record(record)).unwrap();
+        worker.taps.connect().unwrap();
+        taps.send(Tap::Live(live)).unwrap();
+        worker.taps.connect().unwrap();
         for n in 0..100 {
             worker.picture(n, n, Duration::ZERO).unwrap();
             assert_eq!(recorder.try_pop().unwrap().index, n);
@@ -407,9 +478,10 @@ mod tests {
 
     #[test]
     fn consumers_that_keep_everything_cost_pictures_and_not_memory() {
-        let mut worker = worker();
+        let (mut worker, taps) = worker();
         let (record, recorder) = HeapRb::new(100).split();
-        worker.record.push(record);
+        taps.send(Tap::Record(record)).unwrap();
+        worker.taps.connect().unwrap();
         for n in 0..20 {
             worker.picture(n, n, Duration::ZERO).unwrap();
         }
@@ -419,12 +491,13 @@ mod tests {
 
     #[test]
     fn a_dropped_consumer_ends_its_tap() {
-        let mut worker = worker();
+        let (mut worker, taps) = worker();
         let (record, recorder) = HeapRb::new(4).split();
-        worker.record.push(record);
+        taps.send(Tap::Record(record)).unwrap();
+        worker.taps.connect().unwrap();
         drop(recorder);
         worker.picture(0, 0, Duration::ZERO).unwrap();
-        assert!(worker.record.is_empty());
+        assert_eq!(worker.taps.consumers(), 0);
         assert_eq!(worker.counters.dropped.load(Ordering::Relaxed), 0);
     }
 

@@ -2,8 +2,8 @@
 //! live version of them gets to the other people in the call.
 //!
 //! ```text
-//! source (pattern, file) ── camera ──┬── record tap ── (hyperzoom-recorder)
-//!                                    └── live tap ──── live: scale, VP8 ── PacketSink ~~> network
+//! source (device, pattern, file) ── camera ──┬── record tap ── (hyperzoom-recorder)
+//!                                            └── live tap ──── live: scale, VP8 ── PacketSink ~~> network
 //!            newest picture ── decode: VP8 ── inbox of EncodedFrame <~~ network
 //! ```
 //!
@@ -18,6 +18,7 @@
 
 mod camera;
 mod decode;
+mod device;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -25,15 +26,20 @@ mod live;
 mod scale;
 mod source;
 mod spec;
+mod taps;
 mod thread;
 pub mod vp8;
 
 pub use camera::{
-    Camera, CameraConfig, CameraCounts, CameraEvent, CameraEvents, PICTURE_POOL_BYTES, start_camera,
+    Camera, CameraConfig, CameraEvent, CameraEvents, CameraHealth, PICTURE_POOL_BYTES, start_camera,
 };
 pub use decode::{DecoderStats, Picture, PictureReader, VideoDecoder, Waker, start_decoder};
+pub use device::{CameraInfo, cameras};
 pub use error::VideoError;
 pub use live::{LiveConfig, LiveStats, LiveVideo, start_live};
 pub use scale::Scaler;
+pub use source::convert::{Converter, Damaged, PixelFormat};
+pub use source::modes::{CameraMode, Wish};
 pub use source::pattern::{Pattern, Stamp, read_counter, read_stamp};
 pub use spec::{CameraSpec, FrameRate};
+pub use taps::CameraCounts;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyperzoom_media::I420;
 
 use crate::VideoError;
+use crate::source::modes::Wish;
 
 /// Frames a second as an exact fraction: 30000/1001 is no decimal number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +71,14 @@ pub enum CameraSpec {
     },
     /// An uncompressed video file that repeats. Text: `file:PATH.y4m`.
     File(PathBuf),
+    /// A camera that is plugged in. Text: `default`, a part of its name, or its place (`/dev/video0`); behind it `:WIDTHxHEIGHT`, and `@FPS`
+    /// behind that, may say what it is to deliver.
+    Device {
+        /// A part of its name, or its place; `None` is the first that can be used.
+        name: Option<String>,
+        /// What it is to deliver.
+        wish: Wish,
+    },
 }
 
 impl CameraSpec {
@@ -100,22 +109,54 @@ impl FromStr for CameraSpec {
             ("none", None) => Ok(Self::None),
             ("pattern", None) => Ok(Self::default()),
             ("pattern", Some(form)) => {
-                let (size, fps) = form.split_once('@').unwrap_or((form, "30"));
-                let (width, height) = size.split_once('x').ok_or_else(|| wrong("it has no WIDTHxHEIGHT"))?;
-                let number = |digits: &str, what: &str| {
-                    digits.parse::<u32>().map_err(|_| wrong(&format!("{digits:?} is no {what}")))
-                };
-                let shape = I420 { width: number(width, "width")?, height: number(height, "height")? };
-                check_shape(shape)?;
-                let rate = FrameRate::new(number(fps, "frame rate")?, 1)
+                let (shape, fps) = form_of(form, &wrong)?;
+                let rate = FrameRate::new(fps.unwrap_or(30), 1)
                     .ok_or_else(|| wrong("its frame rate is not between 1 and 120"))?;
                 Ok(Self::Pattern { shape, rate })
             }
             ("file", Some("") | None) => Err(wrong("it names no file")),
             ("file", Some(path)) => Ok(Self::File(PathBuf::from(path))),
-            _ => Err(wrong("this program has no such source")),
+            ("none", Some(_)) => Err(wrong("no camera has no form")),
+            _ => {
+                // Names of cameras have colons of their own: "USB2.0 HD UVC WebCam: USB2.0 HD".
+                let (name, wish) = match text.rsplit_once(':') {
+                    Some((name, form)) if is_form(form) => {
+                        let (shape, fps) = form_of(form, &wrong)?;
+                        if fps.is_some_and(|fps| FrameRate::new(fps, 1).is_none()) {
+                            return Err(wrong("its frame rate is not between 1 and 120"));
+                        }
+                        (name, Wish { shape: Some(shape), fps })
+                    }
+                    _ => (text, Wish::default()),
+                };
+                let name = name.trim();
+                if name.is_empty() {
+                    return Err(wrong("it names no camera"));
+                }
+                let name = (name != "default").then(|| name.to_owned());
+                Ok(Self::Device { name, wish })
+            }
         }
     }
+}
+
+/// Whether a text is meant as `WIDTHxHEIGHT@FPS`, right or wrong.
+fn is_form(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.contains('x')
+        && text.chars().all(|c| c.is_ascii_digit() || matches!(c, 'x' | '@'))
+}
+
+/// Reads `WIDTHxHEIGHT@FPS`, where `@FPS` may be left out.
+fn form_of(form: &str, wrong: &impl Fn(&str) -> VideoError) -> Result<(I420, Option<u32>), VideoError> {
+    let (size, fps) = form.split_once('@').map_or((form, None), |(size, fps)| (size, Some(fps)));
+    let (width, height) = size.split_once('x').ok_or_else(|| wrong("it has no WIDTHxHEIGHT"))?;
+    let number = |digits: &str, what: &str| {
+        digits.parse::<u32>().map_err(|_| wrong(&format!("{digits:?} is no {what}")))
+    };
+    let shape = I420 { width: number(width, "width")?, height: number(height, "height")? };
+    check_shape(shape)?;
+    Ok((shape, fps.map(|fps| number(fps, "frame rate")).transpose()?))
 }
 
 impl fmt::Display for CameraSpec {
@@ -124,6 +165,16 @@ impl fmt::Display for CameraSpec {
             Self::None => f.write_str("none"),
             Self::Pattern { shape, rate } => write!(f, "pattern:{}x{}@{rate}", shape.width, shape.height),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Device { name, wish } => {
+                f.write_str(name.as_deref().unwrap_or("default"))?;
+                if let Some(shape) = wish.shape {
+                    write!(f, ":{}x{}", shape.width, shape.height)?;
+                    if let Some(fps) = wish.fps {
+                        write!(f, "@{fps}")?;
+                    }
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -154,12 +205,21 @@ mod tests {
         CameraSpec::Pattern { shape: I420 { width, height }, rate: FrameRate::new(fps, 1).unwrap() }
     }
 
+    fn device(name: Option<&str>, shape: Option<(u32, u32)>, fps: Option<u32>) -> CameraSpec {
+        let shape = shape.map(|(width, height)| I420 { width, height });
+        CameraSpec::Device { name: name.map(str::to_owned), wish: Wish { shape, fps } }
+    }
+
     #[test]
     fn every_form_is_read_and_written_alike() {
         for (text, spec) in [
             ("none", CameraSpec::None),
             ("pattern:1280x720@25", pattern(1280, 720, 25)),
             ("file:/tmp/a:b.y4m", CameraSpec::File("/tmp/a:b.y4m".into())),
+            ("default", device(None, None, None)),
+            ("default:640x360", device(None, Some((640, 360)), None)),
+            ("/dev/video0:640x360@15", device(Some("/dev/video0"), Some((640, 360)), Some(15))),
+            ("USB 2.0: HD Webcam", device(Some("USB 2.0: HD Webcam"), None, None)),
         ] {
             assert_eq!(text.parse::<CameraSpec>().unwrap(), spec);
             assert_eq!(spec.to_string(), text);
@@ -171,14 +231,17 @@ mod tests {
     #[test]
     fn a_wrong_text_is_told_what_is_wrong() {
         for (text, part) in [
-            ("logitech", "no such source"),
+            ("", "names no camera"),
+            (":640x480", "names no camera"),
+            ("logitech:641x480", "even"),
+            ("logitech:640x480@500", "between 1 and 120"),
             ("pattern:640", "WIDTHxHEIGHT"),
             ("pattern:640xtall", "\"tall\" is no height"),
             ("pattern:641x480", "even"),
             ("pattern:3840x2160", "scale it down"),
             ("pattern:640x480@0", "between 1 and 120"),
             ("file:", "names no file"),
-            ("none:1", "no such source"),
+            ("none:1", "no form"),
         ] {
             let error = text.parse::<CameraSpec>().unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

@@ -27,6 +27,10 @@ const REPEAT_AFTER: Duration = Duration::from_millis(70);
 /// How long the take's first ticks wait for the camera's first picture before they stay black.
 const BLACK_AFTER: Duration = Duration::from_secs(1);
 
+/// How many ticks repeat the last picture of a camera that has stopped before they turn black: two seconds. A picture that stands still for
+/// longer looks like a person who does.
+const STILL_TICKS: u64 = 60;
+
 /// Half the width of the dead band about the middle between two ticks, in ns: three times what the fit leaves of 20 ms of
 /// jitter. Less than half of 8.3 ms, the distance at which the pictures of a 24 fps camera pass such middles.
 const DEAD_BAND: i64 = 4_000_000;
@@ -47,6 +51,8 @@ pub(crate) struct ConstantRate<T> {
     waiting: VecDeque<Waiting<T>>,
     last_at: i64,
     current: Option<T>,
+    /// The tick that `current` was fresh in.
+    current_since: u64,
 }
 
 #[derive(Debug)]
@@ -63,7 +69,7 @@ struct Waiting<T> {
 pub(crate) struct Tick<T> {
     /// Its number on the session's grid.
     pub(crate) tick: u64,
-    /// Its picture; `None` where the camera has delivered nothing yet, which is black.
+    /// Its picture; `None` where the camera has delivered nothing yet, or nothing for [`STILL_TICKS`]: that is black.
     pub(crate) picture: Option<T>,
     /// What became of the pictures that belong to it.
     pub(crate) entry: TickEntry,
@@ -80,6 +86,7 @@ impl<T: Clone> ConstantRate<T> {
             waiting: VecDeque::new(),
             last_at: i64::MIN,
             current: None,
+            current_since: first_tick,
         }
     }
 
@@ -164,16 +171,24 @@ impl<T: Clone> ConstantRate<T> {
             self.remember(later, false);
         }
         let fresh = arrived > 0;
+        if fresh {
+            self.current_since = self.next_tick;
+        }
         if !fresh && let Some(next) = self.waiting.front_mut() {
             // This tick repeats a picture since its own was lost.
             lost = std::mem::take(&mut next.lost);
         }
-        let mut entry = TickEntry { fresh, decimated: arrived.max(1) - 1, dropped: lost };
+        let still = self.next_tick - self.current_since <= STILL_TICKS;
+        let picture = match &self.current {
+            Some(current) => still.then(|| current.clone()),
+            None => self.waiting.front().map(|next| next.picture.clone()),
+        };
+        let black = picture.is_none();
+        let mut entry = TickEntry { fresh, black, decimated: arrived.max(1) - 1, dropped: lost };
         if self.next_tick == self.first_tick {
             // What the first tick passes over was captured before the take, and is no part of it.
             (entry.decimated, entry.dropped) = (0, 0);
         }
-        let picture = self.current.clone().or_else(|| self.waiting.front().map(|next| next.picture.clone()));
         let tick = self.next_tick;
         self.next_tick += 1;
         Tick { tick, picture, entry }

@@ -12,7 +12,8 @@ fn fresh<T>(tick: u64, picture: T) -> Tick<T> {
 }
 
 fn repeated<T>(tick: u64, picture: Option<T>) -> Tick<T> {
-    Tick { tick, picture, entry: TickEntry::default() }
+    let entry = TickEntry { black: picture.is_none(), ..TickEntry::default() };
+    Tick { tick, picture, entry }
 }
 
 fn counts<T>(ticks: &[Tick<T>]) -> VideoCounts {
@@ -50,6 +51,21 @@ fn camera(rate_mhz: i64, seconds: i64, jitter: i64) -> Vec<i64> {
             SECOND / 100 + i * 1000 * SECOND / rate_mhz + noise
         })
         .collect()
+}
+
+#[test]
+fn a_camera_that_is_pulled_stands_still_for_two_seconds_and_then_is_black_until_it_is_back() {
+    let before = camera(30_000, 5, 0);
+    let (last, back) = (before.len(), 10 * SECOND);
+    let moments: Vec<_> = before.iter().copied().chain((0..60).map(|n| back + n * SECOND / 30)).collect();
+    let (ticks, counts) = run(1, &moments, 20_000_000, 330);
+    let at = |tick: usize| ticks[tick - 1].picture;
+    // The last of five seconds' pictures belongs to tick 149.
+    assert_eq!(at(149), Some(last - 1));
+    assert_eq!(at(149 + STILL_TICKS as usize), Some(last - 1));
+    assert!((150 + STILL_TICKS as usize..300).all(|tick| at(tick).is_none()));
+    assert_eq!(at(300), Some(last));
+    assert_eq!((counts.duplicated, counts.black, counts.dropped), (150, 150 - STILL_TICKS, 0));
 }
 
 #[test]
@@ -109,7 +125,7 @@ fn pictures_from_before_the_take_are_not_counted() {
         machine.push(at, 1, i);
     }
     let first = machine.poll(0).unwrap();
-    assert_eq!(first.entry, TickEntry { fresh: true, decimated: 0, dropped: 0 });
+    assert_eq!(first.entry, TickEntry { fresh: true, ..TickEntry::default() });
 }
 
 #[test]
@@ -127,7 +143,7 @@ fn lost_pictures_belong_to_the_ticks_that_lack_them() {
     assert_eq!(dropped, [0, 3, 0, 0, 0, 0, 0, 1, 0]);
     assert_eq!(
         counts(&ticks),
-        VideoCounts { captured: 9, written: 9, duplicated: 4, decimated: 0, dropped: 4 }
+        VideoCounts { captured: 9, written: 9, duplicated: 4, black: 0, decimated: 0, dropped: 4 }
     );
 }
 

@@ -11,6 +11,9 @@ pub struct VideoCounts {
     pub written: u64,
     /// Ticks that repeat the picture before (or the first one, ahead of its time), since the camera had no new one.
     pub duplicated: u64,
+    /// Those among the duplicated that are black: the camera had not delivered anything yet, or nothing for two seconds.
+    #[serde(default)]
+    pub black: u64,
     /// Pictures left out since a newer one had arrived by the same tick.
     pub decimated: u64,
     /// Pictures that we lost: in a full ring, or on their way to a disk or out of an encoder that failed. Must be 0.
@@ -22,6 +25,8 @@ pub struct VideoCounts {
 pub(crate) struct TickEntry {
     /// Whether its picture is shown for the first time.
     pub(crate) fresh: bool,
+    /// Whether it shows black for want of one.
+    pub(crate) black: bool,
     /// Pictures passed over for that one.
     pub(crate) decimated: u64,
     /// Pictures that did not fit into the camera's ring.
@@ -41,6 +46,7 @@ pub(crate) struct PictureLedger {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sums {
     fresh: u64,
+    black: u64,
     decimated: u64,
     dropped: u64,
 }
@@ -48,6 +54,7 @@ struct Sums {
 impl Sums {
     fn add(&mut self, entry: TickEntry, count: u64) {
         self.fresh += if entry.fresh { count } else { 0 };
+        self.black += if entry.black { count } else { 0 };
         self.decimated += count * entry.decimated;
         self.dropped += count * entry.dropped;
     }
@@ -74,6 +81,7 @@ impl PictureLedger {
             captured: it.fresh + it.decimated + it.dropped,
             written,
             duplicated: settled - it.fresh,
+            black: it.black,
             decimated: it.decimated,
             dropped: it.dropped + settled - written,
         }
@@ -105,13 +113,15 @@ mod tests {
     fn an_end_leaves_out_what_came_after_it() {
         let mut ledger = PictureLedger::default();
         for tick in 0..10 {
-            ledger.push(TickEntry { fresh: tick != 3, decimated: u64::from(tick > 6), dropped: 0 });
+            let fresh = tick != 3;
+            ledger.push(TickEntry { fresh, black: !fresh, decimated: u64::from(tick > 6), dropped: 0 });
         }
         let counts = |asked, on_disk| {
             let it = ledger.counts(asked, on_disk);
             (it.captured, it.written, it.duplicated, it.decimated, it.dropped)
         };
         assert_eq!(counts(3, 10), (3, 3, 0, 0, 0));
+        assert_eq!((ledger.counts(3, 10).black, ledger.counts(8, 10).black), (0, 1));
         assert_eq!(counts(8, 10), (8, 8, 1, 1, 0));
         assert_eq!(counts(u64::MAX, u64::MAX), (12, 10, 1, 3, 0));
         assert_eq!(counts(8, 5), (8, 5, 1, 1, 3), "three never reached the disk");
@@ -126,7 +136,7 @@ mod tests {
         ) {
             let mut ledger = PictureLedger::default();
             for (fresh, decimated, dropped) in entries {
-                ledger.push(TickEntry { fresh, decimated, dropped });
+                ledger.push(TickEntry { fresh, black: !fresh, decimated, dropped });
             }
             let it = ledger.counts(asked, on_disk);
             prop_assert_eq!(it.captured + it.duplicated, it.written + it.decimated + it.dropped);

@@ -1,5 +1,8 @@
-//! Where pictures come from when no camera is plugged in: drawn, or read from a file.
+//! Where pictures come from: drawn, read from a file, or delivered by a camera.
 
+pub(crate) mod convert;
+pub(crate) mod modes;
+mod nokhwa;
 pub(crate) mod pattern;
 pub(crate) mod y4m;
 
@@ -7,6 +10,7 @@ use std::time::Duration;
 
 use hyperzoom_media::I420;
 
+use crate::device::System;
 use crate::spec::{CameraSpec, FrameRate, check_shape};
 use crate::{CameraEvent, VideoError};
 
@@ -40,10 +44,15 @@ pub(crate) trait PictureSource: Send {
     }
 }
 
-/// Opens what `spec` names.
+/// The cameras that are plugged in.
+pub(crate) fn system() -> Box<dyn System> {
+    Box::new(nokhwa::Cameras)
+}
+
+/// Opens what `spec` names, unless it is plugged in.
 pub(crate) fn open(spec: &CameraSpec) -> Result<Box<dyn PictureSource>, VideoError> {
     match spec {
-        CameraSpec::None => Err(VideoError::NoCamera),
+        CameraSpec::None | CameraSpec::Device { .. } => Err(VideoError::NoCamera),
         CameraSpec::Pattern { shape, rate } => {
             check_shape(*shape)?;
             Ok(Box::new(pattern::Pattern::new(*shape, *rate)))
