@@ -10,7 +10,8 @@ pub(crate) fn run(mut data: &[u8]) {
         let (frame, rest) = rest.split_at(rest.len().min(usize::from(u16::from_be_bytes([high, low]))));
         data = rest;
         // Large pictures take long and show nothing that small ones do not.
-        if matches!(FrameStart::parse(frame), Some(FrameStart::Keyframe { shape }) if shape.luma_len() > 1 << 16) {
+        if matches!(FrameStart::parse(frame), Some(FrameStart::Keyframe { shape }) if shape.luma_len() > 1 << 16)
+        {
             continue;
         }
         let _ = decoder.decode(frame, |decoded| {
