@@ -73,3 +73,18 @@ impl<S: PacketSink> PacketSink for DecodingSink<S> {
         self.inner.skip();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_pixel_that_is_off_is_seen() {
+        let truth = Truth::default();
+        let mut pixels = vec![7; 1000];
+        truth.tell(41, &pixels);
+        assert!(truth.is(41, hash(&pixels)));
+        pixels[999] = 8;
+        assert!(!truth.is(41, hash(&pixels)));
+    }
+}
