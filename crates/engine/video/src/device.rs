@@ -256,7 +256,7 @@ impl Worker {
                 Err(End::Stopped) | Ok(()) => return,
                 Err(End::Lost(error)) => error,
             };
-            tracing::warn!(%error, "the camera is gone");
+            tracing::debug!(%error, "the camera is gone");
             self.pulse.set_lost(true);
             self.tell(CameraEvent::Lost(error));
             stream = match self.search(system) {
@@ -265,7 +265,7 @@ impl Worker {
             };
             self.pulse.set_lost(false);
             let camera = self.choice.describe();
-            tracing::info!(%camera, "the camera is back");
+            tracing::debug!(%camera, "the camera is back");
             self.tell(CameraEvent::Back { camera });
         }
     }
