@@ -6,7 +6,7 @@ use bevy_ecs::component::Component;
 use bevy_ecs::message::Message;
 use bevy_ecs::resource::Resource;
 use bevy_platform::cell::SyncCell;
-use hyperzoom_protocol::AudioReport;
+use hyperzoom_protocol::{AudioReport, PathReport};
 use hyperzoom_session::LeaveReason;
 use hyperzoom_transport::{LinkStats, PeerInbox, Transport, TransportEvents};
 
@@ -149,6 +149,13 @@ pub enum NetMessage {
         by: u8,
         /// How it was heard.
         report: AudioReport,
+    },
+    /// So the path to a peer served what we sent.
+    PathReported {
+        /// Its participant id.
+        by: u8,
+        /// How it did.
+        report: PathReport,
     },
     /// Joining came to nothing.
     Failed(JoinFailure),

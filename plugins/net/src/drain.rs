@@ -76,6 +76,9 @@ pub(crate) fn drain(
                 }
                 messages.write(NetMessage::AudioReported { by, report });
             }
+            TransportEvent::PathReported { by, report } => {
+                messages.write(NetMessage::PathReported { by, report });
+            }
             TransportEvent::Refused { reason } => {
                 fail(JoinFailure::Refused(reason), &mut membership, &mut messages);
             }

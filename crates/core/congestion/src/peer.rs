@@ -46,8 +46,9 @@ const PROBE: Duration = Duration::from_secs(3);
 /// For so long reports of it are waited for.
 const PROBE_ECHO: Duration = Duration::from_millis(700);
 
-/// The fastest that a frame's datagrams follow one another, in kbit/s.
-const MOST_PACE: u32 = 10_000;
+/// The fastest that a frame's datagrams follow one another, in kbit/s. However wide a path is, it may become narrow in the midst of a
+/// keyframe; at this a keyframe of 400 kbit/s takes some 80 ms.
+const MOST_PACE: u32 = 1_500;
 
 /// What reports told in a window.
 #[derive(Debug, Clone, Copy, Default)]
@@ -286,7 +287,6 @@ impl PeerLadder {
         }
     }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -14,11 +14,15 @@ pub const CLEAR: Duration = Duration::from_millis(10);
 /// A report is due after so long, whatever there is to tell.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// And not before so long, however much there is.
+/// And so often while there is a queue.
 const SPACING: Duration = Duration::from_millis(100);
 
-/// A queue delays every packet, a scheduler only some: the least late of so many in a row tells the two apart.
-const RUN: usize = 4;
+/// A queue delays every packet, and they come one by one; what a scheduler has held back comes all at once, the last of it on time. So the
+/// least late of those that came within this tells the two apart.
+const RUN: Duration = Duration::from_millis(10);
+
+/// So many packets at most are looked at for that.
+const KEPT: usize = 16;
 
 /// The earliest packet of about the last half minute is one that met no queue. It is kept in spans of this, so that clocks may drift and
 /// routes may change.
@@ -63,8 +67,8 @@ pub struct QueueMeter {
     /// The earliest offset of each span, the latest first.
     earliest: [Option<i64>; SPANS],
     span: u64,
-    /// The last offsets.
-    recent: [i64; RUN],
+    /// When the last packets came, and their offsets.
+    recent: [(Duration, i64); KEPT],
     seen: usize,
     /// The last sequence numbers and timestamps, in microseconds.
     stamps: [(u64, i64); LENGTHS],
@@ -104,14 +108,9 @@ impl QueueMeter {
         // A frame leaves when its last sample has come.
         let offset = micros(arrived) - stamp - length;
         let base = self.base(arrived, offset);
-        self.recent[self.seen % RUN] = offset;
+        self.recent[self.seen % KEPT] = (arrived, offset);
         self.seen += 1;
-        if self.seen < RUN {
-            return;
-        }
-        let least = self.recent.iter().copied().min().unwrap_or(offset);
-        self.queue = Duration::from_micros((least - base).max(0).unsigned_abs());
-        self.most_queue = self.most_queue.max(self.queue);
+        self.look(arrived);
         if offset - base < micros(NOTICE) {
             self.full = None;
         } else if self.full.is_none() {
@@ -135,11 +134,15 @@ impl QueueMeter {
             // Muted: nothing is known of the path any more.
             self.queue = Duration::ZERO;
             self.full = None;
+        } else {
+            // The next packet of a full path comes late too, and there is no need to wait for it.
+            self.look(now);
         }
         let since = now.saturating_sub(self.last_report);
-        let is_news = self.queue >= NOTICE || (self.is_noticed && self.queue < NOTICE);
+        let grew = (self.queue >= NOTICE && !self.is_noticed) || (self.queue >= ALARM && !self.is_alarmed);
         let is_over = self.is_alarmed && self.queue < CLEAR;
-        if self.packets == 0 || since < SPACING || !(since >= INTERVAL || is_news || is_over) {
+        let goes_on = self.is_noticed && since >= SPACING;
+        if self.packets == 0 || !(since >= INTERVAL || grew || is_over || goes_on) {
             return None;
         }
         let (expected, lost) = losses();
@@ -159,6 +162,21 @@ impl QueueMeter {
         self.audio_bytes = 0;
         self.packets = u64::from(self.is_noticed);
         Some(report)
+    }
+
+    /// The queue is that of the least late of the packets of the last [`RUN`], and of the one before them.
+    fn look(&mut self, now: Duration) {
+        let Some(base) = self.earliest.iter().flatten().copied().min() else { return };
+        let mut least = i64::MAX;
+        for back in 1..=self.seen.min(KEPT) {
+            let (at, offset) = self.recent[(self.seen - back) % KEPT];
+            least = least.min(offset);
+            if now.saturating_sub(at) >= RUN {
+                self.queue = Duration::from_micros((least - base).max(0).unsigned_abs());
+                self.most_queue = self.most_queue.max(self.queue);
+                return;
+            }
+        }
     }
 
     /// How long the voice's frames are, in microseconds; `None` where it is not known, or the packet is out of order.

@@ -22,10 +22,10 @@ mod reassemble;
 mod seal;
 
 pub use control::{
-    AudioReport, Capabilities, Control, ControlError, Greet, Greeted, Hello, MAX_PARTICIPANTS, Nack,
-    PROTOCOL_VERSION, PeerEntry, Refusal, Welcome,
+    AudioReport, Capabilities, Control, ControlError, Filling, Greet, Greeted, Hello, MAX_PARTICIPANTS, Nack,
+    PROTOCOL_VERSION, PathReport, PeerEntry, Refusal, Welcome,
 };
-pub use fragment::{FrameTooLong, fragments};
+pub use fragment::{FrameTooLong, fragments, fragments_of};
 pub use header::{HEADER_LEN, Header, HeaderError, PacketType, UNASSIGNED};
 pub use invite::{Invite, InviteError, InviteKey};
 pub use name::{Name, NameError};

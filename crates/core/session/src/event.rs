@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hyperzoom_protocol::{AudioReport, Header, Name, Refusal, SecretKey};
+use hyperzoom_protocol::{AudioReport, Header, Name, PathReport, Refusal, SecretKey};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +69,13 @@ pub enum Event {
         by: u8,
         /// How it was heard.
         report: AudioReport,
+    },
+    /// So the path to a peer served what we sent.
+    PathReported {
+        /// The peer's number.
+        by: u8,
+        /// How it did.
+        report: PathReport,
     },
     /// The host does not let us in. Where we never were in, this is the last event.
     Refused(Refusal),

@@ -10,7 +10,7 @@ use hyperzoom_protocol::{
 
 use crate::config::{
     CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
-    PING_EVERY, REPORT_SPACING,
+    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING,
 };
 
 /// What came from a peer over its present link.
@@ -44,6 +44,7 @@ pub(crate) struct Link {
     pub(crate) keyframes_heard: Limiter,
     pub(crate) reports_sent: Limiter,
     pub(crate) reports_heard: Limiter,
+    pub(crate) path_reports_heard: Limiter,
     sealer: StreamSealer,
     control: StreamOpener,
     audio: StreamOpener,
@@ -67,6 +68,7 @@ impl Link {
             keyframes_heard: Limiter::new(KEYFRAME_REQUEST_SPACING),
             reports_sent: Limiter::new(REPORT_SPACING),
             reports_heard: Limiter::new(REPORT_SPACING),
+            path_reports_heard: Limiter::new(PATH_REPORT_SPACING),
             sealer: StreamSealer::new(keys.send, Stream::Control, me),
             control: StreamOpener::new(keys.receive, Stream::Control, peer),
             audio: StreamOpener::new(keys.receive, Stream::Audio, peer),

@@ -1,6 +1,6 @@
 //! What the control plane wants of the receive thread.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use hyperzoom_protocol::{AudioReport, MAX_PARTICIPANTS};
@@ -19,6 +19,8 @@ pub(crate) struct Orders {
     reports_wait: AtomicBool,
     /// How each participant is heard; the newest takes the place of one that was not told yet.
     reports: Mutex<[Option<AudioReport>; MAX_PARTICIPANTS]>,
+    /// How much filling each participant is sent, in kbit/s.
+    filling: [AtomicU32; MAX_PARTICIPANTS],
 }
 
 impl Orders {
@@ -42,6 +44,16 @@ impl Orders {
             *place = Some(report);
             self.reports_wait.store(true, Ordering::Release);
         }
+    }
+
+    pub(crate) fn set_filling(&self, peer: u8, kbps: u32) {
+        if let Some(place) = self.filling.get(usize::from(peer)) {
+            place.store(kbps, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn filling_kbps(&self, peer: u8) -> u32 {
+        self.filling.get(usize::from(peer)).map_or(0, |kbps| kbps.load(Ordering::Relaxed))
     }
 
     pub(crate) fn is_to_stop(&self) -> bool {

@@ -109,8 +109,9 @@ impl Bench {
         let socket = || Arc::new(UdpSocket::bind(("127.0.0.1", 0)).unwrap());
         let ear = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         let wire = NetWire { net: Rc::default(), peer: ear.local_addr().unwrap() };
-        let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, Turn::default());
-        let (_, video_link) = StreamSender::new(socket(), Stream::Video, Turn::default());
+        let gate = Arc::new(VideoGate::default());
+        let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, Turn::default(), gate.clone());
+        let (_, video_link) = StreamSender::new(socket(), Stream::Video, Turn::default(), gate.clone());
         let orders = Arc::new(Orders::default());
         let (events_in, events) = channel();
         let thread = ReceiveThread::new(
@@ -120,6 +121,7 @@ impl Bench {
             events_in,
             orders.clone(),
             Senders::new(audio_link, video_link),
+            gate,
         );
         Self { thread, wire, orders, events, audio, ear, buffer: vec![0; LONGEST] }
     }
