@@ -1,4 +1,5 @@
 //! A voice and a video over a path that becomes narrow and wide again, in virtual time: the voice comes first.
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
 
 use std::time::Duration;
 

@@ -26,7 +26,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 pub(crate) struct Person {
     pub(crate) addr: SocketAddr,
-    app: App,
+    net: Net,
+    sound: Sound,
+    pictures: Pictures,
 }
 
 /// How an engine stands.
@@ -59,36 +61,38 @@ impl Person {
         let key = Some(InviteKey([5; 32]));
         let session = Config { name: name.into(), key, session_id: 77, instance, capacity: 4 };
         let (transport, events) = bound.start(role, session, epoch, clock)?;
-        let mut app = App::new();
-        app.add_plugins((NetPlugin, CapturePlugin))
-            .insert_resource(Net::new(transport, events))
-            .insert_resource(Sound::new(sound.0, sound.1))
-            .insert_resource(Pictures::new(camera, camera_events, live));
-        app.finish();
-        app.cleanup();
-        Ok(Self { addr, app })
+        let pictures = Pictures::new(camera, camera_events, live);
+        Ok(Self { addr, net: Net::new(transport, events), sound: Sound::new(sound.0, sound.1), pictures })
     }
 
     /// Turns until it is over.
-    pub(crate) fn run(mut self, over: &AtomicBool) -> Vec<Sample> {
+    pub(crate) fn run(self, over: &AtomicBool) -> Vec<Sample> {
+        // An app stays in its thread.
+        let mut app = App::new();
+        app.add_plugins((NetPlugin, CapturePlugin))
+            .insert_resource(self.net)
+            .insert_resource(self.sound)
+            .insert_resource(self.pictures);
+        app.finish();
+        app.cleanup();
         let mut samples = Vec::new();
         let mut next = Instant::now();
         while !over.load(Ordering::Relaxed) {
-            self.app.update();
+            app.update();
             let now = Instant::now();
             if now >= next {
                 next = now + LOOK;
-                samples.extend(self.look(now));
+                samples.extend(look(&mut app, now));
             }
             std::thread::sleep(FRAME);
         }
         samples
     }
+}
 
-    fn look(&mut self, at: Instant) -> Option<Sample> {
-        let world = self.app.world_mut();
-        let voice = world.query::<&Voice>().iter(world).next()?.0;
-        let rung = world.resource::<VideoCare>().encoded();
-        Some(Sample { at, rung, voice })
-    }
+fn look(app: &mut App, at: Instant) -> Option<Sample> {
+    let world = app.world_mut();
+    let voice = world.query::<&Voice>().iter(world).next()?.0;
+    let rung = world.resource::<VideoCare>().encoded();
+    Some(Sample { at, rung, voice })
 }

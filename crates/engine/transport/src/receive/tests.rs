@@ -284,3 +284,52 @@ fn a_peer_that_says_goodbye_is_gone_before_its_next_datagram() {
     };
     assert_eq!(host.events().iter().filter(|event| left(event)).count(), 1);
 }
+
+#[test]
+fn video_to_a_peer_stops_while_its_path_is_full_and_not_for_longer() {
+    let (mut host, mut guest, _, _inbox) = Bench::with_guest();
+    let report = |host: &mut Bench, guest: &mut Session, queue_us| {
+        guest.report_path(host.wire.now(), HOST, PathReport { queue_us, ..PathReport::default() });
+        exchange(host, guest);
+        host.thread.gate.is_open(GUEST)
+    };
+    host.orders.set_filling(GUEST, 100);
+    assert!(report(&mut host, &mut guest, 15_000), "no more than a hiccup");
+    assert!(!report(&mut host, &mut guest, 40_000));
+    assert_eq!(host.orders.filling_kbps(GUEST), 0, "nor is anything else put on it");
+    assert!(!report(&mut host, &mut guest, 15_000), "it drains");
+    assert!(report(&mut host, &mut guest, 3_000));
+    assert!(!report(&mut host, &mut guest, 40_000));
+    let until = host.wire.now() + HELD;
+    while host.wire.now() <= until {
+        host.turn();
+    }
+    assert!(host.thread.gate.is_open(GUEST), "the report of its end may have been lost");
+    let reported = host.events().iter().filter(|e| matches!(e, TransportEvent::PathReported { .. })).count();
+    assert_eq!(reported, 5);
+}
+
+#[test]
+fn filling_is_sent_at_its_rate_and_ends_when_told() {
+    let (mut host, mut guest, _, _inbox) = Bench::with_guest();
+    let mut run = |host: &mut Bench, span: Duration| {
+        let until = host.wire.now() + span;
+        let mut filling = 0;
+        while host.wire.now() < until {
+            exchange(host, &mut guest);
+            host.turn();
+            filling += host.wire.take_sent().iter().filter(|sent| sent.len() == Filling::DATAGRAM).count();
+        }
+        filling
+    };
+    run(&mut host, ms(500));
+    host.orders.set_filling(GUEST, 80);
+    host.wire.take_sent();
+    let sent = run(&mut host, ms(2000));
+    // `exchange` hands on what its own turn has sent, which is half of it.
+    let kbps = 2 * sent * Filling::DATAGRAM * 8 / 2000;
+    assert!((70..=90).contains(&kbps), "{kbps} kbit/s");
+    host.orders.set_filling(GUEST, 0);
+    run(&mut host, ms(50));
+    assert_eq!(run(&mut host, ms(500)), 0);
+}
