@@ -22,6 +22,8 @@ pub struct VideoCare {
     ladder: Ladder,
     encoded: Rung,
     off: [bool; PEERS],
+    /// Since when.
+    off_since: [Duration; PEERS],
     /// Whose path was full when it last reported: it has missed frames, and needs a keyframe when it is free.
     full: [bool; PEERS],
     next_trips: Duration,
@@ -34,6 +36,7 @@ impl Default for VideoCare {
             ladder: Ladder::new(),
             encoded: Rung::Full,
             off: [false; PEERS],
+            off_since: [Duration::ZERO; PEERS],
             full: [false; PEERS],
             next_trips: TRIPS,
         }
@@ -51,6 +54,12 @@ impl VideoCare {
     #[must_use]
     pub fn rung(&self, peer: u8) -> Option<Rung> {
         self.ladder.peer(peer).map(PeerLadder::rung)
+    }
+
+    /// For how long a peer has been sent no video since its path holds none; `None` where it is sent some.
+    pub(crate) fn off_for(&self, peer: u8) -> Option<Duration> {
+        let at = usize::from(peer);
+        (*self.off.get(at)?).then(|| self.now().saturating_sub(self.off_since[at]))
     }
 
     fn now(&self) -> Duration {
@@ -103,6 +112,7 @@ pub(crate) fn heed(
         if off != care.off[at] {
             tracing::info!(peer = id, off, "video to a peer");
             care.off[at] = off;
+            care.off_since[at] = now;
             transport.set_video(id, !off);
             wants_keyframe |= !off;
         }
