@@ -22,8 +22,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// A queue that never becomes shorter than this in a whole window stands.
 const STANDING: Duration = Duration::from_millis(12);
 
-/// A queue that is so much longer than usual is no jitter.
-const CLEARLY: Duration = Duration::from_millis(10);
+/// A queue that is there for so long is the path's.
+const LASTS: Duration = Duration::from_millis(40);
 
 /// A path that loses so much while there is a queue is congested, in permille.
 const CONGESTED_LOSS: u32 = 20;
@@ -108,6 +108,7 @@ pub struct PeerLadder {
     patience: Duration,
     stepped_up: Option<Duration>,
     probe: Option<Duration>,
+    queued_since: Option<Duration>,
     /// What queue the path's own jitter looks like.
     usual: Duration,
     shortest_trip: Option<Duration>,
@@ -130,6 +131,7 @@ impl PeerLadder {
             patience: GOOD_FOR,
             stepped_up: None,
             probe: None,
+            queued_since: None,
             usual: Duration::ZERO,
             shortest_trip: None,
             reported: None,
@@ -167,17 +169,23 @@ impl PeerLadder {
         }
         self.reported = Some(now);
         self.window.add(report);
-        let queued = self.usual.min(NOTICE) + NOTICE;
-        if self.probe.is_some() && report.most_queue >= queued {
+        if report.queue < self.usual.min(NOTICE) + NOTICE {
+            self.queued_since = None;
+        } else {
+            self.queued_since.get_or_insert(now);
+        }
+        // A queue that one report tells of may be a machine's that was busy.
+        let lasts = self.queued_since.is_some_and(|since| now >= since + LASTS);
+        if lasts {
             self.give_up_probe();
         }
         let lost = u64::from(report.lost) * 1000 / u64::from(report.expected.max(1));
         // A handful of datagrams says nothing of a loss.
         let is_lossy = report.expected >= 50 && lost > u64::from(GOOD_LOSS);
-        if report.most_queue >= self.usual + CLEARLY || is_lossy {
+        if lasts || is_lossy {
             self.good_since = None;
         } else {
-            self.usual = (self.usual * 7 + report.most_queue) / 8;
+            self.usual = (self.usual * 7 + report.queue) / 8;
             self.good_since.get_or_insert(now);
         }
         if report.queue >= ALARM {

@@ -15,7 +15,7 @@ pub const CLEAR: Duration = Duration::from_millis(10);
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// And so often while there is a queue.
-const SPACING: Duration = Duration::from_millis(100);
+const SPACING: Duration = Duration::from_millis(50);
 
 /// A queue delays every packet, and they come one by one; what a scheduler has held back comes all at once, the last of it on time. So the
 /// least late of those that came within this tells the two apart.

@@ -10,6 +10,11 @@ use std::time::{Duration, Instant};
 use hyperzoom_netem::{Conditions, Link};
 use hyperzoom_protocol::{Header, MAX_DATAGRAM, PacketType};
 
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
+
 /// How long the proxy sleeps where nothing is to be done.
 const NAP: Duration = Duration::from_micros(200);
 
@@ -53,6 +58,7 @@ impl Proxy {
         };
         let (told, changes) = (stop.clone(), wish.clone());
         let thread = std::thread::spawn(move || {
+            make_real_time();
             while !told.load(Ordering::Relaxed) {
                 if let Some(conditions) = changes.lock().unwrap_or_else(PoisonError::into_inner).take() {
                     path.there.set_conditions(conditions);
@@ -79,6 +85,18 @@ impl Proxy {
     pub(crate) fn stop(self) -> Vec<Passage> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap_or_default()
+    }
+}
+
+/// A network does not stand still since the machine is busy.
+fn make_real_time() {
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    let set = ThreadPriorityValue::try_from(15).ok().and_then(|value| {
+        let priority = ThreadPriority::Crossplatform(value);
+        set_thread_priority_and_policy(thread_native_id(), priority, policy).ok()
+    });
+    if set.is_none() {
+        eprintln!("(without real-time priority: a busy machine is part of the path)");
     }
 }
 

@@ -125,7 +125,9 @@ fn a_path_that_does_not_hold_the_filling_is_left_alone_for_longer_each_time() {
         }
         if filling > 40 {
             run.ladder.handle_report(run.now, &standing(14));
-            assert_eq!(run.ladder.filling_kbps(run.now), 0, "at once");
+            assert!(run.ladder.filling_kbps(run.now) > 0, "it may be a machine that is busy");
+            run.ladder.handle_report(run.now + ms(100), &standing(14));
+            assert_eq!(run.ladder.filling_kbps(run.now), 0);
         }
         was = run.ladder.filling_kbps(run.now);
     }
