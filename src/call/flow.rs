@@ -153,6 +153,7 @@ fn announce_net(
             | NetMessage::ClockReady
             | NetMessage::KeyframeRequested { .. }
             | NetMessage::AudioReported { .. }
+            | NetMessage::PathReported { .. }
             | NetMessage::Ended => continue,
         };
         call.console.say(line);

@@ -8,11 +8,12 @@ use bevy_ecs::message::MessageReader;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Query, Res, ResMut};
 use hyperzoom_audio::LiveStats;
+use hyperzoom_congestion::{ALARM, Rung};
 use hyperzoom_net_plugin::{Link, Net, NetMessage, Peer, Presence};
 use hyperzoom_playout::{FramePolicy, FrameSize, Going, ReceiverReport, Repair, RepairPolicy, Reporter};
 use hyperzoom_protocol::AudioReport;
 
-use crate::{Sound, Voice};
+use crate::{Sound, VideoCare, Voice};
 
 /// How our voice is sent: the policies that the listeners' reports go to, and what they came to.
 #[derive(Resource, Debug)]
@@ -57,6 +58,9 @@ impl VoiceCare {
     }
 }
 
+/// A queue that video has left behind is gone after this where the voice alone fits.
+const DRAINED: Duration = Duration::from_millis(300);
+
 /// Watches how a peer is heard, to tell it.
 #[derive(Component, Debug, Default)]
 pub(crate) struct Watch(Reporter);
@@ -84,6 +88,7 @@ pub(crate) fn report(
 pub(crate) fn heed(
     sound: Option<ResMut<'_, Sound>>,
     mut care: ResMut<'_, VoiceCare>,
+    video: Res<'_, VideoCare>,
     mut messages: MessageReader<'_, '_, NetMessage>,
     links: Query<'_, '_, (&Peer, &Presence, &Link)>,
 ) {
@@ -93,6 +98,15 @@ pub(crate) fn heed(
         match message {
             NetMessage::AudioReported { by, report } => {
                 care.repair.handle_report(now, *by, from_wire(*report));
+            }
+            NetMessage::PathReported { by, report }
+                if Duration::from_micros(report.queue_us.into()) >= ALARM
+                    && video.off_for(*by).is_some_and(|span| span >= DRAINED) =>
+            {
+                if let Some(frames) = &mut care.frames {
+                    let size = frames.relieve(now);
+                    sound.engine().set_frame_size(size);
+                }
             }
             NetMessage::PeerLeft { id, .. } | NetMessage::PeerConnected { id, .. } => {
                 care.repair.forget(*id);
@@ -120,6 +134,9 @@ pub(crate) fn heed(
             && let Some(trip) = going.round_trip.get_mut(usize::from(peer.id))
         {
             *trip = link.0.round_trip;
+        }
+        if let Some(crowded) = going.crowded.get_mut(usize::from(peer.id)) {
+            *crowded = !matches!(video.rung(peer.id), None | Some(Rung::Full));
         }
     }
     care.before = stats;

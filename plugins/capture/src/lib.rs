@@ -3,16 +3,18 @@
 //! [`CapturePlugin`] moves a connected peer's rings from the network to the threads that decode them, once; after that the
 //! media flows past the ECS. What the threads count becomes [`Voice`], [`MouthToEar`] and [`Picture`] components, and a decoder that
 //! has lost its reference asks for a keyframe through here. [`VoiceCare`] tells peers how they are heard, and sends our voice as they
-//! say they hear it.
+//! say they hear it; [`VideoCare`] sends as much of our picture as the path to each holds beside it.
 
 mod care;
 mod components;
 mod systems;
+mod video_care;
 
 pub use care::VoiceCare;
 pub use components::{
     CaptureMessage, MouthToEar, MouthToNetwork, NewestPicture, Picture, Pictures, Sound, Voice,
 };
+pub use video_care::VideoCare;
 
 use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
@@ -34,6 +36,7 @@ pub enum CaptureSystems {
 /// | [`Voice`], [`Picture`] | what a peer is heard and seen as |
 /// | [`NewestPicture`] | what of it there is to draw |
 /// | [`VoiceCare`] | how our voice is sent |
+/// | [`VideoCare`] | how our picture is sent, that it is not in the voice's way |
 /// | [`MouthToEar`], [`MouthToNetwork`] | how long its voice is on its way, and what we add to ours |
 /// | [`CaptureMessage`] | what happened to a device |
 ///
@@ -45,6 +48,7 @@ impl Plugin for CapturePlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<MouthToNetwork>()
             .init_resource::<VoiceCare>()
+            .init_resource::<VideoCare>()
             .add_message::<CaptureMessage>()
             .configure_sets(
                 PreUpdate,
@@ -67,6 +71,9 @@ impl Plugin for CapturePlugin {
                 )
                     .in_set(CaptureSystems::Mirror),
             )
-            .add_systems(PreUpdate, (care::report, care::heed).in_set(CaptureSystems::Care));
+            .add_systems(
+                PreUpdate,
+                (care::report, care::heed, video_care::heed).in_set(CaptureSystems::Care),
+            );
     }
 }

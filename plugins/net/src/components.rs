@@ -6,7 +6,7 @@ use bevy_ecs::component::Component;
 use bevy_ecs::message::Message;
 use bevy_ecs::resource::Resource;
 use bevy_platform::cell::SyncCell;
-use hyperzoom_protocol::{AudioReport, CameraState};
+use hyperzoom_protocol::{AudioReport, CameraState, PathReport};
 use hyperzoom_session::LeaveReason;
 use hyperzoom_transport::{LinkStats, PeerInbox, Transport, TransportEvents};
 
@@ -161,6 +161,13 @@ pub enum NetMessage {
         id: u8,
         /// What it is now.
         camera: CameraState,
+    },
+    /// So the path to a peer served what we sent.
+    PathReported {
+        /// Its participant id.
+        by: u8,
+        /// How it did.
+        report: PathReport,
     },
     /// Joining came to nothing.
     Failed(JoinFailure),

@@ -86,6 +86,9 @@ pub(crate) fn drain(
                 }
                 messages.write(NetMessage::CameraChanged { id, camera });
             }
+            TransportEvent::PathReported { by, report } => {
+                messages.write(NetMessage::PathReported { by, report });
+            }
             TransportEvent::Refused { reason } => {
                 fail(JoinFailure::Refused(reason), &mut membership, &mut messages);
             }

@@ -15,7 +15,8 @@ pub enum MediaKind {
 
 /// Where an encoder's thread hands its payloads over: sealed and sent to every peer before the call returns.
 ///
-/// There is one a stream. Its thread owns it, and a call of it neither blocks nor allocates.
+/// There is one a stream. Its thread owns it, and a call of it allocates nothing. That of audio does not block; that of video may wait between
+/// the datagrams of a frame, which leave as the path takes them.
 pub trait PacketSink: Send {
     /// Sends one payload to every peer. `timestamp_ms` is session time, in milliseconds.
     fn send(&mut self, kind: MediaKind, timestamp_ms: u32, payload: &[u8]);

@@ -95,6 +95,8 @@ pub struct Going {
     pub lost_permille: [Option<u32>; PEERS],
     /// The round trip to each listener, by participant id.
     pub round_trip: [Option<Duration>; PEERS],
+    /// The paths that do not hold all of the video, by participant id: none for more packets.
+    pub crowded: [bool; PEERS],
     /// How long encoding and sending took this machine, all frames of the second together.
     pub busy: Duration,
     /// Frames whose encoding and sending took longer than they last.
@@ -264,6 +266,23 @@ impl FramePolicy {
         self.size
     }
 
+    /// A path is full though nothing but the voice is sent over it: the frame becomes longer at once, but not twice in
+    /// [`SUSTAINED`] seconds, in which what was queued drains.
+    pub fn relieve(&mut self, now: Duration) -> FrameSize {
+        let settled = Duration::from_secs(SUSTAINED.into());
+        if self.changed.is_none_or(|changed| now.saturating_sub(changed) >= settled)
+            && let Some(longer) = self.size.longer()
+        {
+            if self.is_trial {
+                self.patience = (2 * self.patience).clamp(RETRY_FIRST, RETRY_MOST);
+                self.is_trial = false;
+            }
+            self.gave_way = Some(now);
+            self.change(now, longer);
+        }
+        self.size
+    }
+
     fn change(&mut self, now: Duration, size: FrameSize) {
         self.size = size;
         self.changed = Some(now);
@@ -283,6 +302,7 @@ impl FramePolicy {
             Second::Unknown
         };
         let paths = going.lost_permille.iter().zip(going.round_trip).zip(&mut self.shortest_trips);
+        let machine = if going.crowded.contains(&true) { machine.max(Second::Fair) } else { machine };
         // All are looked at, so that each shortest trip is known.
         paths.fold(machine, |worst, ((lost, trip), shortest)| {
             let queued = trip.is_some_and(|trip| trip > shortest.observe(now, trip) + QUEUED);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MAX_CONTROL, Name, VideoNack};
+use crate::{HEADER_LEN, MAX_CONTROL, Name, TAG_LEN, VideoNack};
 
 /// The version of the control messages. Participants of different versions do not understand each other.
 pub const PROTOCOL_VERSION: u16 = 3;
@@ -78,6 +78,10 @@ pub enum Control {
     /// What has become of the sender's pictures. Said when it changes, and again with every heartbeat, so that a lost one does not
     /// matter.
     Camera(CameraState),
+    /// So the path to the sender served what the receiver sent.
+    PathReport(PathReport),
+    /// Nothing: it takes as much of the path as some video would, to find out whether the path holds it.
+    Filling(Filling),
 }
 
 /// What has become of a participant's pictures, so that others know what to show in their place.
@@ -91,6 +95,15 @@ pub enum CameraState {
     Lost,
     /// It has no camera.
     None,
+}
+
+/// What a [`Control::Filling`] is filled with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filling([[u8; 32]; 2]);
+
+impl Filling {
+    /// A sealed datagram of filling, in bytes: short, so that no packet of a voice waits long behind it.
+    pub const DATAGRAM: usize = HEADER_LEN + 1 + 1 + 64 + TAG_LEN;
 }
 
 /// Who wants to come in.
@@ -247,6 +260,70 @@ impl TryFrom<AudioReportFields> for AudioReport {
     fn try_from(fields: AudioReportFields) -> Result<Self, ControlError> {
         let AudioReportFields { lost_permille, late_permille, burst_us, depth_us, reach_us } = fields;
         let report = Self { lost_permille, late_permille, burst_us, depth_us, reach_us };
+        if report == report.clamped() { Ok(report) } else { Err(ControlError) }
+    }
+}
+
+/// How a path served a stream of datagrams since the last report, by the one at its end.
+///
+/// All that it can bring about is how much video its receiver sends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "PathReportFields")]
+pub struct PathReport {
+    /// How long packets queue now, in microseconds.
+    pub queue_us: u32,
+    /// The longest that they queued since the last report, in microseconds.
+    pub most_queue_us: u32,
+    /// What the path lets through, in kbit/s, where it was full; 0 where it was not.
+    pub rate_kbps: u32,
+    /// What the voice takes of it, in kbit/s.
+    pub audio_kbps: u32,
+    /// Datagrams of voice and video that should have come since the last report.
+    pub expected: u32,
+    /// How many of them never came; no more than that.
+    pub lost: u32,
+}
+
+impl PathReport {
+    /// No queue in a report is longer, in microseconds.
+    pub const MAX_US: u32 = AudioReport::MAX_US;
+    /// No path in a report is faster, in kbit/s: 10 Gbit/s.
+    pub const MAX_KBPS: u32 = 10_000_000;
+    /// No more datagrams are counted in a report.
+    pub const MAX_DATAGRAMS: u32 = 1_000_000;
+
+    /// The report with everything that is beyond its bounds at them.
+    #[must_use]
+    pub fn clamped(self) -> Self {
+        let expected = self.expected.min(Self::MAX_DATAGRAMS);
+        Self {
+            queue_us: self.queue_us.min(Self::MAX_US),
+            most_queue_us: self.most_queue_us.min(Self::MAX_US),
+            rate_kbps: self.rate_kbps.min(Self::MAX_KBPS),
+            audio_kbps: self.audio_kbps.min(Self::MAX_KBPS),
+            expected,
+            lost: self.lost.min(expected),
+        }
+    }
+}
+
+/// A [`PathReport`] as it is on the wire, of any values.
+#[derive(Deserialize)]
+struct PathReportFields {
+    queue_us: u32,
+    most_queue_us: u32,
+    rate_kbps: u32,
+    audio_kbps: u32,
+    expected: u32,
+    lost: u32,
+}
+
+impl TryFrom<PathReportFields> for PathReport {
+    type Error = ControlError;
+
+    fn try_from(fields: PathReportFields) -> Result<Self, ControlError> {
+        let PathReportFields { queue_us, most_queue_us, rate_kbps, audio_kbps, expected, lost } = fields;
+        let report = Self { queue_us, most_queue_us, rate_kbps, audio_kbps, expected, lost };
         if report == report.clamped() { Ok(report) } else { Err(ControlError) }
     }
 }

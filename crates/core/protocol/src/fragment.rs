@@ -14,11 +14,22 @@ pub struct FrameTooLong(pub usize);
 /// # Errors
 /// [`FrameTooLong`] for more than 255 × [`MAX_PAYLOAD`] bytes.
 pub fn fragments(frame: &[u8]) -> Result<impl ExactSizeIterator<Item = (u8, u8, &[u8])>, FrameTooLong> {
-    let parts =
-        u8::try_from(frame.len().div_ceil(MAX_PAYLOAD).max(1)).map_err(|_| FrameTooLong(frame.len()))?;
+    fragments_of(frame, MAX_PAYLOAD)
+}
+
+/// As [`fragments`], in parts of so many bytes; of [`MAX_PAYLOAD`] where that is more.
+///
+/// # Errors
+/// [`FrameTooLong`] for more than 255 such parts.
+pub fn fragments_of(
+    frame: &[u8],
+    len: usize,
+) -> Result<impl ExactSizeIterator<Item = (u8, u8, &[u8])>, FrameTooLong> {
+    let len = len.clamp(1, MAX_PAYLOAD);
+    let parts = u8::try_from(frame.len().div_ceil(len).max(1)).map_err(|_| FrameTooLong(frame.len()))?;
     let total = if parts == 1 { 0 } else { parts };
     Ok((0..parts).map(move |part| {
-        let from = usize::from(part) * MAX_PAYLOAD;
-        (part, total, &frame[from..frame.len().min(from + MAX_PAYLOAD)])
+        let from = usize::from(part) * len;
+        (part, total, &frame[from..frame.len().min(from + len)])
     }))
 }

@@ -116,6 +116,12 @@ impl Header {
         }
     }
 
+    /// The length of the whole datagram, in bytes.
+    #[must_use]
+    pub fn datagram_len(&self) -> usize {
+        HEADER_LEN + usize::from(self.payload_len)
+    }
+
     /// The header as it goes over the wire.
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER_LEN] {

@@ -23,10 +23,10 @@ mod reassemble;
 mod seal;
 
 pub use control::{
-    AudioReport, CameraState, Capabilities, Control, ControlError, Greet, Greeted, Hello, MAX_PARTICIPANTS,
-    Nack, PROTOCOL_VERSION, PeerEntry, Refusal, Welcome,
+    AudioReport, CameraState, Capabilities, Control, ControlError, Filling, Greet, Greeted, Hello,
+    MAX_PARTICIPANTS, Nack, PROTOCOL_VERSION, PathReport, PeerEntry, Refusal, Welcome,
 };
-pub use fragment::{FrameTooLong, fragments};
+pub use fragment::{FrameTooLong, fragments, fragments_of};
 pub use header::{HEADER_LEN, Header, HeaderError, PacketType, UNASSIGNED};
 pub use invite::{Invite, InviteError, InviteKey};
 pub use missing::VideoNack;

@@ -3,8 +3,8 @@
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use hyperzoom_protocol::{
-    AudioReport, CameraState, Capabilities, Control, Greet, Greeted, Hello, MAX_CONTROL, Nack, Name,
-    NameError, PROTOCOL_VERSION, PeerEntry, Refusal, Welcome,
+    AudioReport, CameraState, Capabilities, Control, Filling, Greet, Greeted, Hello, MAX_CONTROL, Nack, Name,
+    NameError, PROTOCOL_VERSION, PathReport, PeerEntry, Refusal, Welcome,
 };
 use proptest::prelude::*;
 
@@ -61,6 +61,15 @@ fn longest_of_each() -> Vec<Control> {
             reach_us: AudioReport::MAX_US,
         }),
         Control::Camera(CameraState::None),
+        Control::PathReport(PathReport {
+            queue_us: PathReport::MAX_US,
+            most_queue_us: PathReport::MAX_US,
+            rate_kbps: PathReport::MAX_KBPS,
+            audio_kbps: PathReport::MAX_KBPS,
+            expected: PathReport::MAX_DATAGRAMS,
+            lost: PathReport::MAX_DATAGRAMS,
+        }),
+        Control::Filling(Filling::default()),
     ]
 }
 
@@ -90,6 +99,25 @@ fn a_report_beyond_its_bounds_is_refused() {
         assert!(Control::decode(&bytes).is_err(), "{report:?}");
         let bytes = Control::AudioReport(report.clamped()).encode(&mut out).to_vec();
         assert_eq!(Control::decode(&bytes), Ok(Control::AudioReport(report.clamped())));
+    }
+}
+
+#[test]
+fn a_report_of_a_path_beyond_its_bounds_is_refused() {
+    let mut out = [0; MAX_CONTROL];
+    let fits = PathReport { expected: 10, lost: 10, ..PathReport::default() };
+    for report in [
+        PathReport { lost: 11, ..fits },
+        PathReport { expected: u32::MAX, ..fits },
+        PathReport { queue_us: u32::MAX, ..fits },
+        PathReport { most_queue_us: PathReport::MAX_US + 1, ..fits },
+        PathReport { rate_kbps: u32::MAX, ..fits },
+        PathReport { audio_kbps: u32::MAX, ..fits },
+    ] {
+        let bytes = Control::PathReport(report).encode(&mut out).to_vec();
+        assert!(Control::decode(&bytes).is_err(), "{report:?}");
+        let bytes = Control::PathReport(report.clamped()).encode(&mut out).to_vec();
+        assert_eq!(Control::decode(&bytes), Ok(Control::PathReport(report.clamped())));
     }
 }
 

@@ -39,6 +39,10 @@ pub const KEYFRAME_REQUEST_SPACING: Duration = Duration::from_millis(250);
 /// so that one that was held back is heard as well.
 pub const REPORT_SPACING: Duration = Duration::from_millis(500);
 
+/// Of the path to a peer it tells us, and is listened to, no more often than this: at once when a queue grows, and twenty times a second while
+/// there is one.
+pub const PATH_REPORT_SPACING: Duration = Duration::from_millis(2);
+
 /// The wait before the second attempt of a handshake; it doubles up to [`RETRY_MOST`].
 pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// The longest wait between two attempts of a handshake.

@@ -12,7 +12,7 @@ use crate::{Event, LeaveReason, PeerState, Session};
 impl Session {
     pub(crate) fn handle_message(&mut self, now: Duration, from: u8, message: Control) {
         match message {
-            Control::Heartbeat => {}
+            Control::Heartbeat | Control::Filling(_) => {}
             Control::PeerJoined(entry) if from == HOST => self.introduce(now, &entry),
             Control::TimePing { token } => {
                 if self.may_answer() {
@@ -48,6 +48,12 @@ impl Session {
                 if link.camera != Some(camera) && link.cameras_heard.pass(now) {
                     link.camera = Some(camera);
                     self.event(Event::CameraChanged { id: from, camera });
+                }
+            }
+            Control::PathReport(report) => {
+                let link = self.peer_mut(from).and_then(Peer::live_mut);
+                if link.is_some_and(|link| link.path_reports_heard.pass(now)) {
+                    self.event(Event::PathReported { by: from, report });
                 }
             }
             Control::Bye => self.part(now, from, LeaveReason::Bye),

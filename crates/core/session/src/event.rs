@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hyperzoom_protocol::{AudioReport, CameraState, Header, Name, Refusal, SecretKey, VideoNack};
+use hyperzoom_protocol::{AudioReport, CameraState, Header, Name, PathReport, Refusal, SecretKey, VideoNack};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,13 @@ pub enum Event {
         id: u8,
         /// What it is now.
         camera: CameraState,
+    },
+    /// So the path to a peer served what we sent.
+    PathReported {
+        /// The peer's number.
+        by: u8,
+        /// How it did.
+        report: PathReport,
     },
     /// The host does not let us in. Where we never were in, this is the last event.
     Refused(Refusal),

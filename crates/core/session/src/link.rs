@@ -10,7 +10,7 @@ use hyperzoom_protocol::{
 
 use crate::config::{
     CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
-    PING_EVERY, REPORT_SPACING,
+    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING,
 };
 
 /// What came from a peer over its present link.
@@ -47,6 +47,7 @@ pub(crate) struct Link {
     pub(crate) cameras_heard: Limiter,
     /// What became of its pictures, as it last said.
     pub(crate) camera: Option<CameraState>,
+    pub(crate) path_reports_heard: Limiter,
     sealer: StreamSealer,
     control: StreamOpener,
     audio: StreamOpener,
@@ -72,6 +73,7 @@ impl Link {
             reports_heard: Limiter::new(REPORT_SPACING),
             cameras_heard: Limiter::new(KEYFRAME_REQUEST_SPACING),
             camera: None,
+            path_reports_heard: Limiter::new(PATH_REPORT_SPACING),
             sealer: StreamSealer::new(keys.send, Stream::Control, me),
             control: StreamOpener::new(keys.receive, Stream::Control, peer),
             audio: StreamOpener::new(keys.receive, Stream::Audio, peer),

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    AudioReport, CameraState, Control, Envelope, Header, MAX_DATAGRAM, MAX_PARTICIPANTS, Nack, Name,
-    OpenError, PacketType, Refusal, Stream, VideoNack,
+    AudioReport, CameraState, Control, Envelope, Filling, Header, MAX_DATAGRAM, MAX_PARTICIPANTS, Nack, Name,
+    OpenError, PacketType, PathReport, Refusal, Stream, VideoNack,
 };
 use hyperzoom_timing::SessionClock;
 
@@ -315,6 +315,20 @@ impl Session {
             if self.peer_mut(id).is_some_and(|peer| peer.live().is_some()) {
                 self.send(now, id, &Control::Camera(camera));
             }
+        }
+    }
+
+    /// Tells a peer how the path from it serves what it sends. What is beyond the bounds of a report is brought within them.
+    pub fn report_path(&mut self, now: Duration, peer: u8, report: PathReport) {
+        if self.peer_mut(peer).and_then(Peer::live_mut).is_some() {
+            self.send(now, peer, &Control::PathReport(report.clamped()));
+        }
+    }
+
+    /// Sends a peer a datagram of [`Filling`]: so many bytes that mean nothing.
+    pub fn fill(&mut self, now: Duration, peer: u8) {
+        if self.may_answer() && self.peer_mut(peer).and_then(Peer::live_mut).is_some() {
+            self.send(now, peer, &Control::Filling(Filling::default()));
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyperzoom_media::{AudioPacket, EncodedFrame};
-use hyperzoom_protocol::{AudioReport, CameraState};
+use hyperzoom_protocol::{AudioReport, CameraState, PathReport};
 use hyperzoom_session::LeaveReason;
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
@@ -125,6 +125,13 @@ pub enum TransportEvent {
         /// What it is now.
         camera: CameraState,
     },
+    /// So the path to a peer served what we sent.
+    PathReported {
+        /// The peer.
+        by: u8,
+        /// How it did.
+        report: PathReport,
+    },
     /// What the link to one peer carried, once a second and at its end.
     Stats(LinkStats),
     /// The host does not let us in.
@@ -171,6 +178,7 @@ impl EventSink {
             TransportEvent::Stats(_)
                 | TransportEvent::KeyframeRequested { .. }
                 | TransportEvent::AudioReported { .. }
+                | TransportEvent::PathReported { .. }
         );
         let no_room = comes_again && self.ring.vacant_len() <= RESERVED;
         if no_room || self.ring.try_push(event).is_err() {

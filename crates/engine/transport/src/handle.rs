@@ -9,6 +9,7 @@ use hyperzoom_protocol::{AudioReport, CameraState, Stream};
 use hyperzoom_session::{Config, Session};
 use hyperzoom_timing::SharedClock;
 
+use crate::gate::VideoGate;
 use crate::links::Senders;
 use crate::orders::Orders;
 use crate::receive::ReceiveThread;
@@ -31,11 +32,13 @@ pub struct Bound {
     local: SocketAddr,
     senders: Senders,
     resender: Resender,
+    gate: Arc<VideoGate>,
 }
 
 /// The control plane's hold on the receive thread. Dropping it ends the thread without a goodbye.
 pub struct Transport {
     orders: Arc<Orders>,
+    gate: Arc<VideoGate>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -48,11 +51,13 @@ pub fn bind(addr: SocketAddr) -> Result<(Bound, StreamSender, StreamSender), Tra
     let socket = Arc::new(socket::bind(addr)?);
     let local = socket.local_addr().map_err(|e| TransportError::from_bind(addr, e))?;
     let turn = Turn::default();
-    let (audio, audio_link) = StreamSender::new(socket.clone(), Stream::Audio, turn.clone());
-    let (mut video, video_link) = StreamSender::new(socket.clone(), Stream::Video, turn.clone());
+    let gate = Arc::new(VideoGate::default());
+    let (audio, audio_link) = StreamSender::new(socket.clone(), Stream::Audio, turn.clone(), gate.clone());
+    let (mut video, video_link) =
+        StreamSender::new(socket.clone(), Stream::Video, turn.clone(), gate.clone());
     let resender = Resender::new(video.keep_sent(), turn);
     let senders = Senders::new(audio_link, video_link);
-    Ok((Bound { socket, local, senders, resender }, audio, video))
+    Ok((Bound { socket, local, senders, resender, gate }, audio, video))
 }
 
 impl Bound {
@@ -81,13 +86,21 @@ impl Bound {
             Role::Guest(host) => Session::guest(session, host, now),
         };
         let wire = SocketWire { socket: self.socket, epoch };
-        let thread = ReceiveThread::new(wire, session, clock, events_in, orders.clone(), self.senders)
-            .with_resender(self.resender);
+        let thread = ReceiveThread::new(
+            wire,
+            session,
+            clock,
+            events_in,
+            orders.clone(),
+            self.senders,
+            self.gate.clone(),
+        )
+        .with_resender(self.resender);
         let thread = std::thread::Builder::new()
             .name("hz-net".into())
             .spawn(move || thread.run())
             .map_err(TransportError::Thread)?;
-        Ok((Transport { orders, thread: Some(thread) }, events))
+        Ok((Transport { orders, gate: self.gate, thread: Some(thread) }, events))
     }
 }
 
@@ -110,6 +123,21 @@ impl Transport {
     /// Tells everybody what has become of our pictures, and whoever comes later.
     pub fn set_camera(&mut self, camera: CameraState) {
         self.orders.set_camera(camera);
+    }
+
+    /// Sends `peer` video, or none. It is sent some from the next keyframe on.
+    pub fn set_video(&mut self, peer: u8, on: bool) {
+        self.gate.set_off(peer, !on);
+    }
+
+    /// How fast the datagrams of a frame of video follow one another, in kbit/s.
+    pub fn set_pace(&mut self, kbps: u32) {
+        self.gate.set_pace(kbps);
+    }
+
+    /// Sends `peer` so much filling, in kbit/s, to find out whether the path to it holds more; 0 ends it.
+    pub fn set_filling(&mut self, peer: u8, kbps: u32) {
+        self.orders.set_filling(peer, kbps);
     }
 }
 

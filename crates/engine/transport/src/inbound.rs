@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use hyperzoom_congestion::QueueMeter;
 use hyperzoom_media::{AudioPacket, EncodedFrame};
-use hyperzoom_protocol::{Header, Reassembler, ReassemblyLimits, VideoNack};
+use hyperzoom_protocol::{Header, PathReport, Reassembler, ReassemblyLimits, VideoNack};
 use ringbuf::traits::{Producer, Split};
 use ringbuf::{HeapProd, HeapRb};
 
@@ -52,6 +53,9 @@ pub(crate) struct Inbound {
     reassembler: Reassembler,
     audio_loss: LossCounter,
     video_loss: LossCounter,
+    meter: QueueMeter,
+    /// Datagrams expected and lost as of the last report of the path.
+    told: (u64, u64),
     video_frames: u64,
     /// The last whole frame did not fit its ring.
     video_gap: bool,
@@ -71,6 +75,8 @@ impl Inbound {
             reassembler: Reassembler::new(ReassemblyLimits::default()),
             audio_loss: LossCounter::default(),
             video_loss: LossCounter::default(),
+            meter: QueueMeter::new(),
+            told: (0, 0),
             video_frames: 0,
             video_gap: false,
             keyframes_asked: 0,
@@ -86,6 +92,7 @@ impl Inbound {
 
     pub(crate) fn audio(&mut self, now: Duration, header: &Header, sequence: u64, payload: &[u8]) {
         self.audio_loss.received(sequence);
+        self.meter.audio(now, sequence, header.timestamp_ms, header.datagram_len());
         self.bytes += payload.len() as u64;
         // A payload that no honest peer sends is dropped like any other damage.
         let Ok(packet) = AudioPacket::new(sequence, now, header.timestamp_ms, payload) else { return };
@@ -96,6 +103,7 @@ impl Inbound {
 
     pub(crate) fn video(&mut self, now: Duration, header: &Header, sequence: u64, payload: &[u8]) {
         self.video_loss.received(sequence);
+        self.meter.other(now, header.datagram_len());
         self.bytes += payload.len() as u64;
         self.reassembler.insert(now, header, sequence, payload);
     }
@@ -133,6 +141,28 @@ impl Inbound {
     /// The peer was asked for a keyframe.
     pub(crate) fn note_keyframe_asked(&mut self) {
         self.keyframes_asked += 1;
+    }
+
+    /// What the peer is to be told of the path from it, if anything.
+    pub(crate) fn path_report(&mut self, now: Duration) -> Option<PathReport> {
+        let lost = self.audio_loss.lost() + self.video_loss.lost();
+        let expected = self.audio_loss.received + self.video_loss.received + lost;
+        let told = &mut self.told;
+        let report = self.meter.poll(now, || {
+            // A datagram that was taken for lost may come late, and make the count go back.
+            let more = (expected.saturating_sub(told.0), lost.saturating_sub(told.1));
+            *told = (expected, lost);
+            (more.0 as u32, more.1.min(more.0) as u32)
+        })?;
+        let micros = |span: Duration| u32::try_from(span.as_micros()).unwrap_or(u32::MAX);
+        Some(PathReport {
+            queue_us: micros(report.queue),
+            most_queue_us: micros(report.most_queue),
+            rate_kbps: report.rate_kbps.unwrap_or(0),
+            audio_kbps: report.audio_kbps,
+            expected: report.expected,
+            lost: report.lost,
+        })
     }
 
     pub(crate) fn fill(&self, stats: &mut LinkStats) {

@@ -6,11 +6,13 @@
 //!
 //! Outgoing media never crosses a thread: each encoder owns a [`StreamSender`], which seals a payload for every peer
 //! and writes it to the socket before its call returns. Audio goes before video, by way of the [`Turn`] that both
-//! senders share.
+//! senders share, and a frame's datagrams leave at the pace that the path takes. A peer whose path is full, as its reports say, gets no
+//! video until the queue is gone: the receive thread sees to that by itself, however late the control plane is.
 #![deny(missing_docs)]
 
 mod error;
 mod events;
+mod gate;
 mod handle;
 mod inbound;
 mod links;

@@ -1,6 +1,6 @@
 //! What the control plane wants of the receive thread.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use hyperzoom_protocol::{AudioReport, CameraState, MAX_PARTICIPANTS};
@@ -21,6 +21,8 @@ pub(crate) struct Orders {
     reports: Mutex<[Option<AudioReport>; MAX_PARTICIPANTS]>,
     /// What became of our pictures: a place in [`CAMERAS`], and 1; 0 while nothing was said.
     camera: AtomicU8,
+    /// How much filling each participant is sent, in kbit/s.
+    filling: [AtomicU32; MAX_PARTICIPANTS],
 }
 
 const CAMERAS: [CameraState; 4] = [CameraState::On, CameraState::Off, CameraState::Lost, CameraState::None];
@@ -57,6 +59,16 @@ impl Orders {
     pub(crate) fn camera(&self) -> Option<CameraState> {
         let place = usize::from(self.camera.load(Ordering::Acquire));
         place.checked_sub(1).and_then(|place| CAMERAS.get(place)).copied()
+    }
+
+    pub(crate) fn set_filling(&self, peer: u8, kbps: u32) {
+        if let Some(place) = self.filling.get(usize::from(peer)) {
+            place.store(kbps, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn filling_kbps(&self, peer: u8) -> u32 {
+        self.filling.get(usize::from(peer)).map_or(0, |kbps| kbps.load(Ordering::Relaxed))
     }
 
     pub(crate) fn is_to_stop(&self) -> bool {

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyperzoom_protocol::PacketType;
+use hyperzoom_congestion::{ALARM, CLEAR};
+use hyperzoom_protocol::{Filling, MAX_PARTICIPANTS, PacketType, PathReport};
 use hyperzoom_session::{Event, Session};
 use hyperzoom_timing::SharedClock;
 
 use crate::events::{EventSink, LinkStats, TransportEvent};
+use crate::gate::VideoGate;
 use crate::inbound::Inbound;
 use crate::links::{LinkCommand, Senders};
 use crate::orders::Orders;
@@ -17,6 +19,9 @@ use crate::resend::Resender;
 
 /// How often the links' statistics are published.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Video that is held back since the path is full leaves again after this where nobody says that the queue is gone.
+const HELD: Duration = Duration::from_secs(1);
 
 /// How many datagrams are read before timers and orders are looked at again, so that a flood cannot starve them.
 const BATCH: usize = 64;
@@ -57,6 +62,11 @@ pub(crate) struct ReceiveThread<W> {
     resender: Option<Resender>,
     inbound: Vec<Inbound>,
     next_stats: Duration,
+    gate: Arc<VideoGate>,
+    /// Until when each participant is sent no video, since the path to it is full.
+    held_until: [Option<Duration>; MAX_PARTICIPANTS],
+    /// When each participant's next filling is due.
+    next_filling: [Duration; MAX_PARTICIPANTS],
     /// Reads that have failed in a row.
     failures: u32,
 }
@@ -69,6 +79,7 @@ impl<W: Wire> ReceiveThread<W> {
         events: EventSink,
         orders: Arc<Orders>,
         senders: Senders,
+        gate: Arc<VideoGate>,
     ) -> Self {
         Self {
             wire,
@@ -80,6 +91,9 @@ impl<W: Wire> ReceiveThread<W> {
             resender: None,
             inbound: Vec::new(),
             next_stats: STATS_INTERVAL,
+            gate,
+            held_until: [None; MAX_PARTICIPANTS],
+            next_filling: [Duration::ZERO; MAX_PARTICIPANTS],
             failures: 0,
         }
     }
@@ -106,6 +120,13 @@ impl<W: Wire> ReceiveThread<W> {
             self.session.handle_timeout(now);
         }
         self.care();
+        for inbound in &mut self.inbound {
+            if let Some(report) = inbound.path_report(now) {
+                self.session.report_path(now, inbound.id(), report);
+            }
+        }
+        self.release(now);
+        self.fill(now);
         self.transmit();
         self.take_events();
         self.resend();
@@ -164,6 +185,10 @@ impl<W: Wire> ReceiveThread<W> {
         let Some(resender) = &mut self.resender else { return };
         resender.keep();
         while let Some(sent) = resender.poll(self.wire.now()) {
+            // A path that is full gets no more of it.
+            if !self.gate.is_open(sent.id) {
+                continue;
+            }
             let Some(addr) = self.session.peers().find(|p| p.id == sent.id).map(|p| p.addr) else { continue };
             if self.wire.send(sent.bytes(), addr).is_ok() {
                 self.senders.count_resent(sent.id, sent.bytes().len());
@@ -208,13 +233,58 @@ impl<W: Wire> ReceiveThread<W> {
         self.take_events();
         let Some(media) = media else { return };
         let Some(inbound) = self.inbound.iter_mut().find(|i| i.id() == media.peer) else { return };
+        let mut is_video = false;
         match media.header.kind {
             PacketType::Audio => inbound.audio(now, &media.header, media.sequence, media.payload),
             PacketType::VideoKeyframe | PacketType::VideoDelta => {
                 inbound.video(now, &media.header, media.sequence, media.payload);
-                self.care();
+                is_video = true;
             }
             PacketType::Control | PacketType::Bye => {}
+        }
+        if let Some(report) = inbound.path_report(now) {
+            self.session.report_path(now, media.peer, report);
+        }
+        if is_video {
+            self.care();
+        }
+    }
+
+    /// Audio goes first: while the path to a peer is full, no video is put on it.
+    fn heed(&mut self, now: Duration, by: u8, report: &PathReport) {
+        let Some(held_until) = self.held_until.get_mut(usize::from(by)) else { return };
+        let queue = Duration::from_micros(report.queue_us.into());
+        if queue >= ALARM {
+            *held_until = Some(now + HELD);
+            self.gate.set_held(by, true);
+            self.orders.set_filling(by, 0);
+        } else if queue < CLEAR && held_until.take().is_some() {
+            self.gate.set_held(by, false);
+        }
+    }
+
+    fn release(&mut self, now: Duration) {
+        for (id, held_until) in (0..).zip(&mut self.held_until) {
+            if held_until.take_if(|until| *until <= now).is_some() {
+                self.gate.set_held(id, false);
+            }
+        }
+    }
+
+    /// Sends the filling that is due.
+    fn fill(&mut self, now: Duration) {
+        for (id, next) in (0..).zip(&mut self.next_filling) {
+            let kbps = self.orders.filling_kbps(id);
+            if kbps == 0 {
+                *next = now;
+                continue;
+            }
+            // What was not sent in the last turns is due; what was not sent for longer is not made up for.
+            *next = (*next).max(now.saturating_sub(TURN * 4));
+            while *next <= now {
+                *next += Duration::from_micros(Filling::DATAGRAM as u64 * 8_000 / u64::from(kbps));
+                self.session.fill(now, id);
+            }
         }
     }
 
@@ -240,6 +310,10 @@ impl<W: Wire> ReceiveThread<W> {
                 self.inbound.retain(|i| i.id() != id);
                 self.inbound.push(inbound);
                 self.forget_sent(id);
+                // Nothing is known of the way to it yet.
+                self.gate.set_off(id, false);
+                self.gate.set_held(id, false);
+                self.orders.set_filling(id, 0);
                 // A peer connects only to a session that this process is in.
                 let me = self.session.me().unwrap_or_default();
                 self.senders.tell(LinkCommand::Add { id, addr, key: send_key, me });
@@ -269,6 +343,10 @@ impl<W: Wire> ReceiveThread<W> {
             Event::KeyframeRequested { by } => TransportEvent::KeyframeRequested { by },
             Event::AudioReported { by, report } => TransportEvent::AudioReported { by, report },
             Event::CameraChanged { id, camera } => TransportEvent::CameraChanged { id, camera },
+            Event::PathReported { by, report } => {
+                self.heed(self.wire.now(), by, &report);
+                TransportEvent::PathReported { by, report }
+            }
             Event::ClockReady => {
                 self.clock.set(self.session.clock());
                 TransportEvent::ClockReady

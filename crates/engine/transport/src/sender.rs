@@ -2,26 +2,40 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use hyperzoom_congestion::{Pacer, fragment_len};
 use hyperzoom_media::{MediaKind, PacketSink};
-use hyperzoom_protocol::{MAX_DATAGRAM, MAX_PAYLOAD, PacketType, Stream, StreamSealer, fragments};
+use hyperzoom_protocol::{MAX_DATAGRAM, MAX_PAYLOAD, PacketType, Stream, StreamSealer, fragments_of};
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
+use crate::gate::VideoGate;
 use crate::links::{LinkCommand, MAX_PEERS, SenderLink, SentCounters};
 use crate::resend::Sent;
 use crate::{Turn, resend};
+
+/// Bytes of a datagram that are no payload.
+const OVERHEAD: usize = MAX_DATAGRAM - MAX_PAYLOAD;
+
+/// Which fragment, of how many, and its bytes.
+type Part<'a> = (u8, u8, &'a [u8]);
 
 struct Link {
     id: u8,
     addr: SocketAddr,
     sealer: StreamSealer,
+    /// It is sent all parts of the frame that is being sent.
+    gets_frame: bool,
+    /// It was not sent all frames since the last keyframe: no other is of use to it.
+    lacks_keyframe: bool,
 }
 
 /// Sends one stream, audio or video, to every peer.
 ///
 /// It belongs to the thread that encodes the stream. Sending is a seal and a system call a peer: it takes no lock and
-/// allocates nothing.
+/// allocates nothing. Audio's never waits. Video's waits between the datagrams of a frame, as the path takes them: the thread
+/// that encodes video has nothing better to do, and takes the newest picture afterwards.
 pub struct StreamSender {
     socket: Arc<UdpSocket>,
     stream: Stream,
@@ -29,13 +43,21 @@ pub struct StreamSender {
     links: [Option<Link>; MAX_PEERS],
     commands: HeapCons<LinkCommand>,
     counters: Arc<SentCounters>,
+    gate: Arc<VideoGate>,
+    epoch: Instant,
+    pacer: Pacer,
     datagram: [u8; MAX_DATAGRAM],
     /// Where copies of what was sent go, for peers that miss some of it.
     kept: Option<HeapProd<Sent>>,
 }
 
 impl StreamSender {
-    pub(crate) fn new(socket: Arc<UdpSocket>, stream: Stream, turn: Turn) -> (Self, SenderLink) {
+    pub(crate) fn new(
+        socket: Arc<UdpSocket>,
+        stream: Stream,
+        turn: Turn,
+        gate: Arc<VideoGate>,
+    ) -> (Self, SenderLink) {
         let (commands_in, commands) = HeapRb::new(64).split();
         let counters = Arc::new(SentCounters::default());
         let sender = Self {
@@ -45,6 +67,9 @@ impl StreamSender {
             links: [const { None }; MAX_PEERS],
             commands,
             counters: counters.clone(),
+            gate,
+            epoch: Instant::now(),
+            pacer: Pacer::default(),
             datagram: [0; MAX_DATAGRAM],
             kept: None,
         };
@@ -62,7 +87,8 @@ impl StreamSender {
         while let Some(command) = self.commands.try_pop() {
             match command {
                 LinkCommand::Add { id, addr, key, me } => {
-                    let link = Link { id, addr, sealer: StreamSealer::new(key, self.stream, me) };
+                    let sealer = StreamSealer::new(key, self.stream, me);
+                    let link = Link { id, addr, sealer, gets_frame: false, lacks_keyframe: true };
                     let same = self.links.iter().position(|l| l.as_ref().is_some_and(|l| l.id == id));
                     let free = || self.links.iter().position(Option::is_none);
                     if let Some(place) = same.or_else(free) {
@@ -88,6 +114,58 @@ impl StreamSender {
             self.links = [const { None }; MAX_PEERS];
         }
     }
+
+    fn write(
+        &mut self,
+        place: usize,
+        kind: PacketType,
+        timestamp_ms: u32,
+        (fragment, fragments, part): Part<'_>,
+    ) {
+        let Some(link) = &mut self.links[place] else { return };
+        let sequence = link.sealer.next_sequence();
+        let len = link.sealer.seal(kind, timestamp_ms, fragment, fragments, part, &mut self.datagram);
+        let taken = self.socket.send_to(&self.datagram[..len], link.addr).is_ok();
+        self.counters.count(link.id, len, taken);
+        if let Some(kept) = &mut self.kept {
+            let _ = kept.try_push(Sent::new(link.id, sequence, &self.datagram[..len]));
+        }
+    }
+
+    /// Sends a frame of video to everybody whose path is not full, at the pace.
+    fn send_frame(&mut self, kind: PacketType, timestamp_ms: u32, payload: &[u8]) {
+        let is_keyframe = kind == PacketType::VideoKeyframe;
+        let mut anybody = false;
+        for link in self.links.iter_mut().flatten() {
+            link.gets_frame = self.gate.is_open(link.id) && (is_keyframe || !link.lacks_keyframe);
+            link.lacks_keyframe = !link.gets_frame;
+            anybody |= link.gets_frame;
+        }
+        if !anybody {
+            return;
+        }
+        let len = fragment_len(self.gate.pace_kbps(), payload.len(), MAX_PAYLOAD);
+        // A frame that no number of fragments holds is none that a working encoder makes; it is lost like any other.
+        let Ok(parts) = fragments_of(payload, len) else { return };
+        for part in parts {
+            let wait = self.pacer.wait(self.epoch.elapsed(), part.2.len() + OVERHEAD, self.gate.pace_kbps());
+            if wait > Duration::ZERO {
+                std::thread::sleep(wait);
+                self.apply_commands();
+            }
+            for place in 0..self.links.len() {
+                let Some(link) = self.links[place].as_mut().filter(|link| link.gets_frame) else { continue };
+                if self.gate.is_open(link.id) {
+                    self.turn.wait_for_audio();
+                    self.write(place, kind, timestamp_ms, part);
+                } else {
+                    // Its path has become full. What was begun is of no use any more.
+                    link.gets_frame = false;
+                    link.lacks_keyframe = true;
+                }
+            }
+        }
+    }
 }
 
 impl PacketSink for StreamSender {
@@ -98,31 +176,13 @@ impl PacketSink for StreamSender {
             MediaKind::VideoKeyframe => PacketType::VideoKeyframe,
             MediaKind::VideoDelta => PacketType::VideoDelta,
         };
-        let Self { socket, stream, turn, links, counters, datagram, kept, .. } = self;
-        let mut write = |link: &mut Link, (fragment, fragments, part): (u8, u8, &[u8])| {
-            let sequence = link.sealer.next_sequence();
-            let len = link.sealer.seal(kind, timestamp_ms, fragment, fragments, part, datagram);
-            counters.count(link.id, len, socket.send_to(&datagram[..len], link.addr).is_ok());
-            if let Some(kept) = kept {
-                let _ = kept.try_push(Sent::new(link.id, sequence, &datagram[..len]));
-            }
-        };
-        if *stream == Stream::Audio {
-            if payload.len() > MAX_PAYLOAD {
-                return;
-            }
+        if self.stream != Stream::Audio {
+            self.send_frame(kind, timestamp_ms, payload);
+        } else if payload.len() <= MAX_PAYLOAD {
+            let turn = self.turn.clone();
             let _turn = turn.audio();
-            for link in links.iter_mut().flatten() {
-                write(link, (0, 0, payload));
-            }
-            return;
-        }
-        // A frame that no number of fragments holds is none that a working encoder makes; it is lost like any other.
-        let Ok(parts) = fragments(payload) else { return };
-        for part in parts {
-            for link in links.iter_mut().flatten() {
-                turn.wait_for_audio();
-                write(link, part);
+            for place in 0..self.links.len() {
+                self.write(place, kind, timestamp_ms, (0, 0, payload));
             }
         }
     }
@@ -159,8 +219,9 @@ mod tests {
 
     /// An audio and a video sender whose peer 1 is `to`, and the receive thread's hold on them.
     fn senders(turn: &Turn, to: &UdpSocket) -> (StreamSender, StreamSender, Senders) {
-        let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, turn.clone());
-        let (video, video_link) = StreamSender::new(socket(), Stream::Video, turn.clone());
+        let gate = Arc::new(VideoGate::default());
+        let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, turn.clone(), gate.clone());
+        let (video, video_link) = StreamSender::new(socket(), Stream::Video, turn.clone(), gate);
         let mut links = Senders::new(audio_link, video_link);
         let addr = to.local_addr().unwrap();
         links.tell(LinkCommand::Add { id: 1, addr, key: KEY.into(), me: 0 });
@@ -200,6 +261,7 @@ mod tests {
     fn a_long_frame_leaves_in_fragments() {
         let ear = socket();
         let (_audio, mut sender, _links) = senders(&Turn::default(), &ear);
+        sender.gate.set_pace(10_000);
         sender.send(MediaKind::VideoKeyframe, 0, &[5; 3 * MAX_PAYLOAD]);
         for fragment in 0..3 {
             let header = next_header(&ear);
@@ -208,6 +270,49 @@ mod tests {
                 (fragment, 3, u16::from(fragment))
             );
         }
+    }
+
+    /// The kinds and fragments of what has come.
+    fn come(socket: &UdpSocket) -> Vec<(PacketType, u8, u8)> {
+        socket.set_nonblocking(true).unwrap();
+        let mut datagram = [0; MAX_DATAGRAM];
+        let mut all = Vec::new();
+        while let Ok((len, _)) = socket.recv_from(&mut datagram) {
+            let header = Header::parse(&datagram[..len]).unwrap().0;
+            all.push((header.kind, header.fragment, header.fragments));
+        }
+        all
+    }
+
+    #[test]
+    fn a_slow_path_gets_short_fragments() {
+        let ear = socket();
+        let (_audio, mut sender, _links) = senders(&Turn::default(), &ear);
+        sender.gate.set_pace(800);
+        sender.send(MediaKind::VideoKeyframe, 0, &[5; 1100]);
+        assert_eq!(come(&ear), [0, 1, 2].map(|n| (PacketType::VideoKeyframe, n, 3)));
+    }
+
+    #[test]
+    fn a_peer_whose_gate_was_shut_gets_video_again_from_a_keyframe_on() {
+        let ear = socket();
+        let (mut audio, mut video, _links) = senders(&Turn::default(), &ear);
+        video.send(MediaKind::VideoDelta, 0, b"of no use without its keyframe");
+        assert_eq!(come(&ear), []);
+        video.send(MediaKind::VideoKeyframe, 0, b"one");
+        video.send(MediaKind::VideoDelta, 0, b"two");
+        assert_eq!(come(&ear).len(), 2);
+        video.gate.set_held(1, true);
+        video.send(MediaKind::VideoDelta, 0, b"three");
+        video.send(MediaKind::VideoKeyframe, 0, b"four");
+        audio.send(MediaKind::Audio, 0, b"heard all the same");
+        assert_eq!(come(&ear), [(PacketType::Audio, 0, 0)]);
+        video.gate.set_held(1, false);
+        video.send(MediaKind::VideoDelta, 0, b"five");
+        assert_eq!(come(&ear), []);
+        video.send(MediaKind::VideoKeyframe, 0, b"six");
+        video.send(MediaKind::VideoDelta, 0, b"seven");
+        assert_eq!(come(&ear).len(), 2);
     }
 
     #[test]

@@ -83,6 +83,11 @@ struct Shared {
     sending: AtomicBool,
     keyframe: AtomicBool,
     bitrate_kbps: AtomicU32,
+    fps: AtomicU32,
+    /// Width in the upper half, height in the lower.
+    size: AtomicU32,
+    /// Somebody would see the picture.
+    wanted: AtomicBool,
     sent: AtomicU64,
     keyframes: AtomicU64,
     bytes: AtomicU64,
@@ -112,6 +117,7 @@ pub fn start_live(
 ) -> Result<LiveVideo, VideoError> {
     let shared = Arc::new(Shared::default());
     shared.sending.store(true, Relaxed);
+    shared.wanted.store(true, Relaxed);
     let shedding = config.shedding.clone();
     let mut stage = Stage::new(config, shared.clone(), sink)?;
     let mut frames = frames;
@@ -161,6 +167,26 @@ impl LiveVideo {
         self.shared.bitrate_kbps.store(kbps.clamp(50, 10_000), Relaxed);
     }
 
+    /// Sends at most so many frames a second from the next frame on.
+    pub fn set_fps(&self, fps: u32) {
+        self.shared.fps.store(fps.clamp(1, 120), Relaxed);
+    }
+
+    /// Sends pictures of this size from the next frame on, which is a keyframe. A size that is odd or too large is not taken.
+    pub fn set_size(&self, width: u32, height: u32) {
+        if check_shape(I420 { width, height }).is_ok()
+            && let Some(size) = pack_size(width, height)
+        {
+            self.shared.size.store(size, Relaxed);
+        }
+    }
+
+    /// Whether anybody would see the picture: where not, nothing is encoded. It begins with a keyframe when somebody does again. This is
+    /// about the network, [`set_sending`](Self::set_sending) about what the user wants; both must hold.
+    pub fn set_wanted(&self, wanted: bool) {
+        self.shared.wanted.store(wanted, Relaxed);
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn stats(&self) -> LiveStats {
@@ -178,6 +204,11 @@ impl LiveVideo {
             shed: micros(&shared.shed_us),
         }
     }
+}
+
+/// Both sides in one number; `None` where one does not fit.
+fn pack_size(width: u32, height: u32) -> Option<u32> {
+    Some(u32::from(u16::try_from(width).ok()?) << 16 | u32::from(u16::try_from(height).ok()?))
 }
 
 impl Drop for LiveVideo {
@@ -227,6 +258,8 @@ struct Stage {
     scaler: Scaler,
     encoder: Encoder,
     bitrate_kbps: u32,
+    fps: u32,
+    shape: I420,
     /// The next frame must be a keyframe; it stays so until one went out.
     want_keyframe: bool,
     last_keyframe: Option<Duration>,
@@ -245,6 +278,8 @@ impl Stage {
             detail: format!("{fps} frames a second is not between 1 and 120"),
         })?;
         shared.bitrate_kbps.store(bitrate_kbps, Relaxed);
+        shared.fps.store(fps, Relaxed);
+        shared.size.store(pack_size(width, height).unwrap_or(0), Relaxed);
         Ok(Self {
             shared,
             sink,
@@ -254,6 +289,8 @@ impl Stage {
             scaler: Scaler::new(shape),
             encoder: Encoder::new(EncoderConfig { shape, fps, bitrate_kbps })?,
             bitrate_kbps,
+            fps,
+            shape,
             want_keyframe: true,
             last_keyframe: None,
             shedding,
@@ -273,10 +310,12 @@ impl Stage {
     }
 
     fn frame(&mut self, frame: &Frame) {
-        if !self.shared.sending.load(Relaxed) || self.shedding.is_on() {
+        let is_seen = self.shared.sending.load(Relaxed) && self.shared.wanted.load(Relaxed);
+        if !is_seen || self.shedding.is_on() {
             self.want_keyframe = true;
             return;
         }
+        self.follow_fps();
         if !self.pacer.admit(frame.captured_at) {
             return;
         }
@@ -293,13 +332,42 @@ impl Stage {
         self.shared.delay_us.store(delay.as_micros() as u64, Relaxed);
     }
 
-    fn encode_and_send(&mut self, frame: &Frame) -> Result<(), VideoError> {
-        let captured_at = frame.captured_at;
+    fn follow_fps(&mut self) {
+        let fps = self.shared.fps.load(Relaxed);
+        if fps != self.fps
+            && let Some(rate) = FrameRate::new(fps, 1)
+        {
+            self.fps = fps;
+            self.pacer.rate = rate;
+            self.pacer.next = 0;
+            if let Err(error) = self.encoder.set_fps(fps) {
+                tracing::warn!(%error, fps, "the rate control counts on another frame rate");
+            }
+        }
+    }
+
+    /// Encodes as it was last asked for.
+    fn follow(&mut self) -> Result<(), VideoError> {
         let bitrate_kbps = self.shared.bitrate_kbps.load(Relaxed);
+        let size = self.shared.size.load(Relaxed);
+        let shape = I420 { width: size >> 16, height: size & 0xFFFF };
+        if shape != self.shape && !shape.is_empty() {
+            // A decoder takes another size from a keyframe on.
+            self.encoder = Encoder::new(EncoderConfig { shape, fps: self.fps, bitrate_kbps })?;
+            self.scaler = Scaler::new(shape);
+            (self.shape, self.bitrate_kbps) = (shape, bitrate_kbps);
+            self.want_keyframe = true;
+        }
         if bitrate_kbps != self.bitrate_kbps {
             self.encoder.set_bitrate(bitrate_kbps)?;
             self.bitrate_kbps = bitrate_kbps;
         }
+        Ok(())
+    }
+
+    fn encode_and_send(&mut self, frame: &Frame) -> Result<(), VideoError> {
+        let captured_at = frame.captured_at;
+        self.follow()?;
         let since_keyframe = self.last_keyframe.map(|last| captured_at.saturating_sub(last));
         let may_ask = since_keyframe.is_none_or(|since| since >= KEYFRAME_GAP);
         if may_ask && self.shared.keyframe.swap(false, Relaxed) {
@@ -368,6 +436,7 @@ mod tests {
             let sent = Sent::default();
             let shared = Arc::new(Shared::default());
             shared.sending.store(true, Relaxed);
+            shared.wanted.store(true, Relaxed);
             Self {
                 stage: Stage::new(config, shared, Box::new(sent.clone())).unwrap(),
                 sent,
@@ -479,6 +548,33 @@ mod tests {
         assert!(bench.feed(10).is_empty());
         bench.stage.shared.sending.store(true, Relaxed);
         assert_eq!(bench.feed(3)[0].0, MediaKind::VideoKeyframe);
+    }
+
+    #[test]
+    fn nothing_is_encoded_while_nobody_would_see_it() {
+        let mut bench = Bench::new();
+        bench.feed(10);
+        bench.stage.shared.wanted.store(false, Relaxed);
+        assert!(bench.feed(10).is_empty());
+        bench.stage.shared.wanted.store(true, Relaxed);
+        assert_eq!(bench.feed(3)[0].0, MediaKind::VideoKeyframe);
+    }
+
+    #[test]
+    fn fewer_frames_and_smaller_ones_are_sent_from_the_next_on() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.feed(60).len(), 48);
+        bench.stage.shared.fps.store(15, Relaxed);
+        let sent = bench.feed(60);
+        assert!((29..=31).contains(&sent.len()), "{} of 60", sent.len());
+        bench.stage.shared.size.store(pack_size(160, 90).unwrap(), Relaxed);
+        let sent = bench.feed(4);
+        assert_eq!(sent[0].0, MediaKind::VideoKeyframe);
+        assert_eq!(
+            (bench.stage.shape, bench.stage.shared.failed.load(Relaxed)),
+            (I420 { width: 160, height: 90 }, 0)
+        );
+        assert_eq!(bench.feed(10).iter().filter(|(kind, _)| *kind == MediaKind::VideoKeyframe).count(), 0);
     }
 
     #[test]

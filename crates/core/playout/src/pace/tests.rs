@@ -10,6 +10,7 @@ const GOOD: Going = Going {
     round_trip: heard(10),
     busy: Duration::from_millis(20),
     overruns: 0,
+    crowded: [false; PEERS],
 };
 
 struct Run {
@@ -187,4 +188,31 @@ fn a_live_thread_that_is_busy_half_the_time_gets_no_more_to_do() {
     assert_eq!(run().go(600, |_| busy).changes, []);
     let busier = Going { busy: Duration::from_millis(700), ..GOOD };
     assert_eq!(run().go(8, |_| busier).changes.first().map(|(_, size)| *size), Some(FrameSize::Ms10));
+}
+
+#[test]
+fn a_path_that_does_not_hold_all_of_the_video_gets_no_shorter_frames() {
+    let mut policy = FramePolicy::new();
+    let mut crowded = Going { lost_permille: [None, Some(0), None, None], ..Going::default() };
+    crowded.crowded[1] = true;
+    for second in 0..60 {
+        assert_eq!(policy.observe(Duration::from_secs(second), &crowded), FrameSize::Ms5);
+    }
+    let free = Going { crowded: [false; PEERS], ..crowded };
+    let sizes: Vec<_> = (60..80).map(|second| policy.observe(Duration::from_secs(second), &free)).collect();
+    assert_eq!(sizes.last(), Some(&FrameSize::Ms2_5));
+}
+
+#[test]
+fn a_path_that_the_voice_alone_fills_gets_longer_frames_at_once() {
+    let mut policy = FramePolicy::new();
+    assert_eq!(policy.relieve(Duration::from_secs(5)), FrameSize::Ms10);
+    let mut policy = FramePolicy::new();
+    let free = Going { lost_permille: [None, Some(0), None, None], ..Going::default() };
+    for second in 0..20 {
+        policy.observe(Duration::from_secs(second), &free);
+    }
+    assert_eq!(policy.relieve(Duration::from_millis(20_100)), FrameSize::Ms5);
+    assert_eq!(policy.relieve(Duration::from_millis(20_200)), FrameSize::Ms5, "what was queued drains first");
+    assert_eq!(policy.relieve(Duration::from_millis(22_200)), FrameSize::Ms10);
 }

@@ -110,8 +110,10 @@ impl Bench {
         let socket = || Arc::new(UdpSocket::bind(("127.0.0.1", 0)).unwrap());
         let ear = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         let wire = NetWire { net: Rc::default(), peer: ear.local_addr().unwrap() };
-        let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, Turn::default());
-        let (mut video, video_link) = StreamSender::new(socket(), Stream::Video, Turn::default());
+        let gate = Arc::new(VideoGate::default());
+        let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, Turn::default(), gate.clone());
+        let (mut video, video_link) =
+            StreamSender::new(socket(), Stream::Video, Turn::default(), gate.clone());
         let resender = Resender::new(video.keep_sent(), Turn::default());
         let orders = Arc::new(Orders::default());
         let (events_in, events) = channel();
@@ -122,6 +124,7 @@ impl Bench {
             events_in,
             orders.clone(),
             Senders::new(audio_link, video_link),
+            gate,
         )
         .with_resender(resender);
         Self { thread, wire, orders, events, audio, video, ear, buffer: vec![0; LONGEST] }
@@ -375,4 +378,53 @@ fn video_that_a_peer_missed_is_sent_to_it_once_more_as_it_was() {
     let mut again = host.wire.take_sent();
     again.retain(|datagram| matches!(hyperzoom_protocol::Header::parse(datagram), Ok((header, _)) if header.kind == PacketType::VideoDelta));
     assert_eq!(again, [first[2].clone(), first[4].clone()]);
+}
+
+#[test]
+fn video_to_a_peer_stops_while_its_path_is_full_and_not_for_longer() {
+    let (mut host, mut guest, _, _inbox) = Bench::with_guest();
+    let report = |host: &mut Bench, guest: &mut Session, queue_us| {
+        guest.report_path(host.wire.now(), HOST, PathReport { queue_us, ..PathReport::default() });
+        exchange(host, guest);
+        host.thread.gate.is_open(GUEST)
+    };
+    host.orders.set_filling(GUEST, 100);
+    assert!(report(&mut host, &mut guest, 15_000), "no more than a hiccup");
+    assert!(!report(&mut host, &mut guest, 40_000));
+    assert_eq!(host.orders.filling_kbps(GUEST), 0, "nor is anything else put on it");
+    assert!(!report(&mut host, &mut guest, 15_000), "it drains");
+    assert!(report(&mut host, &mut guest, 3_000));
+    assert!(!report(&mut host, &mut guest, 40_000));
+    let until = host.wire.now() + HELD;
+    while host.wire.now() <= until {
+        host.turn();
+    }
+    assert!(host.thread.gate.is_open(GUEST), "the report of its end may have been lost");
+    let reported = host.events().iter().filter(|e| matches!(e, TransportEvent::PathReported { .. })).count();
+    assert_eq!(reported, 5);
+}
+
+#[test]
+fn filling_is_sent_at_its_rate_and_ends_when_told() {
+    let (mut host, mut guest, _, _inbox) = Bench::with_guest();
+    let mut run = |host: &mut Bench, span: Duration| {
+        let until = host.wire.now() + span;
+        let mut filling = 0;
+        while host.wire.now() < until {
+            exchange(host, &mut guest);
+            host.turn();
+            filling += host.wire.take_sent().iter().filter(|sent| sent.len() == Filling::DATAGRAM).count();
+        }
+        filling
+    };
+    run(&mut host, ms(500));
+    host.orders.set_filling(GUEST, 80);
+    host.wire.take_sent();
+    let sent = run(&mut host, ms(2000));
+    // `exchange` hands on what its own turn has sent, which is half of it.
+    let kbps = 2 * sent * Filling::DATAGRAM * 8 / 2000;
+    assert!((70..=90).contains(&kbps), "{kbps} kbit/s");
+    host.orders.set_filling(GUEST, 0);
+    run(&mut host, ms(50));
+    assert_eq!(run(&mut host, ms(500)), 0);
 }

@@ -92,10 +92,7 @@ impl Encoder {
             // settings.
             unsafe { vpx_sys::vpx_codec_enc_init_ver(context, interface, &raw const *settings, 0, version) }
         })?;
-        let frame_ms = c_ulong::from(1000 / fps.clamp(1, 1000));
-        let mut encoder = Self { context, config: settings, shape, last_pts: None, frame_ms };
-        // A keyframe may take this much of an average frame's bits: half of what the rate-control buffer aims at.
-        let keyframe_percent = (600 * fps / 10 / 2).max(300);
+        let mut encoder = Self { context, config: settings, shape, last_pts: None, frame_ms: 0 };
         for (control, value) in [
             // A fixed speed, 5 of 16: on the test pattern about 1.3 dB better than 6 for 0.3 ms more. The example `costs` prints
             // both for the value that stands here.
@@ -103,11 +100,23 @@ impl Encoder {
             (vp8e_enc_control_id::VP8E_SET_STATIC_THRESHOLD, 1),
             (vp8e_enc_control_id::VP8E_SET_NOISE_SENSITIVITY, 0),
             (vp8e_enc_control_id::VP8E_SET_TOKEN_PARTITIONS, 0),
-            (vp8e_enc_control_id::VP8E_SET_MAX_INTRA_BITRATE_PCT, keyframe_percent as i32),
         ] {
             encoder.control(control, value)?;
         }
+        encoder.set_fps(fps)?;
         Ok(encoder)
+    }
+
+    /// Counts on so many frames a second from the next frame on.
+    ///
+    /// # Errors
+    /// Where libvpx refuses.
+    pub fn set_fps(&mut self, fps: u32) -> Result<(), VideoError> {
+        let fps = fps.clamp(1, 1000);
+        self.frame_ms = (1000 / fps).into();
+        // A keyframe may take this much of an average frame's bits: half of what the rate-control buffer aims at.
+        let keyframe_percent = (600 * fps / 10 / 2).max(300);
+        self.control(vp8e_enc_control_id::VP8E_SET_MAX_INTRA_BITRATE_PCT, keyframe_percent as i32)
     }
 
     fn control(&mut self, control: vp8e_enc_control_id, value: i32) -> Result<(), VideoError> {
@@ -255,6 +264,23 @@ mod tests {
         assert!(at_400 <= 440, "{at_400} kbit/s");
         assert!(at_200 <= 220, "{at_200} kbit/s");
         assert!(at_200 < at_400);
+    }
+
+    #[test]
+    fn fewer_frames_a_second_keep_the_bit_rate() {
+        let mut encoder = encoder(150);
+        encoder.set_fps(15).unwrap();
+        let pattern = Pattern::new(SHAPE, FrameRate::THIRTY);
+        let mut picture = vec![0; SHAPE.len()];
+        let mut sum = 0;
+        for n in 0..90 {
+            let time = Duration::from_millis(n * 1000 / 15);
+            pattern.draw(n, time, &mut picture);
+            let packet = encoder.encode(&picture, time.as_millis() as i64, false).unwrap();
+            sum += packet.filter(|_| n >= 30).map_or(0, |packet| packet.data.len());
+        }
+        let kbps = sum * 8 / 4000;
+        assert!((100..=165).contains(&kbps), "{kbps} kbit/s");
     }
 
     #[test]

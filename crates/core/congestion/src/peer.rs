@@ -1,0 +1,300 @@
+//! The ladder of one peer: what its path holds.
+
+use std::time::Duration;
+
+use crate::{ALARM, NOTICE, PathReport, Rung};
+
+/// Reports are judged together over so long.
+const WINDOW: Duration = Duration::from_secs(2);
+
+/// Good for so long, and it goes up a rung.
+const GOOD_FOR: Duration = Duration::from_secs(5);
+
+/// A step up that did not hold is tried again after twice as long as before, and at last after this.
+const MOST_PATIENCE: Duration = Duration::from_secs(80);
+
+/// A step up that held for so long has held.
+const HELD: Duration = Duration::from_secs(30);
+
+/// What was sent before a step down must have left the queue before the path is judged anew.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// A queue that never becomes shorter than this in a whole window stands.
+const STANDING: Duration = Duration::from_millis(12);
+
+/// A queue that is there for so long is the path's.
+const LASTS: Duration = Duration::from_millis(40);
+
+/// A path that loses so much while there is a queue is congested, in permille.
+const CONGESTED_LOSS: u32 = 20;
+
+/// One that loses so much has too much to carry, queue or not, in permille. Radio loses less by itself.
+const HEAVY_LOSS: u32 = 150;
+
+/// One that loses more than this is none to send more over, in permille.
+const GOOD_LOSS: u32 = 100;
+
+/// A round trip that is so much longer than the shortest one is one through a queue.
+const QUEUED_TRIP: Duration = Duration::from_millis(30);
+
+/// A peer that reports nothing for so long hears nothing of us.
+const UNHEARD: Duration = Duration::from_secs(3);
+
+/// How long the filling takes to grow to what the next rung adds, before a step up.
+const PROBE: Duration = Duration::from_secs(3);
+
+/// For so long reports of it are waited for.
+const PROBE_ECHO: Duration = Duration::from_millis(700);
+
+/// The fastest that a frame's datagrams follow one another, in kbit/s. However wide a path is, it may become narrow in the midst of a
+/// keyframe; at this a keyframe of 400 kbit/s takes some 80 ms.
+const MOST_PACE: u32 = 1_500;
+
+/// What reports told in a window.
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    since: Duration,
+    reports: u32,
+    least_queue: Duration,
+    most_queue: Duration,
+    expected: u32,
+    lost: u32,
+    alarms: u32,
+    queued_trip: bool,
+}
+
+impl Window {
+    fn add(&mut self, report: &PathReport) {
+        let least = if self.reports == 0 { report.queue } else { self.least_queue };
+        self.least_queue = least.min(report.queue);
+        self.most_queue = self.most_queue.max(report.most_queue);
+        self.expected = self.expected.saturating_add(report.expected);
+        self.lost = self.lost.saturating_add(report.lost);
+        self.reports += 1;
+    }
+
+    fn lost_permille(&self) -> u32 {
+        (u64::from(self.lost) * 1000 / u64::from(self.expected.max(1))) as u32
+    }
+
+    fn is_bad(&self) -> bool {
+        let lost = self.lost_permille();
+        let is_queued = match self.reports {
+            // Nothing is heard of us, so only the trip there and back is known.
+            0 => self.queued_trip,
+            _ => self.most_queue >= STANDING,
+        };
+        // Two alarms in a window are not the hiccup of a radio.
+        (self.reports > 0 && self.least_queue >= STANDING)
+            || self.alarms > 1
+            || lost >= HEAVY_LOSS
+            || (is_queued && lost >= CONGESTED_LOSS)
+            || (self.reports == 0 && self.queued_trip)
+    }
+}
+
+/// Which rung one peer's path holds.
+///
+/// Down: at an alarm at once, as far as what the full path let through says, and by one rung after each window of 2 s that was bad. Up: by
+/// one after 5 good seconds. In the last 3 of these filling is sent that grows to what the next rung takes. A
+/// path that does not hold that shows it by a queue of some milliseconds, before any video is sent over it; it is asked again after twice as
+/// long.
+#[derive(Debug, Clone)]
+pub struct PeerLadder {
+    rung: Rung,
+    window: Window,
+    settled_at: Duration,
+    good_since: Option<Duration>,
+    patience: Duration,
+    stepped_up: Option<Duration>,
+    probe: Option<Duration>,
+    queued_since: Option<Duration>,
+    /// What queue the path's own jitter looks like.
+    usual: Duration,
+    shortest_trip: Option<Duration>,
+    reported: Option<Duration>,
+    pace_kbps: u32,
+    /// Windows without a queue, and how many of them make the pace faster.
+    smooth: u32,
+    smooth_wanted: u32,
+}
+
+impl PeerLadder {
+    /// One at the top: a path is taken for good until it shows otherwise.
+    #[must_use]
+    pub fn new(now: Duration) -> Self {
+        Self {
+            rung: Rung::Full,
+            window: Window { since: now, ..Window::default() },
+            settled_at: now,
+            good_since: None,
+            patience: GOOD_FOR,
+            stepped_up: None,
+            probe: None,
+            queued_since: None,
+            usual: Duration::ZERO,
+            shortest_trip: None,
+            reported: None,
+            pace_kbps: Rung::Full.pace_kbps(),
+            smooth: 0,
+            smooth_wanted: 1,
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    /// How fast a frame's datagrams may follow one another, in kbit/s.
+    #[must_use]
+    pub fn pace_kbps(&self) -> u32 {
+        self.pace_kbps
+    }
+
+    /// How much filling is to be sent `now`, in kbit/s, to find out whether the path holds the next rung.
+    #[must_use]
+    pub fn filling_kbps(&self, now: Duration) -> u32 {
+        let (Some(since), Some(next)) = (self.probe, self.rung.higher()) else { return 0 };
+        let most = next.pace_kbps() - self.rung.kbps();
+        let grown = now.saturating_sub(since).as_secs_f64() / PROBE.as_secs_f64();
+        (f64::from(most) * grown.min(1.0)) as u32
+    }
+
+    /// What the peer says of the path to it.
+    pub fn handle_report(&mut self, now: Duration, report: &PathReport) {
+        if now < self.settled_at {
+            return;
+        }
+        self.reported = Some(now);
+        self.window.add(report);
+        if report.queue < self.usual.min(NOTICE) + NOTICE {
+            self.queued_since = None;
+        } else {
+            self.queued_since.get_or_insert(now);
+        }
+        // A queue that one report tells of may be a machine's that was busy.
+        let lasts = self.queued_since.is_some_and(|since| now >= since + LASTS);
+        if lasts {
+            self.give_up_probe();
+        }
+        let lost = u64::from(report.lost) * 1000 / u64::from(report.expected.max(1));
+        // A handful of datagrams says nothing of a loss.
+        let is_lossy = report.expected >= 50 && lost > u64::from(GOOD_LOSS);
+        if lasts || is_lossy {
+            self.good_since = None;
+        } else {
+            self.usual = (self.usual * 7 + report.queue) / 8;
+            self.good_since.get_or_insert(now);
+        }
+        if report.queue >= ALARM {
+            self.window.alarms += 1;
+            self.good_since = None;
+            self.give_up_probe();
+            if let Some(rate) = report.rate_kbps {
+                // A tenth less, for the queue must drain.
+                let room = (rate - rate / 10).saturating_sub(report.audio_kbps);
+                let fits = Rung::that_fits(room);
+                if fits > self.rung {
+                    self.step_down(now, fits);
+                }
+            }
+        }
+    }
+
+    /// A round trip to the peer. It counts where the peer reports nothing, since it hears nothing of us.
+    pub fn handle_round_trip(&mut self, now: Duration, trip: Duration) {
+        let shortest = self.shortest_trip.map_or(trip, |shortest| shortest.min(trip));
+        self.shortest_trip = Some(shortest);
+        let is_queued = trip > shortest + QUEUED_TRIP;
+        self.window.queued_trip |= is_queued;
+        if !is_queued && now >= self.settled_at && self.reported.is_none_or(|at| now > at + UNHEARD) {
+            self.good_since.get_or_insert(now);
+        }
+    }
+
+    /// Goes on to `now`; to be called several times a second.
+    pub fn advance(&mut self, now: Duration) {
+        if now >= self.window.since + WINDOW {
+            let window = std::mem::replace(&mut self.window, Window { since: now, ..Window::default() });
+            if window.is_bad() {
+                self.good_since = None;
+                self.give_up_probe();
+                if let Some(lower) = self.rung.lower() {
+                    self.step_down(now, lower);
+                }
+            } else {
+                self.adapt_pace(&window);
+            }
+        }
+        if self.stepped_up.is_some_and(|at| now >= at + HELD) {
+            self.stepped_up = None;
+            self.patience = GOOD_FOR;
+        }
+        let (Some(next), Some(good_since)) = (self.rung.higher(), self.good_since) else { return };
+        match self.probe {
+            Some(since) => {
+                if now >= since + PROBE + PROBE_ECHO {
+                    self.probe = None;
+                    self.stepped_up = Some(now);
+                    self.move_to(now, next);
+                    self.good_since = Some(now);
+                }
+            }
+            None => {
+                if now >= good_since + self.patience.saturating_sub(PROBE + PROBE_ECHO) {
+                    self.probe = Some(now);
+                }
+            }
+        }
+    }
+
+    fn give_up_probe(&mut self) {
+        if self.probe.take().is_some() {
+            self.be_patient();
+            self.good_since = None;
+        }
+    }
+
+    fn be_patient(&mut self) {
+        self.patience = (self.patience * 2).min(MOST_PATIENCE);
+    }
+
+    fn step_down(&mut self, now: Duration, to: Rung) {
+        if self.stepped_up.take().is_some() {
+            self.be_patient();
+        }
+        self.move_to(now, to);
+        self.good_since = None;
+        self.settled_at = now + SETTLE;
+    }
+
+    fn move_to(&mut self, now: Duration, to: Rung) {
+        self.rung = to;
+        self.window = Window { since: now, ..Window::default() };
+        self.pace_kbps = to.pace_kbps();
+        (self.smooth, self.smooth_wanted) = (0, 1);
+    }
+
+    /// Large frames may leave faster where that makes no queue.
+    fn adapt_pace(&mut self, window: &Window) {
+        if window.reports == 0 {
+            return;
+        }
+        if window.most_queue < self.usual + NOTICE {
+            self.smooth += 1;
+            if self.smooth >= self.smooth_wanted {
+                self.smooth = 0;
+                self.pace_kbps = (self.pace_kbps + self.pace_kbps / 4).min(MOST_PACE);
+            }
+        } else {
+            self.smooth = 0;
+            self.smooth_wanted = (self.smooth_wanted * 2).min(32);
+            self.pace_kbps = (self.pace_kbps / 2).max(self.rung.pace_kbps());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

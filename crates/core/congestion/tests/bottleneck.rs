@@ -1,0 +1,203 @@
+//! A voice and a video over a path that becomes narrow and wide again, in virtual time: the voice comes first.
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
+
+use std::time::Duration;
+
+use hyperzoom_congestion::{ALARM, CLEAR, Pacer, PathReport, PeerLadder, QueueMeter, Rung, fragment_len};
+use hyperzoom_netem::{Conditions, Link};
+
+/// Header and seal of each datagram, in bytes.
+const OVERHEAD: usize = 28;
+/// A packet of the voice: 5 ms at 64 kbit/s.
+const VOICE: usize = 42;
+/// The one-way delay of the path.
+const DELAY: Duration = Duration::from_millis(10);
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Speaker, path, listener.
+struct Call {
+    now: Duration,
+    path: Link,
+    ladder: PeerLadder,
+    meter: QueueMeter,
+    pacer: Pacer,
+    /// Reports on their way back.
+    back: Vec<(Duration, PathReport)>,
+    /// Parts of the frame that is being sent.
+    parts: Vec<usize>,
+    held_until: Duration,
+    next_part: Duration,
+    next_filling: Duration,
+    last_keyframe: Option<Duration>,
+    next_frame: Duration,
+    packets: u64,
+    /// How late each packet of the voice was beyond the path's delay, by when it was sent.
+    late: Vec<(Duration, Duration)>,
+    rungs: Vec<(Duration, Rung)>,
+    video_bytes: usize,
+}
+
+impl Call {
+    fn new(rate_bps: Option<u64>) -> Self {
+        Self {
+            now: ms(0),
+            path: Link::new(conditions(rate_bps), 1),
+            ladder: PeerLadder::new(ms(0)),
+            meter: QueueMeter::new(),
+            pacer: Pacer::default(),
+            back: Vec::new(),
+            parts: Vec::new(),
+            held_until: ms(0),
+            next_part: ms(0),
+            next_filling: ms(0),
+            last_keyframe: None,
+            next_frame: ms(0),
+            packets: 0,
+            late: Vec::new(),
+            rungs: vec![(ms(0), Rung::Full)],
+            video_bytes: 0,
+        }
+    }
+
+    fn run(&mut self, seconds: u64) {
+        let until = self.now + Duration::from_secs(seconds);
+        while self.now < until {
+            self.now += ms(1);
+            self.speak();
+            self.show();
+            self.listen();
+            self.heed();
+        }
+    }
+
+    fn speak(&mut self) {
+        if self.now.as_millis().is_multiple_of(5) {
+            let mut datagram = vec![0; VOICE + OVERHEAD];
+            datagram[0] = 1;
+            datagram[1..9].copy_from_slice(&self.packets.to_be_bytes());
+            self.path.send(self.now, datagram);
+            self.packets += 1;
+        }
+    }
+
+    /// As a live encoder does: the newest picture when the one before it has left, a keyframe every 2 s and after a pause.
+    fn show(&mut self) {
+        let rung = self.ladder.rung();
+        if self.now < self.held_until || rung == Rung::Off {
+            self.parts.clear();
+            self.last_keyframe = None;
+        } else if self.parts.is_empty() && self.now >= self.next_frame {
+            self.next_frame = self.now + Duration::from_secs(1) / rung.fps();
+            let mean = (rung.kbps() * 125 / rung.fps()) as usize;
+            let is_due = self.last_keyframe.is_none_or(|last| self.now >= last + ms(2000));
+            let frame = if is_due { 7 * mean } else { mean * 4 / 5 };
+            if is_due {
+                self.last_keyframe = Some(self.now);
+            }
+            let len = fragment_len(self.ladder.pace_kbps(), frame, 1172);
+            self.parts = (0..frame.div_ceil(len)).map(|n| len.min(frame - n * len) + OVERHEAD).collect();
+            self.next_part = self.now;
+        }
+        while self.now >= self.next_part
+            && let Some(part) = self.parts.pop()
+        {
+            self.path.send(self.now, vec![2; part]);
+            self.video_bytes += part;
+            let pace = self.ladder.pace_kbps();
+            self.pacer.wait(self.now, part, pace);
+            self.next_part = self.now + self.pacer.clone().wait(self.now, 0, pace);
+        }
+        let filling = self.ladder.filling_kbps(self.now);
+        if filling > 0 && self.now >= self.next_filling {
+            self.path.send(self.now, vec![3; 94]);
+            self.next_filling = self.now + Duration::from_micros(94 * 8_000 / u64::from(filling));
+        }
+    }
+
+    fn listen(&mut self) {
+        while let Some((arrived, datagram)) = self.path.poll_timed(self.now) {
+            if datagram[0] == 1 {
+                let n = u64::from_be_bytes(datagram[1..9].try_into().unwrap());
+                let sent = ms(5 * (n + 1));
+                self.late.push((sent, arrived - sent - DELAY));
+                self.meter.audio(arrived, n, (5 * n) as u32, datagram.len());
+            } else {
+                self.meter.other(arrived, datagram.len());
+            }
+        }
+        if let Some(report) = self.meter.poll(self.now, || (200, 0)) {
+            self.back.push((self.now + DELAY, report));
+        }
+    }
+
+    fn heed(&mut self) {
+        while self.back.first().is_some_and(|(at, _)| *at <= self.now) {
+            let (_, report) = self.back.remove(0);
+            if report.queue >= ALARM {
+                self.held_until = self.now + ms(1000);
+            } else if report.queue < CLEAR {
+                self.held_until = self.held_until.min(self.now);
+            }
+            self.ladder.handle_report(self.now, &report);
+        }
+        self.ladder.advance(self.now);
+        if self.rungs.last().is_none_or(|(_, rung)| *rung != self.ladder.rung()) {
+            self.rungs.push((self.now, self.ladder.rung()));
+        }
+    }
+
+    /// The share of packets from `from` on that were more than 10 ms late, in permille, and the most.
+    fn lateness(&self, from: u64) -> (usize, Duration) {
+        let late: Vec<Duration> =
+            self.late.iter().filter(|(sent, _)| *sent >= ms(from)).map(|(_, late)| *late).collect();
+        let many = late.iter().filter(|late| **late > ms(10)).count();
+        (many * 1000 / late.len().max(1), late.into_iter().max().unwrap_or_default())
+    }
+}
+
+fn conditions(rate_bps: Option<u64>) -> Conditions {
+    Conditions { delay: DELAY, rate_bps, queue: ms(200), ..Conditions::PERFECT }
+}
+
+#[test]
+fn a_path_that_holds_all_is_used() {
+    let mut call = Call::new(None);
+    call.run(30);
+    assert_eq!(call.rungs, [(ms(0), Rung::Full)]);
+    assert_eq!(call.lateness(0), (0, ms(0)));
+    assert!(call.ladder.pace_kbps() > 1_000);
+}
+
+#[test]
+fn the_voice_loses_nothing_in_a_bottleneck_and_the_picture_comes_back_after_it() {
+    let mut call = Call::new(None);
+    call.run(11);
+    call.path.set_conditions(conditions(Some(150_000)));
+    call.run(40);
+    assert_eq!(call.ladder.rung(), Rung::Off, "{:?}", call.rungs);
+    let down = call.rungs[1].0;
+    assert!(down < ms(11_500), "{:?}", call.rungs);
+    // Once the queue of the first moment has drained, only the filling shows.
+    let (late, most) = call.lateness(13_000);
+    assert!(late < 20 && most < ms(30), "{late} permille late, {most:?} at most");
+    let sent = call.video_bytes;
+    call.path.set_conditions(conditions(Some(1_000_000)));
+    call.run(110);
+    assert_eq!(call.ladder.rung(), Rung::Full, "{:?}", call.rungs);
+    let (late, most) = call.lateness(51_000);
+    assert!(late < 3 && most < ms(25), "{late} permille late, {most:?} at most");
+    call.path.set_conditions(conditions(None));
+    call.run(20);
+    assert_eq!(call.ladder.rung(), Rung::Full, "{:?}", call.rungs);
+    assert!(call.video_bytes > sent);
+    let walked: Vec<Rung> = call.rungs.iter().map(|(_, rung)| *rung).collect();
+    assert_eq!(
+        walked,
+        [Rung::Full, Rung::Off, Rung::Small, Rung::LowFps, Rung::LowRate, Rung::Full],
+        "down at once, up one by one"
+    );
+    assert_eq!(call.packets as usize - call.late.len(), 2, "but for what is still on its way");
+}

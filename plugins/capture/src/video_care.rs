@@ -1,0 +1,149 @@
+//! How the picture gets through without being in the voice's way: each peer says what the path to it holds, and the picture goes
+//! down and up the ladder.
+#![allow(clippy::needless_pass_by_value, reason = "the ECS hands systems their parameters by value")]
+
+use std::time::{Duration, Instant};
+
+use bevy_ecs::message::MessageReader;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Query, ResMut};
+use hyperzoom_congestion::{CLEAR, Ladder, PEERS, PathReport, PeerLadder, Rung};
+use hyperzoom_net_plugin::{Link, Net, NetMessage, Peer, Presence};
+
+use crate::Pictures;
+
+/// Round trips are looked at this often: as often as there are new ones.
+const TRIPS: Duration = Duration::from_secs(1);
+
+/// How our picture is sent: the ladder that the peers' reports go to, and what it came to.
+#[derive(Resource, Debug)]
+pub struct VideoCare {
+    began: Instant,
+    ladder: Ladder,
+    encoded: Rung,
+    off: [bool; PEERS],
+    /// Since when.
+    off_since: [Duration; PEERS],
+    /// Whose path was full when it last reported: it has missed frames, and needs a keyframe when it is free.
+    full: [bool; PEERS],
+    next_trips: Duration,
+}
+
+impl Default for VideoCare {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            ladder: Ladder::new(),
+            encoded: Rung::Full,
+            off: [false; PEERS],
+            off_since: [Duration::ZERO; PEERS],
+            full: [false; PEERS],
+            next_trips: TRIPS,
+        }
+    }
+}
+
+impl VideoCare {
+    /// What is encoded for all who get video.
+    #[must_use]
+    pub fn encoded(&self) -> Rung {
+        self.encoded
+    }
+
+    /// What the path to a peer holds: [`Rung::Off`] where it is sent no video. `None` for who is not here.
+    #[must_use]
+    pub fn rung(&self, peer: u8) -> Option<Rung> {
+        self.ladder.peer(peer).map(PeerLadder::rung)
+    }
+
+    /// For how long a peer has been sent no video since its path holds none; `None` where it is sent some.
+    pub(crate) fn off_for(&self, peer: u8) -> Option<Duration> {
+        let at = usize::from(peer);
+        (*self.off.get(at)?).then(|| self.now().saturating_sub(self.off_since[at]))
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+/// Puts what peers say of their paths into the ladder, and sends video as it says.
+pub(crate) fn heed(
+    net: Option<ResMut<'_, Net>>,
+    pictures: Option<ResMut<'_, Pictures>>,
+    mut care: ResMut<'_, VideoCare>,
+    mut messages: MessageReader<'_, '_, NetMessage>,
+    links: Query<'_, '_, (&Peer, &Presence, &Link)>,
+) {
+    let (Some(mut net), Some(mut pictures)) = (net, pictures) else { return };
+    let now = care.now();
+    let mut wants_keyframe = false;
+    for message in messages.read() {
+        match message {
+            NetMessage::PathReported { by, report } => {
+                let report = from_wire(report);
+                care.ladder.handle_report(now, *by, &report);
+                if let Some(full) = care.full.get_mut(usize::from(*by)) {
+                    let was = std::mem::replace(full, report.queue >= CLEAR);
+                    wants_keyframe |= was && !*full;
+                }
+            }
+            NetMessage::PeerConnected { id, .. } => care.ladder.add(now, *id),
+            NetMessage::PeerLeft { id, .. } => care.ladder.remove(*id),
+            _ => {}
+        }
+    }
+    if now >= care.next_trips {
+        care.next_trips = now + TRIPS;
+        for (peer, presence, link) in &links {
+            if let (Presence::Here, Some(trip)) = (presence, link.0.round_trip) {
+                care.ladder.handle_round_trip(now, peer.id, trip);
+            }
+        }
+    }
+    care.ladder.advance(now);
+    let transport = net.transport();
+    for (id, at) in (0..).zip(0..PEERS) {
+        let peer = care.ladder.peer(id);
+        let off = peer.is_some_and(|peer| peer.rung() == Rung::Off);
+        if let Some(peer) = peer {
+            transport.set_filling(id, peer.filling_kbps(now));
+        }
+        if off != care.off[at] {
+            tracing::info!(peer = id, off, "video to a peer");
+            care.off[at] = off;
+            care.off_since[at] = now;
+            transport.set_video(id, !off);
+            wants_keyframe |= !off;
+        }
+    }
+    transport.set_pace(care.ladder.pace_kbps());
+    let live = pictures.live();
+    let encoded = care.ladder.encoded();
+    if encoded != care.encoded {
+        tracing::info!(from = ?care.encoded, to = ?encoded, "the live picture changes");
+        care.encoded = encoded;
+        live.set_wanted(encoded != Rung::Off);
+        if encoded != Rung::Off {
+            let (width, height) = encoded.size();
+            live.set_size(width, height);
+            live.set_fps(encoded.fps());
+            live.set_bitrate(encoded.kbps());
+        }
+    }
+    if wants_keyframe {
+        live.request_keyframe();
+    }
+}
+
+fn from_wire(report: &hyperzoom_protocol::PathReport) -> PathReport {
+    let micros = |us: u32| Duration::from_micros(us.into());
+    PathReport {
+        queue: micros(report.queue_us),
+        most_queue: micros(report.most_queue_us),
+        rate_kbps: (report.rate_kbps > 0).then_some(report.rate_kbps),
+        audio_kbps: report.audio_kbps,
+        expected: report.expected,
+        lost: report.lost,
+    }
+}
