@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::I420;
+use hyperzoom_media::{Downscale, I420};
 use hyperzoom_video::vp8::{Decoder, Encoder, EncoderConfig, libvpx_version};
 use hyperzoom_video::{FrameRate, Pattern, Scaler};
 

@@ -32,6 +32,6 @@ pub use camera::{
 pub use decode::{DecoderStats, Picture, PictureReader, VideoDecoder, Waker, start_decoder};
 pub use error::VideoError;
 pub use live::{LiveConfig, LiveStats, LiveVideo, start_live};
-pub use scale::Scaler;
+pub use scale::{MakeScaler, Scaler};
 pub use source::pattern::{Pattern, Stamp, read_counter, read_stamp};
 pub use spec::{CameraSpec, FrameRate};
