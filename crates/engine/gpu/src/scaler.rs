@@ -10,8 +10,11 @@ use crate::device::{Gpu, checked, guarded};
 use crate::taps::Taps;
 use crate::{GpuError, PixelFormat};
 
-/// How long the GPU may take for a picture. One that takes longer stands still, and so would the live picture.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long a GPU may take for a picture. One that takes longer hangs, and the live picture stands still meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a program that acts as a GPU may take, which waits for the processor as others do.
+const PATIENCE_WITH_SOFTWARE: Duration = Duration::from_secs(60);
 
 /// The side of a workgroup in words and in rows, as `scale.wgsl` says.
 const GROUP: [u32; 2] = [16, 4];
@@ -203,11 +206,13 @@ impl Plan {
         }
         commands.copy_buffer_to_buffer(&self.result, 0, &self.readback, 0, self.readback.size());
         let submission = gpu.queue.submit([commands.finish()]);
+        let software = gpu.device.adapter_info().device_type == wgpu::DeviceType::Cpu;
+        let patience = if software { PATIENCE_WITH_SOFTWARE } else { PATIENCE };
         let (done, answer) = sync_channel(1);
         // The receiver may be gone by then: that is the next failure below, or a timeout before.
         self.readback.map_async(wgpu::MapMode::Read, .., move |result| drop(done.try_send(result)));
         gpu.device
-            .poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(PATIENCE) })
+            .poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(patience) })
             .map_err(|error| failed(error.to_string()))?;
         match answer.try_recv() {
             Ok(Ok(())) => {}

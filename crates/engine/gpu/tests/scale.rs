@@ -48,7 +48,9 @@ fn gpu_and_cpu_agree_within_one_code_value() {
             shape(2, 2),
         ] {
             let mut on_cpu = Scaler::new(to);
-            for (what, picture) in [("noise", noise(from.len(), 1)), ("pattern", pattern(from))] {
+            // The pattern needs room for its stamp.
+            let drawn = (from.width > 64).then(|| ("pattern", pattern(from)));
+            for (what, picture) in [("noise", noise(from.len(), 1))].into_iter().chain(drawn) {
                 let expected = on_cpu.scale(from, &picture);
                 let out = on_gpu.scale(PixelFormat::I420, from, &picture).unwrap();
                 let (largest, count) = difference(out, expected);
