@@ -1,5 +1,7 @@
 //! The grid's shader against the formulas of ITU-R BT.601 and BT.709.
 
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
+
 mod common;
 
 use common::{noise, renderer};

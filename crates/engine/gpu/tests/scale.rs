@@ -1,5 +1,7 @@
 //! The GPU's pictures against the CPU's.
 
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
+
 mod common;
 
 use std::time::Duration;

@@ -4,7 +4,7 @@ use hyperzoom_gpu::{Gpu, GpuError, Software};
 
 /// The GPU of this machine, or a program that acts as one (lavapipe, of Debian's package mesa-vulkan-drivers). Without
 /// either the calling test is to return: it is skipped, or fails where nothing may be skipped.
-pub fn gpu() -> Option<Gpu> {
+pub(crate) fn gpu() -> Option<Gpu> {
     match Gpu::open(Software::Taken) {
         Ok(gpu) => {
             eprintln!("on {}", gpu.name());
@@ -20,7 +20,7 @@ pub fn gpu() -> Option<Gpu> {
 
 /// A device as a renderer would have made it, or none as [`gpu`].
 #[allow(dead_code)]
-pub fn renderer() -> Option<(wgpu::Device, wgpu::Queue)> {
+pub(crate) fn renderer() -> Option<(wgpu::Device, wgpu::Queue)> {
     gpu()?;
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter =
@@ -30,7 +30,7 @@ pub fn renderer() -> Option<(wgpu::Device, wgpu::Queue)> {
 
 /// Bytes that look like nothing, the same in every run.
 #[allow(dead_code)]
-pub fn noise(len: usize, seed: u32) -> Vec<u8> {
+pub(crate) fn noise(len: usize, seed: u32) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
