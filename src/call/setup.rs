@@ -6,12 +6,15 @@ use std::time::Instant;
 
 use hyperzoom_audio::{AudioConfig, AudioEngine, AudioEvents, FrameSize, SoundSpec};
 use hyperzoom_capture_plugin::VoiceCare;
+use hyperzoom_gpu::SharedGpu;
 use hyperzoom_protocol::{Invite, InviteKey};
 use hyperzoom_recorder::RecordError;
 use hyperzoom_session::Config;
 use hyperzoom_timing::SharedClock;
 use hyperzoom_transport::{Bound, Interface, Role, StreamSender, Transport, TransportError, TransportEvents};
-use hyperzoom_video::{Camera, CameraConfig, CameraEvents, CameraSpec, LiveConfig, LiveVideo};
+use hyperzoom_video::{
+    Camera, CameraConfig, CameraEvents, CameraSpec, LiveConfig, LiveVideo, MakeScaler, Scaler,
+};
 
 use crate::console::Console;
 use crate::error::CommandError;
@@ -144,8 +147,10 @@ fn start_pictures(
         return Ok(None);
     }
     let (camera, events) = hyperzoom_video::start_camera(CameraConfig { epoch, spec: spec.clone() })?;
+    let gpu = SharedGpu::open();
+    let scaler = MakeScaler::new(move |to| Box::new(gpu.scaler(to, Box::new(Scaler::new(to)))));
     let live = hyperzoom_video::start_live(
-        LiveConfig::new(epoch, clock.clone()),
+        LiveConfig { scaler, ..LiveConfig::new(epoch, clock.clone()) },
         camera.live_tap(),
         Box::new(video_out),
     )?;

@@ -9,11 +9,13 @@
 mod frame;
 mod mic;
 mod packet;
+mod scale;
 mod shedding;
 
 pub use frame::{Frame, FramePool, FrameRef, I420, PoolEmpty};
 pub use mic::{CaptureMark, MicFeed, MicTap, mic_tap};
 pub use packet::{AudioPacket, EncodedFrame, MediaKind, PacketSink, PacketTooLong};
+pub use scale::{BLACK, Downscale, Fit};
 pub use shedding::Shedding;
 
 /// The rate of all sound inside the program, in samples a second.

@@ -37,7 +37,7 @@ pub use decode::{DecoderStats, Picture, PictureReader, VideoDecoder, Waker, star
 pub use device::{CameraInfo, cameras};
 pub use error::VideoError;
 pub use live::{LiveConfig, LiveStats, LiveVideo, start_live};
-pub use scale::Scaler;
+pub use scale::{MakeScaler, Scaler};
 pub use source::convert::{Converter, Damaged, PixelFormat};
 pub use source::modes::{CameraMode, Wish};
 pub use source::pattern::{Pattern, Stamp, read_counter, read_stamp};

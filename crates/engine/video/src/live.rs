@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::{JoinHandle, park_timeout};
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::{Frame, FrameRef, I420, MediaKind, PacketSink, Shedding};
+use hyperzoom_media::{Downscale, Frame, FrameRef, I420, MediaKind, PacketSink, Shedding};
 use hyperzoom_timing::SharedClock;
 use ringbuf::HeapCons;
 use ringbuf::traits::{Consumer, Observer};
 
-use crate::scale::Scaler;
+use crate::scale::MakeScaler;
 use crate::spec::{FrameRate, check_shape};
 use crate::thread::Precedence;
 use crate::vp8::{Encoder, EncoderConfig};
@@ -43,14 +43,16 @@ pub struct LiveConfig {
     pub bitrate_kbps: u32,
     /// While it is on nothing is scaled, encoded or sent, and others see the last picture.
     pub shedding: Shedding,
+    /// What scales the pictures.
+    pub scaler: MakeScaler,
 }
 
 impl LiveConfig {
     /// As the product sends it: 854x480 at 24 frames a second and 400 kbit/s (spec §4.2.3).
     #[must_use]
     pub fn new(epoch: Instant, clock: SharedClock) -> Self {
-        let shedding = Shedding::default();
-        Self { epoch, clock, width: 854, height: 480, fps: 24, bitrate_kbps: 400, shedding }
+        let (shedding, scaler) = Default::default();
+        Self { epoch, clock, width: 854, height: 480, fps: 24, bitrate_kbps: 400, shedding, scaler }
     }
 }
 
@@ -255,7 +257,8 @@ struct Stage {
     epoch: Instant,
     clock: SharedClock,
     pacer: Pacer,
-    scaler: Scaler,
+    scaler: Box<dyn Downscale>,
+    make_scaler: MakeScaler,
     encoder: Encoder,
     bitrate_kbps: u32,
     fps: u32,
@@ -270,7 +273,7 @@ struct Stage {
 
 impl Stage {
     fn new(config: LiveConfig, shared: Arc<Shared>, sink: Box<dyn PacketSink>) -> Result<Self, VideoError> {
-        let LiveConfig { epoch, clock, width, height, fps, bitrate_kbps, shedding } = config;
+        let LiveConfig { epoch, clock, width, height, fps, bitrate_kbps, shedding, scaler } = config;
         let shape = I420 { width, height };
         check_shape(shape)?;
         let rate = FrameRate::new(fps, 1).ok_or_else(|| VideoError::Vpx {
@@ -286,7 +289,8 @@ impl Stage {
             epoch,
             clock,
             pacer: Pacer::new(rate),
-            scaler: Scaler::new(shape),
+            scaler: scaler.make(shape),
+            make_scaler: scaler,
             encoder: Encoder::new(EncoderConfig { shape, fps, bitrate_kbps })?,
             bitrate_kbps,
             fps,
@@ -354,7 +358,7 @@ impl Stage {
         if shape != self.shape && !shape.is_empty() {
             // A decoder takes another size from a keyframe on.
             self.encoder = Encoder::new(EncoderConfig { shape, fps: self.fps, bitrate_kbps })?;
-            self.scaler = Scaler::new(shape);
+            self.scaler = self.make_scaler.make(shape);
             (self.shape, self.bitrate_kbps) = (shape, bitrate_kbps);
             self.want_keyframe = true;
         }

@@ -1,12 +1,40 @@
-//! From the camera's picture to the live one: scaled down, its proportions kept.
+//! From the camera's picture to the live one, on the CPU: scaled down, its proportions kept.
+
+use std::sync::Arc;
 
 use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-use hyperzoom_media::I420;
+use hyperzoom_media::{BLACK, Downscale, Fit, I420};
 
-/// Black in Y, U and V (limited range).
-const BLACK: [u8; 3] = [16, 128, 128];
+/// Makes what scales the live picture to a shape; by default a [`Scaler`].
+#[derive(Clone)]
+pub struct MakeScaler(Arc<dyn Fn(I420) -> Box<dyn Downscale> + Send + Sync>);
+
+impl MakeScaler {
+    /// `make` is called with the shape that is wanted, and again when another one is.
+    pub fn new(make: impl Fn(I420) -> Box<dyn Downscale> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// A scaler to `to`, which has even sides.
+    #[must_use]
+    pub fn make(&self, to: I420) -> Box<dyn Downscale> {
+        (self.0)(to)
+    }
+}
+
+impl Default for MakeScaler {
+    fn default() -> Self {
+        Self::new(|to| Box::new(Scaler::new(to)))
+    }
+}
+
+impl std::fmt::Debug for MakeScaler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MakeScaler").finish_non_exhaustive()
+    }
+}
 
 /// Scales pictures to one shape, with black bars where their proportions differ from it.
 pub struct Scaler {
@@ -16,33 +44,6 @@ pub struct Scaler {
     out: Vec<u8>,
     /// Where in `out` the last picture went; the rest is black.
     drawn: Option<Fit>,
-}
-
-/// Where a picture lies within another, in luma samples; all four are even, so that chroma meets luma.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fit {
-    left: u32,
-    top: u32,
-    width: u32,
-    height: u32,
-}
-
-impl Fit {
-    /// The largest area within `to`, in the middle, that has the proportions of `from`, to the nearest even number: so
-    /// 1920x1080, which is 853.3 samples wide at 480 lines, fills 854x480 without bars.
-    fn new(from: I420, to: I420) -> Self {
-        let even = |side: f64, limit: u32| (((side / 2.0).round() as u32) * 2).clamp(2, limit & !1);
-        let scale =
-            (f64::from(to.width) / f64::from(from.width)).min(f64::from(to.height) / f64::from(from.height));
-        let width = even(f64::from(from.width) * scale, to.width);
-        let height = even(f64::from(from.height) * scale, to.height);
-        Self { left: ((to.width - width) / 2) & !1, top: ((to.height - height) / 2) & !1, width, height }
-    }
-
-    /// The same area in plane `n`: chroma has half the samples.
-    fn plane(self, n: usize) -> [u32; 4] {
-        [self.left, self.top, self.width, self.height].map(|side| if n == 0 { side } else { side / 2 })
-    }
 }
 
 impl Scaler {
@@ -61,12 +62,10 @@ impl Scaler {
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         Self { to, resizer: Resizer::new(), options, out: vec![0; to.len()], drawn: None }
     }
+}
 
-    /// The picture in the shape of [`new`](Self::new).
-    ///
-    /// # Panics
-    /// Where `picture` is not as long as `from` asks for, or empty.
-    pub fn scale(&mut self, from: I420, picture: &[u8]) -> &[u8] {
+impl Downscale for Scaler {
+    fn scale(&mut self, from: I420, picture: &[u8]) -> &[u8] {
         let fit = Fit::new(from, self.to);
         if self.drawn != Some(fit) {
             for (plane, black) in self.to.planes_mut(&mut self.out).into_iter().zip(BLACK) {
