@@ -343,14 +343,18 @@ impl Worker {
     }
 
     fn reopen(&mut self, system: &mut dyn System) -> Result<Box<dyn Stream>, VideoError> {
-        let before = &self.choice;
-        let wish = Wish { shape: Some(before.mode.shape), fps: Some(before.mode.fps) };
-        // Of two of a kind, the one at the old place.
-        let there = find(system, Some(&before.place.at), wish).ok();
-        let choice = match there.filter(|found| found.place.name == before.place.name) {
-            Some(choice) => choice,
-            None => find(system, Some(&before.place.name), wish)?,
-        };
+        let Choice { place, mode, .. } = self.choice.clone();
+        let mut same: Vec<_> = system.list()?.into_iter().filter(|it| it.name == place.name).collect();
+        // Of two of a kind, the one at the old place. As it was, without asking what it can do: that takes long.
+        same.sort_by_key(|it| it.at != place.at);
+        for it in same {
+            if let Ok(stream) = system.open(&it, mode) {
+                self.choice.place = it;
+                return Ok(stream);
+            }
+        }
+        let wish = Wish { shape: Some(mode.shape), fps: Some(mode.fps) };
+        let choice = find(system, Some(&place.name), wish)?;
         let stream = system.open(&choice.place, choice.mode)?;
         self.converter = Converter::new(choice.mode.format, choice.mode.shape);
         self.choice = choice;
