@@ -117,6 +117,13 @@ pub(crate) fn heed(
             _ => {}
         }
     }
+    // What a full path loses is not to be sent twice: copies would keep it full.
+    let congested = video.is_congested();
+    if congested && care.sent != Repair::NONE {
+        tracing::debug!("no copies in live audio: a path is full");
+        sound.engine().set_repair(Repair::NONE);
+        care.sent = Repair::NONE;
+    }
     if now < care.next {
         return;
     }
@@ -152,7 +159,8 @@ pub(crate) fn heed(
             engine.set_frame_size(size);
         }
     }
-    let repair = care.repair.repair(now, engine.frame_size().duration());
+    let wanted = care.repair.repair(now, engine.frame_size().duration());
+    let repair = if congested { Repair::NONE } else { wanted };
     if repair != care.sent {
         tracing::debug!(distances = ?repair.distances, "the copies in live audio change");
         engine.set_repair(repair);

@@ -73,7 +73,7 @@ impl Plugin for CapturePlugin {
             )
             .add_systems(
                 PreUpdate,
-                (care::report, care::heed, video_care::heed).in_set(CaptureSystems::Care),
+                (care::report, (video_care::heed, care::heed).chain()).in_set(CaptureSystems::Care),
             );
     }
 }

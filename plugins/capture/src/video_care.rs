@@ -62,6 +62,12 @@ impl VideoCare {
         (*self.off.get(at)?).then(|| self.now().saturating_sub(self.off_since[at]))
     }
 
+    /// Whether a path is full, or so narrow that it holds no video: copies of the voice would only make it fuller.
+    pub(crate) fn is_congested(&self) -> bool {
+        let here = (0..).zip(self.full).filter(|(id, _)| self.ladder.peer(*id).is_some());
+        here.into_iter().any(|(id, full)| full || self.off[usize::from(id)])
+    }
+
     fn now(&self) -> Duration {
         self.began.elapsed()
     }

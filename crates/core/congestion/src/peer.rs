@@ -10,8 +10,9 @@ const WINDOW: Duration = Duration::from_secs(2);
 /// Good for so long, and it goes up a rung.
 const GOOD_FOR: Duration = Duration::from_secs(5);
 
-/// A step up that did not hold is tried again after twice as long as before, and at last after this.
-const MOST_PATIENCE: Duration = Duration::from_secs(80);
+/// A step up that did not hold is tried again after twice as long as before, and at last after this: trying costs the voice some
+/// milliseconds.
+const MOST_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A step up that held for so long has held.
 const HELD: Duration = Duration::from_secs(30);
@@ -106,7 +107,8 @@ pub struct PeerLadder {
     settled_at: Duration,
     good_since: Option<Duration>,
     patience: Duration,
-    stepped_up: Option<Duration>,
+    /// When it last went up, while that has not held yet, and how long was waited before.
+    stepped_up: Option<(Duration, Duration)>,
     probe: Option<Duration>,
     queued_since: Option<Duration>,
     /// What queue the path's own jitter looks like.
@@ -228,16 +230,15 @@ impl PeerLadder {
                 self.adapt_pace(&window);
             }
         }
-        if self.stepped_up.is_some_and(|at| now >= at + HELD) {
-            self.stepped_up = None;
-            self.patience = GOOD_FOR;
-        }
+        self.stepped_up.take_if(|(at, _)| now >= *at + HELD);
         let (Some(next), Some(good_since)) = (self.rung.higher(), self.good_since) else { return };
         match self.probe {
             Some(since) => {
                 if now >= since + PROBE + PROBE_ECHO {
                     self.probe = None;
-                    self.stepped_up = Some(now);
+                    let before = self.stepped_up.map_or(self.patience, |(_, before)| before);
+                    self.stepped_up = Some((now, before));
+                    self.patience = GOOD_FOR;
                     self.move_to(now, next);
                     self.good_since = Some(now);
                 }
@@ -262,7 +263,8 @@ impl PeerLadder {
     }
 
     fn step_down(&mut self, now: Duration, to: Rung) {
-        if self.stepped_up.take().is_some() {
+        if let Some((_, before)) = self.stepped_up.take() {
+            self.patience = before;
             self.be_patient();
         }
         self.move_to(now, to);
