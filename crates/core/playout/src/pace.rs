@@ -267,7 +267,7 @@ impl FramePolicy {
     }
 
     /// A path is full though nothing but the voice is sent over it: the frame becomes longer at once, but not twice in
-    /// [`SUSTAINED`] seconds, in which what was queued drains.
+    /// `SUSTAINED` seconds, in which what was queued drains.
     pub fn relieve(&mut self, now: Duration) -> FrameSize {
         let settled = Duration::from_secs(SUSTAINED.into());
         if self.changed.is_none_or(|changed| now.saturating_sub(changed) >= settled)

@@ -170,7 +170,7 @@ fn mark<'a>(jpeg: &[u8], marked: &'a mut Vec<u8>) -> &'a [u8] {
     marked
 }
 
-/// From BT.601 to BT.709, both in limited range, with [`BITS`] bits behind the point: to R'G'B' by one standard's matrix and back by
+/// From BT.601 to BT.709, both in limited range, with `BITS` bits behind the point: to R'G'B' by one standard's matrix and back by
 /// the other's (ITU-R BT.601-7 §2.5.1, BT.709-6 §3.2–3.3). Luma is changed by chroma alone.
 mod matrix {
     pub(super) const BITS: u32 = 14;
