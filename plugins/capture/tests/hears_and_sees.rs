@@ -97,7 +97,7 @@ fn a_peer_is_heard_and_seen_until_it_leaves() {
             std::thread::yield_now();
             assert!(Instant::now() < deadline, "the host is not told {camera:?}");
         }
-        let mut capture = |guest: &mut App, enough: &dyn Fn((u64, u64)) -> bool| loop {
+        let capture = |guest: &mut App, enough: &dyn Fn((u64, u64)) -> bool| loop {
             let now = counts(guest);
             if enough(now) {
                 break now;

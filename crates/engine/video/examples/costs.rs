@@ -22,7 +22,7 @@ fn main() -> Result<(), hyperzoom_video::VideoError> {
     for format in [PixelFormat::Nv12, PixelFormat::Yuyv, PixelFormat::Rgb] {
         let mut times = Vec::new();
         // As many bytes as the largest of them has, of no picture in particular: the work is the same for all.
-        let camera: Vec<u8> = (0..CAMERA.luma_len() * 3).map(|n| (n * 31 >> 3) as u8).collect();
+        let camera: Vec<u8> = (0..CAMERA.luma_len() * 3).map(|n| ((n * 31) >> 3) as u8).collect();
         let (mut converter, mut picture) = (Converter::new(format, CAMERA), vec![0; CAMERA.len()]);
         for _ in 0..FRAMES {
             let converted = timed(&mut times, || converter.convert(&camera, &mut picture));
