@@ -45,7 +45,7 @@ impl Wish {
     ///
     /// The most luma samples a second win, up to 1920x1080 at 30 fps, and the rate counts twice: pictures that stutter are noticed before pictures
     /// that are soft. So 1280x720 at 30 fps goes before 1920x1080 at 15, but not before 1920x1080 at 25. A rate above 30 gains nothing, since
-    /// the master has 30. Among equals, the format that costs least to convert.
+    /// the master has 30. Among equals, the format with the fewest bytes to move, and a JPEG last.
     pub(crate) fn choose(self, modes: &[CameraMode]) -> Option<CameraMode> {
         let fps = self.fps.unwrap_or(Self::FPS);
         let usable = modes.iter().copied().filter(|mode| {
@@ -63,7 +63,7 @@ impl Wish {
                 colour,
                 mode.shape.luma_len() as u64 * rate * rate,
                 Reverse(mode.fps),
-                Reverse(cost(mode.format)),
+                Reverse(weight(mode.format)),
             )
         })
     }
@@ -80,8 +80,8 @@ impl Wish {
     }
 }
 
-/// The order of the formats by the work of converting them, the cheapest first.
-fn cost(format: PixelFormat) -> u8 {
+/// The order of the formats: the fewest bytes a picture first, then what must be decoded, then what has no colour.
+fn weight(format: PixelFormat) -> u8 {
     match format {
         PixelFormat::Nv12 => 0,
         PixelFormat::Yuyv => 1,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn among_equals_it_is_the_cheapest_and_no_faster_than_needed() {
+    fn among_equals_it_is_the_lightest_and_no_faster_than_needed() {
         let [jpeg, packed, planes] = [Mjpeg, Yuyv, Nv12].map(|format| mode(1280, 720, 30, format));
         assert_eq!(best(&[jpeg, packed, planes]), Some(planes));
         assert_eq!(best(&[packed, jpeg]), Some(packed));
