@@ -361,7 +361,9 @@ fn video_that_a_peer_missed_is_sent_to_it_once_more_as_it_was() {
     let mut datagram = [0; MAX_DATAGRAM];
     let first: Vec<_> = (0..6u8)
         .map(|frame| {
-            host.video.send(MediaKind::VideoDelta, 0, &[frame]);
+            // A peer is sent nothing before its first keyframe.
+            let kind = if frame == 0 { MediaKind::VideoKeyframe } else { MediaKind::VideoDelta };
+            host.video.send(kind, 0, &[frame]);
             let (len, _) = host.ear.recv_from(&mut datagram).unwrap();
             datagram[..len].to_vec()
         })
