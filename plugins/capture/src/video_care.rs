@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bevy_ecs::message::MessageReader;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Query, ResMut};
-use hyperzoom_congestion::{CLEAR, Ladder, PEERS, PathReport, PeerLadder, Rung};
+use hyperzoom_congestion::{ALARM, CLEAR, Ladder, PEERS, PathReport, PeerLadder, Rung};
 use hyperzoom_net_plugin::{Link, Net, NetMessage, Peer, Presence};
 
 use crate::Pictures;
@@ -62,6 +62,13 @@ impl VideoCare {
         (*self.off.get(at)?).then(|| self.now().saturating_sub(self.off_since[at]))
     }
 
+    /// Nothing is known of the path to a newcomer.
+    fn forget_path(&mut self, id: u8) {
+        if let Some(full) = self.full.get_mut(usize::from(id)) {
+            *full = false;
+        }
+    }
+
     /// Whether a path is full, or so narrow that it holds no video: copies of the voice would only make it fuller.
     pub(crate) fn is_congested(&self) -> bool {
         let here = (0..).zip(self.full).filter(|(id, _)| self.ladder.peer(*id).is_some());
@@ -89,13 +96,23 @@ pub(crate) fn heed(
             NetMessage::PathReported { by, report } => {
                 let report = from_wire(report);
                 care.ladder.handle_report(now, *by, &report);
-                if let Some(full) = care.full.get_mut(usize::from(*by)) {
-                    let was = std::mem::replace(full, report.queue >= CLEAR);
-                    wants_keyframe |= was && !*full;
+                let at = usize::from(*by);
+                let is_off = care.off.get(at).is_some_and(|off| *off);
+                if let Some(full) = care.full.get_mut(at) {
+                    // As the transport holds video back, and lets it go.
+                    let still = *full && report.queue >= CLEAR;
+                    let was = std::mem::replace(full, still || report.queue >= ALARM);
+                    wants_keyframe |= was && !*full && !is_off;
                 }
             }
-            NetMessage::PeerConnected { id, .. } => care.ladder.add(now, *id),
-            NetMessage::PeerLeft { id, .. } => care.ladder.remove(*id),
+            NetMessage::PeerConnected { id, .. } => {
+                care.ladder.add(now, *id);
+                care.forget_path(*id);
+            }
+            NetMessage::PeerLeft { id, .. } => {
+                care.ladder.remove(*id);
+                care.forget_path(*id);
+            }
             _ => {}
         }
     }
@@ -129,13 +146,14 @@ pub(crate) fn heed(
     if encoded != care.encoded {
         tracing::info!(from = ?care.encoded, to = ?encoded, "the live picture changes");
         care.encoded = encoded;
-        live.set_wanted(encoded != Rung::Off);
         if encoded != Rung::Off {
             let (width, height) = encoded.size();
             live.set_size(width, height);
             live.set_fps(encoded.fps());
             live.set_bitrate(encoded.kbps());
         }
+        // Last, so that the first picture after a pause is not as large as the path was wide before it.
+        live.set_wanted(encoded != Rung::Off);
     }
     if wants_keyframe {
         live.request_keyframe();

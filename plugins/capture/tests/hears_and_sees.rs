@@ -61,7 +61,10 @@ fn drawn(app: &mut App) -> Option<u64> {
     let world = app.world_mut();
     let newest = world.query::<&NewestPicture>().single(world).unwrap().0.as_ref()?;
     let [luma, u, v] = newest.planes();
-    assert_eq!((luma.len(), u.len(), v.len()), (854 * 480, 427 * 240, 427 * 240));
+    // A busy machine's path may look narrow, and the picture be smaller for it.
+    let shape = newest.shape();
+    assert!([(854, 480), (640, 360)].contains(&(shape.width, shape.height)), "{shape:?}");
+    assert_eq!((luma.len(), u.len(), v.len()), (shape.luma_len(), luma.len() / 4, luma.len() / 4));
     Some(read_counter(newest.shape(), luma).expect("the pattern can be read"))
 }
 
@@ -125,6 +128,8 @@ fn a_peer_is_heard_and_seen_until_it_leaves() {
             if !on && now.0 > before.0 {
                 before = now;
             }
+            host.update();
+            guest.update();
             std::thread::yield_now();
             assert!(Instant::now() < deadline, "{camera:?}: {before:?}, then {now:?}");
         }

@@ -164,6 +164,9 @@ impl StreamSender {
                     link.lacks_keyframe = true;
                 }
             }
+            if !self.links.iter().flatten().any(|link| link.gets_frame) {
+                return;
+            }
         }
     }
 }
