@@ -2,9 +2,9 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hyperzoom_congestion::{Pacer, fragment_len};
+use hyperzoom_congestion::fragment_len;
 use hyperzoom_media::{MediaKind, PacketSink};
 use hyperzoom_protocol::{MAX_DATAGRAM, MAX_PAYLOAD, PacketType, Stream, StreamSealer, fragments_of};
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
@@ -44,8 +44,6 @@ pub struct StreamSender {
     commands: HeapCons<LinkCommand>,
     counters: Arc<SentCounters>,
     gate: Arc<VideoGate>,
-    epoch: Instant,
-    pacer: Pacer,
     datagram: [u8; MAX_DATAGRAM],
     /// Where copies of what was sent go, for peers that miss some of it.
     kept: Option<HeapProd<Sent>>,
@@ -68,8 +66,6 @@ impl StreamSender {
             commands,
             counters: counters.clone(),
             gate,
-            epoch: Instant::now(),
-            pacer: Pacer::default(),
             datagram: [0; MAX_DATAGRAM],
             kept: None,
         };
@@ -147,8 +143,10 @@ impl StreamSender {
         let len = fragment_len(self.gate.pace_kbps(), payload.len(), MAX_PAYLOAD);
         // A frame that no number of fragments holds is none that a working encoder makes; it is lost like any other.
         let Ok(parts) = fragments_of(payload, len) else { return };
+        let epoch = self.gate.epoch();
+        self.gate.begin(epoch.elapsed());
         for part in parts {
-            let wait = self.pacer.wait(self.epoch.elapsed(), part.2.len() + OVERHEAD, self.gate.pace_kbps());
+            let wait = self.gate.place(epoch.elapsed(), part.2.len() + OVERHEAD);
             if wait > Duration::ZERO {
                 std::thread::sleep(wait);
                 self.apply_commands();

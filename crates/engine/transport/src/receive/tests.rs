@@ -114,7 +114,7 @@ impl Bench {
         let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, Turn::default(), gate.clone());
         let (mut video, video_link) =
             StreamSender::new(socket(), Stream::Video, Turn::default(), gate.clone());
-        let resender = Resender::new(video.keep_sent(), Turn::default());
+        let resender = Resender::new(video.keep_sent(), Turn::default(), gate.clone());
         let orders = Arc::new(Orders::default());
         let (events_in, events) = channel();
         let thread = ReceiveThread::new(
@@ -374,7 +374,7 @@ fn video_that_a_peer_missed_is_sent_to_it_once_more_as_it_was() {
     while let Some(transmit) = guest.poll_transmit() {
         host.wire.net.arrived.borrow_mut().push_back(transmit.datagram);
     }
-    for _ in 0..3 {
+    for _ in 0..20 {
         host.turn();
     }
     let mut again = host.wire.take_sent();
