@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ALARM, NOTICE, PathReport, Rung};
+use crate::{ALARM, CLEAR, NOTICE, PathReport, Rung};
 
 /// Reports are judged together over so long.
 const WINDOW: Duration = Duration::from_secs(2);
@@ -35,8 +35,24 @@ const HEAVY_LOSS: u32 = 150;
 /// One that loses more than this is none to send more over, in permille.
 const GOOD_LOSS: u32 = 100;
 
-/// A round trip that is so much longer than the shortest one is one through a queue.
+/// So few datagrams say nothing of a loss.
+const ENOUGH: u32 = 50;
+
+/// An alarm that lasts counts again after each of these: video is held back meanwhile, so that its own queue would be gone.
+const ALARM_LASTS: Duration = Duration::from_millis(500);
+
+/// Down goes a rung after so long where a full path shows that it holds less: the size of what is encoded may change with each.
+const STEP: Duration = Duration::from_millis(100);
+
+/// A round trip that is so much longer than the shortest one lately is one through a queue.
 const QUEUED_TRIP: Duration = Duration::from_millis(30);
+
+/// So many in a row are no hiccup of one machine or the other.
+const QUEUED_TRIPS: u32 = 2;
+
+/// The shortest round trip is that of about the last half minute, kept in spans of this, so that a route may change.
+const TRIP_SPAN: Duration = Duration::from_secs(5);
+const TRIP_SPANS: usize = 6;
 
 /// A peer that reports nothing for so long hears nothing of us.
 const UNHEARD: Duration = Duration::from_secs(3);
@@ -75,6 +91,9 @@ impl Window {
     }
 
     fn lost_permille(&self) -> u32 {
+        if self.expected < ENOUGH {
+            return 0;
+        }
         (u64::from(self.lost) * 1000 / u64::from(self.expected.max(1))) as u32
     }
 
@@ -96,8 +115,8 @@ impl Window {
 
 /// Which rung one peer's path holds.
 ///
-/// Down: at an alarm at once, as far as what the full path let through says, and by one rung after each window of 2 s that was bad. Up: by
-/// one after 5 good seconds. In the last 3 of these filling is sent that grows to what the next rung takes. A
+/// Down: at an alarm, a rung each tenth of a second as far as what the full path let through says, and by one rung after each window of 2 s
+/// that was bad. Up: by one after 5 good seconds. In the last 3 of these filling is sent that grows to what the next rung takes. A
 /// path that does not hold that shows it by a queue of some milliseconds, before any video is sent over it; it is asked again after twice as
 /// long.
 #[derive(Debug, Clone)]
@@ -111,9 +130,17 @@ pub struct PeerLadder {
     stepped_up: Option<(Duration, Duration)>,
     probe: Option<Duration>,
     queued_since: Option<Duration>,
+    /// Since when there is an alarm, and how often it was counted.
+    alarm: Option<(Duration, u32)>,
+    /// The rung that the full path holds, and when the next one down to it is due.
+    walk: Option<(Rung, Duration)>,
     /// What queue the path's own jitter looks like.
     usual: Duration,
-    shortest_trip: Option<Duration>,
+    /// The shortest round trip of each span, the latest first.
+    shortest_trips: [Option<Duration>; TRIP_SPANS],
+    trip_span: u64,
+    /// How many of the last round trips went through a queue, one after the other.
+    queued_trips: u32,
     reported: Option<Duration>,
     pace_kbps: u32,
     /// Windows without a queue, and how many of them make the pace faster.
@@ -134,8 +161,12 @@ impl PeerLadder {
             stepped_up: None,
             probe: None,
             queued_since: None,
+            alarm: None,
+            walk: None,
             usual: Duration::ZERO,
-            shortest_trip: None,
+            shortest_trips: [None; TRIP_SPANS],
+            trip_span: 0,
+            queued_trips: 0,
             reported: None,
             pace_kbps: Rung::Full.pace_kbps(),
             smooth: 0,
@@ -147,6 +178,12 @@ impl PeerLadder {
     #[must_use]
     pub fn rung(&self) -> Rung {
         self.rung
+    }
+
+    /// Whether the path to it is full: it is sent no video for the moment.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.alarm.is_some()
     }
 
     /// How fast a frame's datagrams may follow one another, in kbit/s.
@@ -166,6 +203,7 @@ impl PeerLadder {
 
     /// What the peer says of the path to it.
     pub fn handle_report(&mut self, now: Duration, report: &PathReport) {
+        let is_alarm = self.note_alarm(now, report);
         if now < self.settled_at {
             return;
         }
@@ -182,42 +220,63 @@ impl PeerLadder {
             self.give_up_probe();
         }
         let lost = u64::from(report.lost) * 1000 / u64::from(report.expected.max(1));
-        // A handful of datagrams says nothing of a loss.
-        let is_lossy = report.expected >= 50 && lost > u64::from(GOOD_LOSS);
+        let is_lossy = report.expected >= ENOUGH && lost > u64::from(GOOD_LOSS);
         if lasts || is_lossy {
             self.good_since = None;
         } else {
             self.usual = (self.usual * 7 + report.queue) / 8;
             self.good_since.get_or_insert(now);
         }
+        self.window.alarms += u32::from(is_alarm);
         if report.queue >= ALARM {
-            self.window.alarms += 1;
             self.good_since = None;
             self.give_up_probe();
-            if let Some(rate) = report.rate_kbps {
-                // A tenth less, for the queue must drain.
-                let room = (rate - rate / 10).saturating_sub(report.audio_kbps);
-                let fits = Rung::that_fits(room);
-                if fits > self.rung {
-                    self.step_down(now, fits);
-                }
+            if let Some(fits) = fits(report).filter(|fits| *fits > self.rung) {
+                self.walk = Some((fits, now));
+                self.walk(now);
             }
         }
     }
 
+    /// Whether a report is one more alarm: a queue is one however often it is reported, and one more where it does not go away.
+    fn note_alarm(&mut self, now: Duration, report: &PathReport) -> bool {
+        if report.queue < CLEAR {
+            self.alarm = None;
+        } else if report.queue >= ALARM {
+            let (since, counted) = self.alarm.get_or_insert((now, 0));
+            if now >= *since + ALARM_LASTS * *counted {
+                *counted += 1;
+                return true;
+            }
+        }
+        false
+    }
+
     /// A round trip to the peer. It counts where the peer reports nothing, since it hears nothing of us.
     pub fn handle_round_trip(&mut self, now: Duration, trip: Duration) {
-        let shortest = self.shortest_trip.map_or(trip, |shortest| shortest.min(trip));
-        self.shortest_trip = Some(shortest);
-        let is_queued = trip > shortest + QUEUED_TRIP;
-        self.window.queued_trip |= is_queued;
+        let is_queued = trip > self.shortest_trip(now, trip) + QUEUED_TRIP;
+        self.queued_trips = if is_queued { self.queued_trips + 1 } else { 0 };
+        self.window.queued_trip |= self.queued_trips >= QUEUED_TRIPS;
         if !is_queued && now >= self.settled_at && self.reported.is_none_or(|at| now > at + UNHEARD) {
             self.good_since.get_or_insert(now);
         }
     }
 
+    /// The shortest round trip lately, this one included.
+    fn shortest_trip(&mut self, now: Duration, trip: Duration) -> Duration {
+        let span = (now.as_nanos() / TRIP_SPAN.as_nanos()) as u64;
+        for _ in 0..span.saturating_sub(self.trip_span).min(TRIP_SPANS as u64) {
+            self.shortest_trips.rotate_right(1);
+            self.shortest_trips[0] = None;
+        }
+        self.trip_span = span;
+        self.shortest_trips[0] = Some(self.shortest_trips[0].map_or(trip, |shortest| shortest.min(trip)));
+        self.shortest_trips.iter().flatten().copied().min().unwrap_or(trip)
+    }
+
     /// Goes on to `now`; to be called several times a second.
     pub fn advance(&mut self, now: Duration) {
+        self.walk(now);
         if now >= self.window.since + WINDOW {
             let window = std::mem::replace(&mut self.window, Window { since: now, ..Window::default() });
             if window.is_bad() {
@@ -262,6 +321,19 @@ impl PeerLadder {
         self.patience = (self.patience * 2).min(MOST_PATIENCE);
     }
 
+    /// Down to what the path holds, while that is due.
+    fn walk(&mut self, now: Duration) {
+        let Some((fits, next)) = self.walk else { return };
+        match self.rung.lower().filter(|_| self.rung < fits) {
+            Some(lower) if now >= next => {
+                self.step_down(now, lower);
+                self.walk = Some((fits, now + STEP));
+            }
+            Some(_) => {}
+            None => self.walk = None,
+        }
+    }
+
     fn step_down(&mut self, now: Duration, to: Rung) {
         if let Some((_, before)) = self.stepped_up.take() {
             self.patience = before;
@@ -296,6 +368,12 @@ impl PeerLadder {
             self.pace_kbps = (self.pace_kbps / 2).max(self.rung.pace_kbps());
         }
     }
+}
+
+/// What a full path holds beside the voice, as a report of it tells.
+fn fits(report: &PathReport) -> Option<Rung> {
+    // A tenth less, for the queue must drain.
+    report.rate_kbps.map(|rate| Rung::that_fits((rate - rate / 10).saturating_sub(report.audio_kbps)))
 }
 
 #[cfg(test)]
