@@ -18,5 +18,5 @@ mod rung;
 pub use ladder::{Ladder, PEERS};
 pub use pacer::{Pacer, fragment_len};
 pub use peer::PeerLadder;
-pub use queue::{ALARM, CLEAR, NOTICE, PathReport, QueueMeter};
+pub use queue::{ALARM, CLEAR, NOTICE, PAUSE, PathReport, QueueMeter, WARNING};
 pub use rung::Rung;

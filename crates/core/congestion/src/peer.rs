@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ALARM, CLEAR, NOTICE, PathReport, Rung};
+use crate::{ALARM, CLEAR, NOTICE, PathReport, Rung, WARNING};
 
 /// Reports are judged together over so long.
 const WINDOW: Duration = Duration::from_secs(2);
@@ -64,8 +64,8 @@ const PROBE: Duration = Duration::from_secs(3);
 const PROBE_ECHO: Duration = Duration::from_millis(700);
 
 /// The fastest that a frame's datagrams follow one another, in kbit/s. However wide a path is, it may become narrow in the midst of a
-/// keyframe; at this a keyframe of 400 kbit/s takes some 80 ms.
-const MOST_PACE: u32 = 1_500;
+/// keyframe, and it takes some 60 ms until that is known here: what has left by then must fit a queue of 200 ms.
+const MOST_PACE: u32 = 800;
 
 /// What reports told in a window.
 #[derive(Debug, Clone, Copy, Default)]
@@ -129,6 +129,8 @@ pub struct PeerLadder {
     /// When it last went up, while that has not held yet, and how long was waited before.
     stepped_up: Option<(Duration, Duration)>,
     probe: Option<Duration>,
+    /// Reports of a queue since it began.
+    probe_warnings: u32,
     queued_since: Option<Duration>,
     /// Since when there is an alarm, and how often it was counted.
     alarm: Option<(Duration, u32)>,
@@ -160,6 +162,7 @@ impl PeerLadder {
             patience: GOOD_FOR,
             stepped_up: None,
             probe: None,
+            probe_warnings: 0,
             queued_since: None,
             alarm: None,
             walk: None,
@@ -204,6 +207,13 @@ impl PeerLadder {
     /// What the peer says of the path to it.
     pub fn handle_report(&mut self, now: Duration, report: &PathReport) {
         let is_alarm = self.note_alarm(now, report);
+        if let Some((holds, _)) = &mut self.walk
+            && *holds > self.rung
+            && report.queue >= CLEAR
+        {
+            // A rate that was taken over longer is a better one.
+            *holds = fits(report).unwrap_or(*holds);
+        }
         if now < self.settled_at {
             return;
         }
@@ -216,8 +226,9 @@ impl PeerLadder {
         }
         // A queue that one report tells of may be a machine's that was busy.
         let lasts = self.queued_since.is_some_and(|since| now >= since + LASTS);
-        if lasts {
-            self.give_up_probe();
+        self.probe_warnings += u32::from(report.queue >= WARNING);
+        if (lasts || self.probe_warnings > 1) && self.give_up_probe(now) {
+            return;
         }
         let lost = u64::from(report.lost) * 1000 / u64::from(report.expected.max(1));
         let is_lossy = report.expected >= ENOUGH && lost > u64::from(GOOD_LOSS);
@@ -230,7 +241,9 @@ impl PeerLadder {
         self.window.alarms += u32::from(is_alarm);
         if report.queue >= ALARM {
             self.good_since = None;
-            self.give_up_probe();
+            if self.give_up_probe(now) {
+                return;
+            }
             if let Some(fits) = fits(report).filter(|fits| *fits > self.rung) {
                 self.walk = Some((fits, now));
                 self.walk(now);
@@ -246,6 +259,8 @@ impl PeerLadder {
             let (since, counted) = self.alarm.get_or_insert((now, 0));
             if now >= *since + ALARM_LASTS * *counted {
                 *counted += 1;
+                self.pace_kbps = self.rung.pace_kbps();
+                (self.smooth, self.smooth_wanted) = (0, (self.smooth_wanted * 2).min(32));
                 return true;
             }
         }
@@ -281,7 +296,7 @@ impl PeerLadder {
             let window = std::mem::replace(&mut self.window, Window { since: now, ..Window::default() });
             if window.is_bad() {
                 self.good_since = None;
-                self.give_up_probe();
+                self.give_up_probe(now);
                 if let Some(lower) = self.rung.lower() {
                     self.step_down(now, lower);
                 }
@@ -304,17 +319,21 @@ impl PeerLadder {
             }
             None => {
                 if now >= good_since + self.patience.saturating_sub(PROBE + PROBE_ECHO) {
-                    self.probe = Some(now);
+                    (self.probe, self.probe_warnings) = (Some(now), 0);
                 }
             }
         }
     }
 
-    fn give_up_probe(&mut self) {
-        if self.probe.take().is_some() {
+    /// Whether there was one. Its filling must have left the queue before the path is judged anew: it says nothing against the rung.
+    fn give_up_probe(&mut self, now: Duration) -> bool {
+        let was_probed = self.probe.take().is_some();
+        if was_probed {
             self.be_patient();
             self.good_since = None;
+            self.settled_at = now + SETTLE;
         }
+        was_probed
     }
 
     fn be_patient(&mut self) {
@@ -351,9 +370,10 @@ impl PeerLadder {
         (self.smooth, self.smooth_wanted) = (0, 1);
     }
 
-    /// Large frames may leave faster where that makes no queue.
+    /// Large frames may leave faster where that makes no queue. On a lower rung they may not: that the path holds its pace is known, and that
+    /// it does not hold much more.
     fn adapt_pace(&mut self, window: &Window) {
-        if window.reports == 0 {
+        if window.reports == 0 || self.rung != Rung::Full {
             return;
         }
         if window.most_queue < self.usual + NOTICE {

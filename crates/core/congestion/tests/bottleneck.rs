@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use hyperzoom_congestion::{ALARM, CLEAR, Pacer, PathReport, PeerLadder, QueueMeter, Rung, fragment_len};
+use hyperzoom_congestion::{
+    ALARM, CLEAR, NOTICE, PAUSE, Pacer, PathReport, PeerLadder, QueueMeter, Rung, WARNING, fragment_len,
+};
 use hyperzoom_netem::{Conditions, Link};
 
 /// Header and seal of each datagram, in bytes.
@@ -29,6 +31,8 @@ struct Call {
     /// Parts of the frame that is being sent.
     parts: Vec<usize>,
     held_until: Duration,
+    paused_until: Duration,
+    is_warned: bool,
     next_part: Duration,
     next_filling: Duration,
     last_keyframe: Option<Duration>,
@@ -51,6 +55,8 @@ impl Call {
             back: Vec::new(),
             parts: Vec::new(),
             held_until: ms(0),
+            paused_until: ms(0),
+            is_warned: false,
             next_part: ms(0),
             next_filling: ms(0),
             last_keyframe: None,
@@ -63,7 +69,11 @@ impl Call {
     }
 
     fn run(&mut self, seconds: u64) {
-        let until = self.now + Duration::from_secs(seconds);
+        self.run_ms(1000 * seconds);
+    }
+
+    fn run_ms(&mut self, span: u64) {
+        let until = self.now + ms(span);
         while self.now < until {
             self.now += ms(1);
             self.speak();
@@ -100,8 +110,10 @@ impl Call {
             let len = fragment_len(self.ladder.pace_kbps(), frame, 1172);
             self.parts = (0..frame.div_ceil(len)).map(|n| len.min(frame - n * len) + OVERHEAD).collect();
             self.next_part = self.now;
+            self.pacer.begin(self.now);
         }
         while self.now >= self.next_part
+            && self.now >= self.paused_until
             && let Some(part) = self.parts.pop()
         {
             self.path.send(self.now, vec![2; part]);
@@ -111,7 +123,7 @@ impl Call {
             self.next_part = self.now + self.pacer.clone().wait(self.now, 0, pace);
         }
         let filling = self.ladder.filling_kbps(self.now);
-        if filling > 0 && self.now >= self.next_filling {
+        if filling > 0 && self.now >= self.paused_until && self.now >= self.next_filling {
             self.path.send(self.now, vec![3; 94]);
             self.next_filling = self.now + Duration::from_micros(94 * 8_000 / u64::from(filling));
         }
@@ -141,12 +153,24 @@ impl Call {
             } else if report.queue < CLEAR {
                 self.held_until = self.held_until.min(self.now);
             }
+            if report.queue < NOTICE {
+                (self.is_warned, self.paused_until) = (false, ms(0));
+            } else if report.queue >= WARNING && !std::mem::replace(&mut self.is_warned, true) {
+                self.paused_until = self.now + PAUSE;
+            }
             self.ladder.handle_report(self.now, &report);
         }
         self.ladder.advance(self.now);
         if self.rungs.last().is_none_or(|(_, rung)| *rung != self.ladder.rung()) {
             self.rungs.push((self.now, self.ladder.rung()));
         }
+    }
+
+    /// How many packets of the voice the path has dropped.
+    fn lost(&self) -> usize {
+        let sent_before = self.now - ms(400);
+        let sent = (sent_before.as_millis() / 5) as usize;
+        sent - self.late.iter().filter(|(sent, _)| *sent <= sent_before).count()
     }
 
     /// The share of packets from `from` on that were more than 10 ms late, in permille, and the most.
@@ -168,7 +192,7 @@ fn a_path_that_holds_all_is_used() {
     call.run(30);
     assert_eq!(call.rungs, [(ms(0), Rung::Full)]);
     assert_eq!(call.lateness(0), (0, ms(0)));
-    assert!(call.ladder.pace_kbps() > 1_000);
+    assert!(call.ladder.pace_kbps() > Rung::Full.pace_kbps());
 }
 
 #[test]
@@ -194,10 +218,32 @@ fn the_voice_loses_nothing_in_a_bottleneck_and_the_picture_comes_back_after_it()
     assert_eq!(call.ladder.rung(), Rung::Full, "{:?}", call.rungs);
     assert!(call.video_bytes > sent);
     let walked: Vec<Rung> = call.rungs.iter().map(|(_, rung)| *rung).collect();
-    assert_eq!(
-        walked,
-        [Rung::Full, Rung::Off, Rung::Small, Rung::LowFps, Rung::LowRate, Rung::Full],
-        "down at once, up one by one"
-    );
-    assert_eq!(call.packets as usize - call.late.len(), 2, "but for what is still on its way");
+    assert_eq!(walked, [0, 1, 2, 3, 4, 3, 2, 1, 0].map(|rung| Rung::ALL[rung]), "down and up one by one");
+    assert_eq!(call.lost(), 0);
+}
+
+/// The voice over a path that becomes so narrow, at each of 40 moments between two keyframes.
+fn whenever_it_becomes(rate_bps: u64) -> impl Iterator<Item = (Duration, Call)> {
+    (0..40).map(move |phase| {
+        let mut call = Call::new(None);
+        call.run_ms(20_000 + 50 * phase);
+        call.path.set_conditions(conditions(Some(rate_bps)));
+        let from = call.now;
+        call.run(12);
+        (from, call)
+    })
+}
+
+#[test]
+fn the_voice_loses_nothing_whenever_the_path_becomes_narrow() {
+    for (rate_bps, holds) in [(150_000, Rung::Off), (300_000, Rung::Small)] {
+        for (from, call) in whenever_it_becomes(rate_bps) {
+            assert_eq!(call.lost(), 0, "{rate_bps} bit/s from {from:?} on: {:?}", call.rungs);
+            let at =
+                |after| call.rungs.iter().rfind(|(at, _)| *at <= from + ms(after)).map(|(_, rung)| *rung);
+            assert_eq!(at(1_500), Some(holds), "{rate_bps} bit/s from {from:?} on: {:?}", call.rungs);
+            let (late, most) = call.lateness(from.as_millis() as u64 + 1_500);
+            assert!(late < 30 && most < ms(35), "{rate_bps} bit/s: {late} permille late, {most:?} at most");
+        }
+    }
 }
