@@ -14,6 +14,8 @@ pub(crate) struct VideoGate {
     off: AtomicU8,
     /// Bit n: none for the moment, since the path to participant n is full.
     held: AtomicU8,
+    /// Bit n: what is being sent to participant n waits for better news of the path.
+    paused: AtomicU8,
     pace_kbps: AtomicU32,
     /// When the next datagram may leave, in nanoseconds since `epoch`.
     free_at_ns: AtomicU64,
@@ -26,6 +28,7 @@ impl Default for VideoGate {
         Self {
             off: AtomicU8::new(0),
             held: AtomicU8::new(0),
+            paused: AtomicU8::new(0),
             pace_kbps,
             free_at_ns: AtomicU64::new(0),
             epoch: Instant::now(),
@@ -40,6 +43,15 @@ impl VideoGate {
 
     pub(crate) fn set_held(&self, peer: u8, held: bool) {
         set(&self.held, peer, held);
+    }
+
+    pub(crate) fn set_paused(&self, peer: u8, paused: bool) {
+        set(&self.paused, peer, paused);
+    }
+
+    /// Whether video to participant `peer` waits. Somebody else sees to it that this comes to an end.
+    pub(crate) fn is_paused(&self, peer: u8) -> bool {
+        self.paused.load(Ordering::Relaxed) & bit(peer) != 0
     }
 
     pub(crate) fn set_pace(&self, kbps: u32) {

@@ -134,6 +134,9 @@ impl Resender {
         }
         self.keep();
         while let Some((by, sequence)) = self.queue.front().copied() {
+            if self.gate.is_paused(by) {
+                return None;
+            }
             let found = self.kept.iter().rposition(|sent| (sent.id, sent.sequence) == (by, sequence));
             let len = found.and_then(|at| self.kept.get(at)).map_or(0, |sent| sent.bytes().len());
             let credit = self.credit.get(usize::from(by)).filter(|credit| **credit >= len * PRICE);
@@ -255,6 +258,16 @@ mod tests {
         assert!(resender.poll(ms(0)).is_none());
         drop(audio);
         assert!(resender.poll(ms(0)).is_some());
+    }
+
+    #[test]
+    fn nothing_is_put_on_a_path_of_which_there_may_be_bad_news() {
+        let (mut resender, _) = resender(30);
+        resender.missed(1, VideoNack { first: 7, following: 0 });
+        resender.gate.set_paused(1, true);
+        assert!(all(&mut resender).is_empty());
+        resender.gate.set_paused(1, false);
+        assert_eq!(all(&mut resender), [7]);
     }
 
     #[test]

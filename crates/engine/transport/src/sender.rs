@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyperzoom_congestion::fragment_len;
+use hyperzoom_congestion::{PAUSE, fragment_len};
 use hyperzoom_media::{MediaKind, PacketSink};
 use hyperzoom_protocol::{MAX_DATAGRAM, MAX_PAYLOAD, PacketType, Stream, StreamSealer, fragments_of};
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
@@ -17,6 +17,9 @@ use crate::{Turn, resend};
 
 /// Bytes of a datagram that are no payload.
 const OVERHEAD: usize = MAX_DATAGRAM - MAX_PAYLOAD;
+
+/// How often it is looked whether there is better news of a path.
+const NEWS: Duration = Duration::from_millis(1);
 
 /// Which fragment, of how many, and its bytes.
 type Part<'a> = (u8, u8, &'a [u8]);
@@ -128,6 +131,17 @@ impl StreamSender {
         }
     }
 
+    /// Waits while a path that gets the frame may have become narrow. All wait for one: it is not for long, and each is sent the same.
+    fn wait_for_news(&mut self) {
+        let mut waited = Duration::ZERO;
+        let paused = |link: &Link, gate: &VideoGate| link.gets_frame && gate.is_paused(link.id);
+        while waited < PAUSE && self.links.iter().flatten().any(|link| paused(link, &self.gate)) {
+            std::thread::sleep(NEWS);
+            waited += NEWS;
+            self.apply_commands();
+        }
+    }
+
     /// Sends a frame of video to everybody whose path is not full, at the pace.
     fn send_frame(&mut self, kind: PacketType, timestamp_ms: u32, payload: &[u8]) {
         let is_keyframe = kind == PacketType::VideoKeyframe;
@@ -151,6 +165,7 @@ impl StreamSender {
                 std::thread::sleep(wait);
                 self.apply_commands();
             }
+            self.wait_for_news();
             for place in 0..self.links.len() {
                 let Some(link) = self.links[place].as_mut().filter(|link| link.gets_frame) else { continue };
                 if self.gate.is_open(link.id) {
@@ -314,6 +329,17 @@ mod tests {
         video.send(MediaKind::VideoKeyframe, 0, b"six");
         video.send(MediaKind::VideoDelta, 0, b"seven");
         assert_eq!(come(&ear).len(), 2);
+    }
+
+    #[test]
+    fn a_frame_waits_for_news_of_a_path_and_leaves_all_the_same_where_there_is_none() {
+        let ear = socket();
+        let (mut audio, mut video, _links) = senders(&Turn::default(), &ear);
+        video.gate.set_paused(1, true);
+        audio.send(MediaKind::Audio, 0, b"the voice waits for nothing");
+        assert_eq!(come(&ear).len(), 1);
+        video.send(MediaKind::VideoKeyframe, 0, b"nobody says that it goes on");
+        assert_eq!(come(&ear), [(PacketType::VideoKeyframe, 0, 0)]);
     }
 
     #[test]

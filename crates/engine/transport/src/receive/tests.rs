@@ -392,16 +392,18 @@ fn video_to_a_peer_stops_while_its_path_is_full_and_not_for_longer() {
     };
     host.orders.set_filling(GUEST, 100);
     assert!(report(&mut host, &mut guest, 15_000), "no more than a hiccup");
+    assert!(host.thread.gate.is_paused(GUEST), "but what is on its way waits");
     assert!(!report(&mut host, &mut guest, 40_000));
     assert_eq!(host.orders.filling_kbps(GUEST), 0, "nor is anything else put on it");
     assert!(!report(&mut host, &mut guest, 15_000), "it drains");
     assert!(report(&mut host, &mut guest, 3_000));
     assert!(!report(&mut host, &mut guest, 40_000));
-    let until = host.wire.now() + HELD;
+    let until = host.wire.now() + crate::heed::HELD;
     while host.wire.now() <= until {
         host.turn();
     }
     assert!(host.thread.gate.is_open(GUEST), "the report of its end may have been lost");
+    assert!(!host.thread.gate.is_paused(GUEST));
     let reported = host.events().iter().filter(|e| matches!(e, TransportEvent::PathReported { .. })).count();
     assert_eq!(reported, 5);
 }
