@@ -23,6 +23,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// A queue that never becomes shorter than this in a whole window stands.
 const STANDING: Duration = Duration::from_millis(12);
 
+/// So many reports in a window that tell of a queue: it comes and goes with the frames, and the voice is late as often as not.
+const OFTEN: u32 = 10;
+
 /// A queue that is there for so long is the path's.
 const LASTS: Duration = Duration::from_millis(40);
 
@@ -77,6 +80,8 @@ struct Window {
     expected: u32,
     lost: u32,
     alarms: u32,
+    /// Reports of a queue.
+    queued: u32,
     queued_trip: bool,
 }
 
@@ -87,6 +92,7 @@ impl Window {
         self.most_queue = self.most_queue.max(report.most_queue);
         self.expected = self.expected.saturating_add(report.expected);
         self.lost = self.lost.saturating_add(report.lost);
+        self.queued += u32::from(report.most_queue >= WARNING);
         self.reports += 1;
     }
 
@@ -107,6 +113,7 @@ impl Window {
         // Two alarms in a window are not the hiccup of a radio.
         (self.reports > 0 && self.least_queue >= STANDING)
             || self.alarms > 1
+            || self.queued >= OFTEN
             || lost >= HEAVY_LOSS
             || (is_queued && lost >= CONGESTED_LOSS)
             || (self.reports == 0 && self.queued_trip)

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use hyperzoom_congestion::{
-    ALARM, CLEAR, NOTICE, PAUSE, Pacer, PathReport, PeerLadder, QueueMeter, Rung, WARNING, fragment_len,
-};
+use hyperzoom_congestion::{Brake, Pacer, PathReport, PeerLadder, QueueMeter, Rung, fragment_len};
 use hyperzoom_netem::{Conditions, Link};
 
 /// Header and seal of each datagram, in bytes.
@@ -23,16 +21,18 @@ fn ms(ms: u64) -> Duration {
 struct Call {
     now: Duration,
     path: Link,
+    /// The way back, where it is as narrow and the listener sends what the speaker does.
+    mirror: Option<Link>,
     ladder: PeerLadder,
     meter: QueueMeter,
     pacer: Pacer,
-    /// Reports on their way back.
+    /// Reports on their way back over a path that is free.
     back: Vec<(Duration, PathReport)>,
+    /// All reports.
+    reports: Vec<PathReport>,
     /// Parts of the frame that is being sent.
     parts: Vec<usize>,
-    held_until: Duration,
-    paused_until: Duration,
-    is_warned: bool,
+    brake: Brake,
     next_part: Duration,
     next_filling: Duration,
     last_keyframe: Option<Duration>,
@@ -49,14 +49,14 @@ impl Call {
         Self {
             now: ms(0),
             path: Link::new(conditions(rate_bps), 1),
+            mirror: None,
             ladder: PeerLadder::new(ms(0)),
             meter: QueueMeter::new(),
             pacer: Pacer::default(),
             back: Vec::new(),
+            reports: Vec::new(),
             parts: Vec::new(),
-            held_until: ms(0),
-            paused_until: ms(0),
-            is_warned: false,
+            brake: Brake::default(),
             next_part: ms(0),
             next_filling: ms(0),
             last_keyframe: None,
@@ -83,12 +83,26 @@ impl Call {
         }
     }
 
+    fn send(&mut self, datagram: Vec<u8>) {
+        if let Some(mirror) = &mut self.mirror {
+            mirror.send(self.now, datagram.clone());
+        }
+        self.path.send(self.now, datagram);
+    }
+
+    fn set_conditions(&mut self, conditions: Conditions) {
+        self.path.set_conditions(conditions);
+        if let Some(mirror) = &mut self.mirror {
+            mirror.set_conditions(conditions);
+        }
+    }
+
     fn speak(&mut self) {
         if self.now.as_millis().is_multiple_of(5) {
             let mut datagram = vec![0; VOICE + OVERHEAD];
             datagram[0] = 1;
             datagram[1..9].copy_from_slice(&self.packets.to_be_bytes());
-            self.path.send(self.now, datagram);
+            self.send(datagram);
             self.packets += 1;
         }
     }
@@ -96,7 +110,8 @@ impl Call {
     /// As a live encoder does: the newest picture when the one before it has left, a keyframe every 2 s and after a pause.
     fn show(&mut self) {
         let rung = self.ladder.rung();
-        if self.now < self.held_until || rung == Rung::Off {
+        self.brake.release(self.now);
+        if self.brake.is_held() || rung == Rung::Off {
             self.parts.clear();
             self.last_keyframe = None;
         } else if self.parts.is_empty() && self.now >= self.next_frame {
@@ -113,18 +128,18 @@ impl Call {
             self.pacer.begin(self.now);
         }
         while self.now >= self.next_part
-            && self.now >= self.paused_until
+            && !self.brake.is_paused()
             && let Some(part) = self.parts.pop()
         {
-            self.path.send(self.now, vec![2; part]);
+            self.send(vec![2; part]);
             self.video_bytes += part;
             let pace = self.ladder.pace_kbps();
             self.pacer.wait(self.now, part, pace);
             self.next_part = self.now + self.pacer.clone().wait(self.now, 0, pace);
         }
         let filling = self.ladder.filling_kbps(self.now);
-        if filling > 0 && self.now >= self.paused_until && self.now >= self.next_filling {
-            self.path.send(self.now, vec![3; 94]);
+        if filling > 0 && !self.brake.is_paused() && self.now >= self.next_filling {
+            self.send(vec![3; 94]);
             self.next_filling = self.now + Duration::from_micros(94 * 8_000 / u64::from(filling));
         }
     }
@@ -141,23 +156,32 @@ impl Call {
             }
         }
         if let Some(report) = self.meter.poll(self.now, || (200, 0)) {
-            self.back.push((self.now + DELAY, report));
+            match &mut self.mirror {
+                Some(mirror) => {
+                    // As the listener's own queue is: it sends what the speaker does.
+                    self.brake.suspect(self.now, report.queue);
+                    let mut datagram = vec![4; 60];
+                    datagram[1..9].copy_from_slice(&(self.reports.len() as u64).to_be_bytes());
+                    mirror.send(self.now, datagram);
+                }
+                None => self.back.push((self.now + DELAY, report)),
+            }
+            self.reports.push(report);
         }
     }
 
     fn heed(&mut self) {
+        while let Some((arrived, datagram)) =
+            self.mirror.as_mut().and_then(|mirror| mirror.poll_timed(self.now))
+        {
+            if datagram[0] == 4 {
+                let n = u64::from_be_bytes(datagram[1..9].try_into().unwrap());
+                self.back.push((arrived, self.reports[n as usize]));
+            }
+        }
         while self.back.first().is_some_and(|(at, _)| *at <= self.now) {
             let (_, report) = self.back.remove(0);
-            if report.queue >= ALARM {
-                self.held_until = self.now + ms(1000);
-            } else if report.queue < CLEAR {
-                self.held_until = self.held_until.min(self.now);
-            }
-            if report.queue < NOTICE {
-                (self.is_warned, self.paused_until) = (false, ms(0));
-            } else if report.queue >= WARNING && !std::mem::replace(&mut self.is_warned, true) {
-                self.paused_until = self.now + PAUSE;
-            }
+            self.brake.report(self.now, report.queue);
             self.ladder.handle_report(self.now, &report);
         }
         self.ladder.advance(self.now);
@@ -199,7 +223,7 @@ fn a_path_that_holds_all_is_used() {
 fn the_voice_loses_nothing_in_a_bottleneck_and_the_picture_comes_back_after_it() {
     let mut call = Call::new(None);
     call.run(11);
-    call.path.set_conditions(conditions(Some(150_000)));
+    call.set_conditions(conditions(Some(150_000)));
     call.run(40);
     assert_eq!(call.ladder.rung(), Rung::Off, "{:?}", call.rungs);
     let down = call.rungs[1].0;
@@ -208,12 +232,12 @@ fn the_voice_loses_nothing_in_a_bottleneck_and_the_picture_comes_back_after_it()
     let (late, most) = call.lateness(13_000);
     assert!(late < 20 && most < ms(30), "{late} permille late, {most:?} at most");
     let sent = call.video_bytes;
-    call.path.set_conditions(conditions(Some(1_000_000)));
+    call.set_conditions(conditions(Some(1_000_000)));
     call.run(60);
     assert_eq!(call.ladder.rung(), Rung::Full, "{:?}", call.rungs);
     let (late, most) = call.lateness(51_000);
     assert!(late < 5 && most < ms(25), "{late} permille late, {most:?} at most");
-    call.path.set_conditions(conditions(None));
+    call.set_conditions(conditions(None));
     call.run(20);
     assert_eq!(call.ladder.rung(), Rung::Full, "{:?}", call.rungs);
     assert!(call.video_bytes > sent);
@@ -223,11 +247,12 @@ fn the_voice_loses_nothing_in_a_bottleneck_and_the_picture_comes_back_after_it()
 }
 
 /// The voice over a path that becomes so narrow, at each of 40 moments between two keyframes.
-fn whenever_it_becomes(rate_bps: u64) -> impl Iterator<Item = (Duration, Call)> {
+fn whenever_it_becomes(rate_bps: u64, both_ways: bool) -> impl Iterator<Item = (Duration, Call)> {
     (0..40).map(move |phase| {
         let mut call = Call::new(None);
+        call.mirror = both_ways.then(|| Link::new(conditions(None), 2));
         call.run_ms(20_000 + 50 * phase);
-        call.path.set_conditions(conditions(Some(rate_bps)));
+        call.set_conditions(conditions(Some(rate_bps)));
         let from = call.now;
         call.run(12);
         (from, call)
@@ -237,13 +262,18 @@ fn whenever_it_becomes(rate_bps: u64) -> impl Iterator<Item = (Duration, Call)> 
 #[test]
 fn the_voice_loses_nothing_whenever_the_path_becomes_narrow() {
     for (rate_bps, holds) in [(150_000, Rung::Off), (300_000, Rung::Small)] {
-        for (from, call) in whenever_it_becomes(rate_bps) {
-            assert_eq!(call.lost(), 0, "{rate_bps} bit/s from {from:?} on: {:?}", call.rungs);
-            let at =
-                |after| call.rungs.iter().rfind(|(at, _)| *at <= from + ms(after)).map(|(_, rung)| *rung);
-            assert_eq!(at(1_500), Some(holds), "{rate_bps} bit/s from {from:?} on: {:?}", call.rungs);
-            let (late, most) = call.lateness(from.as_millis() as u64 + 1_500);
-            assert!(late < 30 && most < ms(35), "{rate_bps} bit/s: {late} permille late, {most:?} at most");
+        for both_ways in [false, true] {
+            for (from, call) in whenever_it_becomes(rate_bps, both_ways) {
+                let what =
+                    format!("{rate_bps} bit/s from {from:?} on, both ways: {both_ways}: {:?}", call.rungs);
+                assert_eq!(call.lost(), 0, "{what}");
+                assert_eq!(call.ladder.rung(), holds, "{what}");
+                let walked: Vec<Rung> = call.rungs.iter().map(|(_, rung)| *rung).collect();
+                assert_eq!(walked, Rung::ALL[..=holds as usize], "one by one: {what}");
+                // By then it has come down also where no queue is long and the voice is late all the same.
+                let (late, most) = call.lateness(from.as_millis() as u64 + 8_000);
+                assert!(late < 50 && most < ms(35), "{late} permille late, {most:?} at most: {what}");
+            }
         }
     }
 }

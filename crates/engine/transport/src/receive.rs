@@ -119,6 +119,7 @@ impl<W: Wire> ReceiveThread<W> {
         for inbound in &mut self.inbound {
             if let Some(report) = inbound.path_report(now) {
                 self.session.report_path(now, inbound.id(), report);
+                self.heed.suspect(&self.gate, now, inbound.id(), queue(&report));
             }
         }
         self.heed.release(&self.gate, now);
@@ -240,6 +241,7 @@ impl<W: Wire> ReceiveThread<W> {
         }
         if let Some(report) = inbound.path_report(now) {
             self.session.report_path(now, media.peer, report);
+            self.heed.suspect(&self.gate, now, media.peer, queue(&report));
         }
         if is_video {
             self.care();
@@ -248,8 +250,7 @@ impl<W: Wire> ReceiveThread<W> {
 
     /// Audio goes first: while the path to a peer is full, no video is put on it, nor anything else.
     fn heed(&mut self, now: Duration, by: u8, report: &PathReport) {
-        let queue = Duration::from_micros(report.queue_us.into());
-        if self.heed.report(&self.gate, now, by, queue) {
+        if self.heed.report(&self.gate, now, by, queue(report)) {
             self.orders.set_filling(by, 0);
         }
     }
@@ -373,6 +374,11 @@ impl<W: Wire> ReceiveThread<W> {
         stats.video_resent = self.resender.as_ref().map_or(0, |resender| resender.resent(id));
         Some(stats)
     }
+}
+
+/// How long packets queue, by a report of it.
+fn queue(report: &PathReport) -> Duration {
+    Duration::from_micros(report.queue_us.into())
 }
 
 /// Whether a read came back only since there was nothing to read, or since an earlier datagram found no one (which

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyperzoom_congestion::{PAUSE, fragment_len};
+use hyperzoom_congestion::fragment_len;
 use hyperzoom_media::{MediaKind, PacketSink};
 use hyperzoom_protocol::{MAX_DATAGRAM, MAX_PAYLOAD, PacketType, Stream, StreamSealer, fragments_of};
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
@@ -18,8 +18,9 @@ use crate::{Turn, resend};
 /// Bytes of a datagram that are no payload.
 const OVERHEAD: usize = MAX_DATAGRAM - MAX_PAYLOAD;
 
-/// How often it is looked whether there is better news of a path.
+/// How often it is looked whether there is better news of a path, and how often at most for one datagram: the receive thread lets go sooner.
 const NEWS: Duration = Duration::from_millis(1);
+const LOOKS: u32 = 300;
 
 /// Which fragment, of how many, and its bytes.
 type Part<'a> = (u8, u8, &'a [u8]);
@@ -133,11 +134,12 @@ impl StreamSender {
 
     /// Waits while a path that gets the frame may have become narrow. All wait for one: it is not for long, and each is sent the same.
     fn wait_for_news(&mut self) {
-        let mut waited = Duration::ZERO;
-        let paused = |link: &Link, gate: &VideoGate| link.gets_frame && gate.is_paused(link.id);
-        while waited < PAUSE && self.links.iter().flatten().any(|link| paused(link, &self.gate)) {
+        for _ in 0..LOOKS {
+            let gets = |link: &&Link| link.gets_frame && self.gate.is_open(link.id);
+            if !self.links.iter().flatten().filter(gets).any(|link| self.gate.is_paused(link.id)) {
+                return;
+            }
             std::thread::sleep(NEWS);
-            waited += NEWS;
             self.apply_commands();
         }
     }

@@ -218,3 +218,16 @@ fn large_frames_leave_faster_where_that_makes_no_queue() {
     run.seconds(30, short);
     assert_eq!(run.ladder.rung(), Rung::Full);
 }
+
+#[test]
+fn a_queue_that_comes_and_goes_with_the_frames_is_too_much_as_well() {
+    let mut run = Run::new();
+    run.seconds(4, good());
+    for n in 0..40 {
+        run.now += ms(50);
+        run.ladder.advance(run.now);
+        let report = if n % 2 == 0 { standing(15) } else { PathReport { most_queue: ms(15), ..good() } };
+        run.ladder.handle_report(run.now, &PathReport { expected: 12, ..report });
+    }
+    assert_eq!(run.seconds(1, good()), [Rung::LowRate]);
+}

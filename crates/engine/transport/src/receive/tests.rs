@@ -398,7 +398,7 @@ fn video_to_a_peer_stops_while_its_path_is_full_and_not_for_longer() {
     assert!(!report(&mut host, &mut guest, 15_000), "it drains");
     assert!(report(&mut host, &mut guest, 3_000));
     assert!(!report(&mut host, &mut guest, 40_000));
-    let until = host.wire.now() + crate::heed::HELD;
+    let until = host.wire.now() + ms(1000);
     while host.wire.now() <= until {
         host.turn();
     }
