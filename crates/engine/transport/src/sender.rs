@@ -20,7 +20,7 @@ const OVERHEAD: usize = MAX_DATAGRAM - MAX_PAYLOAD;
 
 /// How often it is looked whether there is better news of a path, and how often at most for one datagram: the receive thread lets go sooner.
 const NEWS: Duration = Duration::from_millis(1);
-const LOOKS: u32 = 300;
+const LOOKS: u32 = 500;
 
 /// Which fragment, of how many, and its bytes.
 type Part<'a> = (u8, u8, &'a [u8]);
