@@ -8,9 +8,10 @@ use hyperzoom_protocol::{
     Stream, StreamOpener, StreamSealer,
 };
 
+use crate::budget::Budget;
 use crate::config::{
     CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
-    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING,
+    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, VIDEO_REQUEST_BURST, VIDEO_REQUEST_SPACING,
 };
 
 /// What came from a peer over its present link.
@@ -42,6 +43,7 @@ pub(crate) struct Link {
     pub(crate) goners: Limiter,
     pub(crate) keyframes_asked: Limiter,
     pub(crate) keyframes_heard: Limiter,
+    pub(crate) video_heard: Budget,
     pub(crate) reports_sent: Limiter,
     pub(crate) reports_heard: Limiter,
     pub(crate) cameras_heard: Limiter,
@@ -69,6 +71,7 @@ impl Link {
             goners: Limiter::new(GONE_SPACING),
             keyframes_asked: Limiter::new(KEYFRAME_REQUEST_SPACING),
             keyframes_heard: Limiter::new(KEYFRAME_REQUEST_SPACING),
+            video_heard: Budget::new(VIDEO_REQUEST_SPACING, VIDEO_REQUEST_BURST),
             reports_sent: Limiter::new(REPORT_SPACING),
             reports_heard: Limiter::new(REPORT_SPACING),
             cameras_heard: Limiter::new(KEYFRAME_REQUEST_SPACING),
