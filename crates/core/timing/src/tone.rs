@@ -28,14 +28,19 @@ const _: () = assert!(SAMPLE_RATE.is_multiple_of(TONE_HZ) && TONE_SAMPLES.is_mul
 /// Sample `n` of the tone at 48 kHz; silence where it has none. Allocates nothing.
 #[must_use]
 pub fn tone_sample(n: i64) -> f32 {
-    let Some(n) = usize::try_from(n).ok().filter(|n| *n < TONE_SAMPLES) else { return 0.0 };
-    let from_edge = n.min(TONE_SAMPLES - 1 - n);
-    let edge = match from_edge {
-        0..EDGE => 0.5 - 0.5 * (TAU * 0.5 * (from_edge as f64 + 0.5) / EDGE as f64).cos(),
+    if (0..TONE_SAMPLES as i64).contains(&n) { tone_at(n as f64) as f32 } else { 0.0 }
+}
+
+/// The tone at a moment between its samples, counted in them.
+fn tone_at(at: f64) -> f64 {
+    // Its first sample is half of one behind its edge, and its last so much before the other.
+    let from_edge = (at + 0.5).min(TONE_SAMPLES as f64 - 0.5 - at);
+    let edge = match from_edge / EDGE as f64 {
+        ..=0.0 => 0.0,
+        risen @ ..1.0 => 0.5 - 0.5 * (TAU * 0.5 * risen).cos(),
         _ => 1.0,
     };
-    let turn = (n % CYCLE) as f64 / CYCLE as f64;
-    (f64::from(TONE_AMPLITUDE) * edge * (TAU * turn).sin()) as f32
+    f64::from(TONE_AMPLITUDE) * edge * (TAU * at.rem_euclid(CYCLE as f64) / CYCLE as f64).sin()
 }
 
 /// A sync tone in a recording.
@@ -67,8 +72,8 @@ const STRETCH: usize = 2 * SAMPLE_RATE as usize;
 /// Finds sync tones in a recording of any length, by correlation, wherever they are.
 ///
 /// A tone is a place where 200 ms agree with it in phase and level in each of their quarters, and what is before and after does not.
-/// There it is sought sample by sample: its best correlation decides on the cycle, and the phase on the fraction of a sample. Under
-/// speech of its own level it is found to within 50 µs.
+/// There it is sought sample by sample: by its best correlation, by its edges, which decide on the cycle, and by its phase, which says the
+/// fraction of a sample.
 #[derive(Debug, Default)]
 pub struct ToneFinder {
     /// Samples that are not done with.
@@ -159,18 +164,94 @@ impl ToneFinder {
         let (lag, peak) = (about - REACH..=about + REACH)
             .map(|lag| (lag, dot(lag)))
             .max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let own: f64 = template.iter().map(|s| f64::from(s * s)).sum();
         let omega = TAU / CYCLE as f64;
         let slope = (dot(lag + 1) - dot(lag - 1)) / (2.0 * omega.sin());
         let fraction = slope.atan2(peak) / omega;
-        let energy = |samples: &mut dyn Iterator<Item = f32>| samples.map(|s| f64::from(s * s)).sum::<f64>();
-        let own = energy(&mut template.iter().copied());
-        let heard = energy(&mut (lag..lag + TONE_SAMPLES as i64).map(at));
+        let cycles = self.cycle(lag as f64 + fraction, peak / own);
+        let lag = lag + CYCLE as i64 * cycles;
+        let peak = dot(lag) / (omega * fraction).cos();
+        let heard: f64 = (lag..lag + TONE_SAMPLES as i64).map(|n| f64::from(at(n) * at(n))).sum();
         Some(FoundTone {
             at: self.first as f64 + lag as f64 + fraction,
             level: peak / own,
             correlation: peak / (own * heard).sqrt().max(f64::MIN_POSITIVE),
         })
     }
+}
+
+impl ToneFinder {
+    /// By how many cycles the tone lies beside the place `lag` where it correlates best, at that level.
+    ///
+    /// What tells one cycle from the next is at the edges only, and a voice may be louder there. So that is compared after whitening: a
+    /// linear predictor (Makhoul 1975) of what else sounds about each edge takes away what it foresees.
+    fn cycle(&self, lag: f64, level: f64) -> i64 {
+        let at = |n: i64| usize::try_from(n).ok().and_then(|n| self.samples.get(n)).copied().unwrap_or(0.0);
+        let rest = |edge: i64, shift: i64| -> Vec<f64> {
+            let about = edge - AROUND..edge + AROUND;
+            about.map(|n| f64::from(at(n)) - level * tone_at((n - shift) as f64 - lag)).collect()
+        };
+        let mut costs = [0.0; 2 * CYCLES_OFF + 1];
+        for edge in [lag as i64, lag as i64 + TONE_SAMPLES as i64] {
+            let predictor = predictor(&rest(edge, 0));
+            let surprise = |shift: i64| -> f64 {
+                let rest = rest(edge, shift);
+                rest.windows(ORDER + 1).map(|part| predicted(part, &predictor).powi(2)).sum()
+            };
+            let all: Vec<f64> = (-(CYCLES_OFF as i64)..=CYCLES_OFF as i64)
+                .map(|shift| surprise(shift * CYCLE as i64))
+                .collect();
+            let least = all.iter().copied().fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE);
+            costs.iter_mut().zip(all).for_each(|(cost, it)| *cost += it / least);
+        }
+        let least = (0..costs.len()).min_by(|l, r| costs[*l].total_cmp(&costs[*r])).unwrap_or(CYCLES_OFF);
+        least as i64 - CYCLES_OFF as i64
+    }
+}
+
+/// Samples to either side of an edge that are compared: 30 ms.
+const AROUND: i64 = 30 * CYCLE as i64;
+/// Cycles that the best correlation may be wrong by.
+const CYCLES_OFF: usize = 3;
+/// The predictor's order: enough for a voice's formants at 48 kHz.
+const ORDER: usize = 40;
+/// White noise that the predictor assumes beside what it hears, as a share of it: where a codec leaves nothing there is nothing to learn.
+const ASSUMED_NOISE: f64 = 1e-3;
+
+/// The coefficients of the linear predictor of `samples`, by their autocorrelation and the Levinson–Durbin recursion. Of silence it
+/// foresees silence.
+fn predictor(samples: &[f64]) -> [f64; ORDER] {
+    let len = samples.len() as f64;
+    let window = |n: usize| 0.5 - 0.5 * (TAU * (n as f64 + 0.5) / len).cos();
+    let shaped: Vec<f64> = samples.iter().enumerate().map(|(n, s)| s * window(n)).collect();
+    let mut correlation = [0.0; ORDER + 1];
+    for (lag, sum) in correlation.iter_mut().enumerate() {
+        *sum = shaped.iter().zip(shaped.iter().skip(lag)).map(|(a, b)| a * b).sum();
+    }
+    correlation[0] *= 1.0 + ASSUMED_NOISE;
+    let mut error = correlation[0];
+    let mut weights = [0.0; ORDER];
+    // A millionth of the tone's own power.
+    if !error.is_finite() || error < 1e-8 * len {
+        return weights;
+    }
+    for order in 0..ORDER {
+        let foreseen: f64 = (0..order).map(|n| weights[n] * correlation[order - n]).sum();
+        let reflection = (correlation[order + 1] - foreseen) / error;
+        let before = weights;
+        weights[order] = reflection;
+        for n in 0..order {
+            weights[n] = before[n] - reflection * before[order - 1 - n];
+        }
+        error *= 1.0 - reflection * reflection;
+    }
+    weights
+}
+
+/// The last of `part` less what the others let foresee of it.
+fn predicted(part: &[f64], predictor: &[f64; ORDER]) -> f64 {
+    let foreseen: f64 = predictor.iter().zip(part[..ORDER].iter().rev()).map(|(w, s)| w * s).sum();
+    part[ORDER] - foreseen
 }
 
 /// Whether the tone may begin with cycle `place`, where `whole` is the sum of as many cycles as it has.

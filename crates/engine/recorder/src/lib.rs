@@ -31,6 +31,7 @@ mod shared;
 mod space;
 mod steady;
 mod threads;
+mod tone;
 mod verify;
 
 pub use encode::{Effort, EncodedPicture, H264Encoder, ParameterSets, VideoEncoder, VideoFormat};
@@ -45,4 +46,5 @@ pub use recorder::{Inputs, Recorder, RecorderConfig, RecorderEvents, start};
 pub use recover::{RecoverError, Recovered, find_unfinished, recover};
 pub use report::{RecorderEvent, TakeProgress, TakeReport};
 pub use shared::DISK_QUEUE_BYTES;
+pub use tone::SyncTone;
 pub use verify::{Check, Verdict, VerifyError, verify};

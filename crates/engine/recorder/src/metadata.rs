@@ -10,6 +10,7 @@ use crate::encode::VideoFormat;
 use crate::ledger::{AudioCounts, Gap, VideoCounts};
 use crate::marker::Marker;
 use crate::pressure::PressureReport;
+use crate::tone::SyncTone;
 
 /// Somebody in the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,9 @@ pub struct SessionMetadata {
     /// Moments that somebody gave a name, in the order in which they were set.
     #[serde(default)]
     pub markers: Vec<Marker>,
+    /// Sync tones in the sound.
+    #[serde(default)]
+    pub sync_tones: Vec<SyncTone>,
     /// Whether the take ended well. `false` while it runs, and ever after where the program was cut off.
     pub complete: bool,
     /// Whether the take was cut off and its file finished afterwards, from what was on the disk.
@@ -177,6 +181,8 @@ impl SessionMetadata {
         if self.recovered {
             line("Recovered", "the program was cut off; this is what was on the disk by then");
         }
+        self.list_participants(&mut text);
+        self.list_tones(&mut text);
         if !self.markers.is_empty() {
             writeln!(text, "\n{:<16}{:<16}Marker", "Timecode", "In the take")
                 .expect("a string takes any text");
@@ -191,6 +197,31 @@ impl SessionMetadata {
              first frame lies at its timecode; they stay in time to their ends.\n",
         );
         text
+    }
+}
+
+impl SessionMetadata {
+    fn list_participants(&self, text: &mut String) {
+        let mut line = |first: &str, second: &str, third: &str| {
+            writeln!(text, "{first:<16}{second:<16}{third}").expect("a string takes any text");
+        };
+        line("\nParticipant", "Clock offset", "Name");
+        for it in &self.participants {
+            let offset = it.clock_offset_ms.map_or_else(|| "not known".into(), |ms| format!("{ms} ms"));
+            line(&it.id.to_string(), &offset, &it.name);
+        }
+    }
+
+    fn list_tones(&self, text: &mut String) {
+        if self.sync_tones.is_empty() {
+            return;
+        }
+        writeln!(text, "\n{:<16}{:<16}Sync tone", "Timecode", "In the take").expect("a string takes any text");
+        for tone in &self.sync_tones {
+            let into = in_the_take(tone.sample as f64 / f64::from(hyperzoom_media::SAMPLE_RATE));
+            writeln!(text, "{:<16}{into:<16}1 kHz, 200 ms, at this moment in every recording", tone.timecode())
+                .expect("a string takes any text");
+        }
     }
 }
 
@@ -220,6 +251,7 @@ pub(crate) mod tests {
             start_timecode: Timecode::from_tick(90).to_string(),
             start_tick: 90,
             markers: vec![],
+            sync_tones: vec![],
             complete: false,
             recovered: false,
             error: None,
@@ -249,6 +281,7 @@ pub(crate) mod tests {
         let mut value = serde_json::to_value(metadata()).unwrap();
         let fields = value.as_object_mut().unwrap();
         fields.remove("markers").unwrap();
+        fields.remove("sync_tones").unwrap();
         fields.remove("recovered").unwrap();
         assert_eq!(serde_json::from_value::<SessionMetadata>(value).unwrap(), metadata());
     }

@@ -19,6 +19,7 @@ use crate::pressure::{Fills, Pressure, PressureReport, PressureStage};
 use crate::recorder::RecorderConfig;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 use crate::steady::{Reading, SteadyClock};
+use crate::tone::Tones;
 
 /// Encoded bytes that may wait for a disk that stalls: 25 s of the highest bitrate.
 pub const DISK_QUEUE_BYTES: u64 = 64 << 20;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     end_tick: AtomicU64,
     pub(crate) pictures: Mutex<PictureLedger>,
     pub(crate) sound: Mutex<SoundSoFar>,
+    pub(crate) tones: Mutex<Tones>,
     pub(crate) bytes: AtomicU64,
     pub(crate) fragments: AtomicU64,
     /// Ticks of the take that are safe on the disk.
@@ -88,6 +90,7 @@ impl Shared {
             end_tick: AtomicU64::new(u64::MAX),
             pictures: Mutex::default(),
             sound: Mutex::default(),
+            tones: Mutex::default(),
             bytes: AtomicU64::new(0),
             fragments: AtomicU64::new(0),
             ticks_on_disk: AtomicU64::new(0),

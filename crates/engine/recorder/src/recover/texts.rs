@@ -145,6 +145,7 @@ fn from_movie(movie: &Movie) -> SessionMetadata {
         start_timecode: Timecode::from_tick(movie.start_tick).to_string(),
         start_tick: movie.start_tick,
         markers: Vec::new(),
+        sync_tones: Vec::new(),
         complete: false,
         recovered: true,
         error: None,

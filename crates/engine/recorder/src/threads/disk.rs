@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use hyperzoom_timing::tick_time_ns;
+use hyperzoom_timing::{SAMPLES_PER_TICK, tick_time_ns};
 
 use crate::error::advice;
 use crate::flac::{self, FlacFile};
@@ -266,6 +266,7 @@ impl Disk {
         }
         self.finish_flac();
         self.note_size();
+        self.metadata.sync_tones = lock(&shared.tones).whole(ticks.saturating_mul(SAMPLES_PER_TICK));
         // A file that a failure closed is not cut any more.
         asked = asked.max(ticks);
         let counts = shared.counts(asked, ticks);

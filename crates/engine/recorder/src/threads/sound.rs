@@ -50,6 +50,8 @@ impl Sound {
                 }
                 out.truncate(usize::try_from(total.saturating_sub(encoded)).unwrap_or(usize::MAX));
             }
+            // After the microphone's own file, which has it as it came.
+            lock(&self.shared.tones).mix(encoded, &mut out);
             encoded += out.len() as u64;
             if let Err(error) = self.encoder.encode(&out, &mut |unit| self.disk.unit(unit)) {
                 self.shared
