@@ -52,8 +52,10 @@ impl Session {
     /// The host has said when the tone is. Whoever does not know the session's time yet hears it again within a second.
     pub(crate) fn handle_tone(&mut self, now: Duration, from: u8, at_ns: i64) {
         let ahead_ns = at_ns.saturating_sub(self.clock.now.session_ns(now));
-        let believed = from == HOST && self.clock.is_ready() && (0..=FURTHEST_NS).contains(&ahead_ns);
-        if !believed {
+        if from == HOST && !self.clock.is_ready() {
+            return;
+        }
+        if from != HOST || !(0..=FURTHEST_NS).contains(&ahead_ns) {
             self.stats.ignored += 1;
         } else if self.tone.is_none_or(|last| at_ns >= last.saturating_add(SOON_NS)) {
             self.tone = Some(at_ns);

@@ -83,7 +83,7 @@ fn nobody_but_the_host_and_nothing_absurd_is_believed() {
     let before = times(&world, 1);
     let now = world.parties[1].session.clock().session_ns(world.now);
     // From the host, what has passed and what is far ahead; from the other guest, what would be plausible.
-    let mut world_key = |from: usize| {
+    let sealer_of = |from: usize| {
         let key = world.parties[from].events.iter().rev().find_map(|(_, event)| match event {
             Event::PeerConnected { id: 1, send_key, .. } => Some(*send_key),
             _ => None,
@@ -96,26 +96,19 @@ fn nobody_but_the_host_and_nothing_absurd_is_believed() {
         });
         sealer
     };
-    let mut host = world_key(0);
-    let mut guest = world_key(2);
-    for (party, sealer, at_ns) in [
-        (0, &mut host, now - 1),
-        (0, &mut host, now + 31_000_000_000),
-        (0, &mut host, i64::MIN),
-        (0, &mut host, i64::MAX),
-        (2, &mut guest, now + 3_000_000_000),
-    ] {
+    let mut sealers = [sealer_of(0), sealer_of(2)];
+    let mut say = |world: &mut World, party: usize, at_ns: i64| {
         let mut buffer = [0; MAX_CONTROL];
         let mut datagram = [0; 1200];
         let payload = Control::SyncTone { at_ns }.encode(&mut buffer);
-        let len = sealer.seal(PacketType::Control, 0, 0, 0, payload, &mut datagram);
+        let len = sealers[party / 2].seal(PacketType::Control, 0, 0, 0, payload, &mut datagram);
         world.inject(1, addr(party), &datagram[..len]);
+    };
+    for at_ns in [now - 1, now + 31_000_000_000, i64::MIN, i64::MAX] {
+        say(&mut world, 0, at_ns);
     }
+    say(&mut world, 2, now + 3_000_000_000);
     assert_eq!(times(&world, 1), before);
-    let mut buffer = [0; MAX_CONTROL];
-    let mut datagram = [0; 1200];
-    let payload = Control::SyncTone { at_ns: now + 3_000_000_000 }.encode(&mut buffer);
-    let len = host.seal(PacketType::Control, 0, 0, 0, payload, &mut datagram);
-    world.inject(1, addr(0), &datagram[..len]);
+    say(&mut world, 0, now + 3_000_000_000);
     assert_eq!(times(&world, 1).last(), Some(&(now + 3_000_000_000)), "what is sealed so is heard at all");
 }

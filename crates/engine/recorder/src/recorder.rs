@@ -224,7 +224,7 @@ fn begin(
         error: None,
     };
     metadata.recording.microphone_flac = matches!(flac, Some(Ok(_))).then(MicrophoneFlac::new);
-    write_texts(take, &metadata).map_err(failed)?;
+    write_texts(take, &metadata, None).map_err(failed)?;
 
     let (event_sender, events) = mpsc::channel();
     let shared = Arc::new(Shared::new(config, clock, take.to_owned(), start_tick, event_sender, disk_times));
@@ -257,6 +257,7 @@ fn begin(
         muxer,
         flac,
         metadata,
+        certificate: None,
         journal_failed: journal.is_err(),
         journal: journal.ok(),
         unsaid: Vec::new(),

@@ -19,6 +19,7 @@ use crate::pressure::{Fills, Pressure, PressureReport, PressureStage};
 use crate::recorder::RecorderConfig;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 use crate::steady::{Reading, SteadyClock};
+use crate::sync::Kept;
 use crate::tone::Tones;
 
 /// Encoded bytes that may wait for a disk that stalls: 25 s of the highest bitrate.
@@ -35,6 +36,10 @@ pub(crate) struct Shared {
     pub(crate) pictures: Mutex<PictureLedger>,
     pub(crate) sound: Mutex<SoundSoFar>,
     pub(crate) tones: Mutex<Tones>,
+    /// Seconds of the microphone, as it came.
+    pub(crate) kept: Mutex<Kept>,
+    /// The furthest that the session clock may have been off so far, in nanoseconds.
+    pub(crate) clock_bound_ns: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) fragments: AtomicU64,
     /// Ticks of the take that are safe on the disk.
@@ -91,6 +96,8 @@ impl Shared {
             pictures: Mutex::default(),
             sound: Mutex::default(),
             tones: Mutex::default(),
+            kept: Mutex::default(),
+            clock_bound_ns: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             fragments: AtomicU64::new(0),
             ticks_on_disk: AtomicU64::new(0),
@@ -129,6 +136,7 @@ impl Shared {
 
     fn read_clock(&self, at: Duration) -> Reading {
         let reading = self.clock.read(at);
+        self.clock_bound_ns.fetch_max(reading.bound_ns, Ordering::Relaxed);
         if let Some(by_ns) = reading.jumped_ns {
             self.warn(format!(
                 "The session's clock has jumped by {:.0} s (a computer slept). This recording keeps its own time from here on; \
@@ -137,6 +145,11 @@ impl Shared {
             ));
         }
         reading
+    }
+
+    /// Whether the session's clock has jumped, so that the take goes on by its own.
+    pub(crate) fn clock_jumped(&self) -> bool {
+        self.clock.has_jumped()
     }
 
     pub(crate) fn start_ns(&self) -> i64 {
@@ -277,6 +290,7 @@ impl Shared {
             bytes: self.bytes.load(Ordering::Relaxed),
             slowest_picture_ms: self.slowest_picture_us.load(Ordering::Relaxed) as f64 / 1000.0,
             pressure: self.pressure(),
+            certificate: None,
             complete,
             error,
         }

@@ -97,7 +97,7 @@ pub(super) fn write(
     if let Some(samples) = microphone {
         metadata.recording.microphone_flac.get_or_insert_with(MicrophoneFlac::new).samples = samples;
     }
-    write_texts(folder, &metadata)?;
+    write_texts(folder, &metadata, None)?;
     Ok(metadata)
 }
 
