@@ -78,12 +78,12 @@ impl MasterSound {
         decoder.config_raw(&self.config).map_err(refused)?;
         let mut out = Vec::with_capacity((end - from) as usize);
         let mut pcm = [0_i16; 2 * AAC_FRAME];
-        let mut unit = vec![0; AAC_MAX_UNIT];
-        // What comes out lies so many samples behind what went in; then the decoder is fed what is there beyond the end.
+        let mut unit = Vec::new();
+        // What comes out lies behind what went in by the decoder's own delay.
         let mut place: Option<i64> = None;
         let wanted = (from + self.skipped) as i64..(end + self.skipped) as i64;
         for number in first.. {
-            // After the last unit comes silence, until what the decoder holds back has come out.
+            // After the last unit the same once more, until what the decoder holds back has come out.
             match self.units.get(number as usize) {
                 Some(sample) => {
                     if sample.size as usize > AAC_MAX_UNIT {
