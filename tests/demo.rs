@@ -56,7 +56,8 @@ fn two_people_talk_for_ten_seconds_and_have_ten_seconds_each() {
         }
         assert_eq!(decode_errors(&file), "");
     }
-    let takes: Vec<_> = people.iter().map(|it| it["report"]["recording"]["folder"].as_str().unwrap()).collect();
+    let takes: Vec<_> =
+        people.iter().map(|it| it["report"]["recording"]["folder"].as_str().unwrap()).collect();
     let checked = run(["verify", "--json", takes[0], takes[1]].map(std::ffi::OsStr::new));
     assert_eq!(checked.code(), 0, "{}\n{}", checked.stdout, checked.stderr);
     assert_eq!(checked.report()[0]["sync"][0]["grade"], "green", "{}", checked.stdout);

@@ -126,7 +126,8 @@ fn call(args: &DemoArgs, folder: &Path) -> Result<Outcome, CommandError> {
     }
     wait(&mut people, Duration::from_secs_f64(args.seconds), folder)?;
 
-    let mut outcome = Outcome { folder: folder.to_owned(), people: Vec::new(), pairs: Vec::new(), problems: Vec::new() };
+    let mut outcome =
+        Outcome { folder: folder.to_owned(), people: Vec::new(), pairs: Vec::new(), problems: Vec::new() };
     for person in people {
         let name = person.name;
         match person.finish() {

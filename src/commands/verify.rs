@@ -55,7 +55,12 @@ fn against_each_other(args: &VerifyArgs, found: &mut [Value]) -> usize {
     let console = Console::new();
     let mut heard: Vec<(usize, Listened)> = Vec::new();
     for (number, folder) in args.folders.iter().enumerate() {
-        console.status(format!("listening to {} of {}: {}", number + 1, args.folders.len(), folder.display()));
+        console.status(format!(
+            "listening to {} of {}: {}",
+            number + 1,
+            args.folders.len(),
+            folder.display()
+        ));
         match listen(folder) {
             Ok(take) => heard.push((number, take)),
             // What is wrong with a damaged one has been said; of one whose sound alone is broken it is said here.
@@ -66,7 +71,8 @@ fn against_each_other(args: &VerifyArgs, found: &mut [Value]) -> usize {
     let mut pairs: Vec<Comparison> = Vec::new();
     for (n, (number, first)) in heard.iter().enumerate() {
         let of_session = |(_, second): &&(usize, Listened)| second.session_id == first.session_id;
-        let new: Vec<_> = heard[n + 1..].iter().filter(of_session).map(|(_, second)| compare(first, second)).collect();
+        let new: Vec<_> =
+            heard[n + 1..].iter().filter(of_session).map(|(_, second)| compare(first, second)).collect();
         add(&mut found[*number], "sync", json!(new));
         pairs.extend(new);
     }

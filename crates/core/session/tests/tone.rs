@@ -58,7 +58,10 @@ fn a_lost_announcement_comes_again_with_the_heartbeats() {
     assert_eq!(times(&world, 0).len(), 1);
     assert_eq!(times(&world, 1), times(&world, 0));
     let (learned, at_ns) = tones(&world, 1)[0];
-    assert!((1..TONE_LEAD.as_nanos() as i64 + 1_000_000_000).contains(&(at_ns - learned)), "{learned} {at_ns}");
+    assert!(
+        (1..TONE_LEAD.as_nanos() as i64 + 1_000_000_000).contains(&(at_ns - learned)),
+        "{learned} {at_ns}"
+    );
 }
 
 #[test]

@@ -100,9 +100,10 @@ impl Drift {
     /// The least-squares line through offsets: moments in seconds, offsets in milliseconds. `None` of less than two moments.
     #[must_use]
     pub fn of(points: &[(f64, f64)]) -> Option<Self> {
-        let (first, last) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(first, last), (at, _)| {
-            (first.min(*at), last.max(*at))
-        });
+        let (first, last) =
+            points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(first, last), (at, _)| {
+                (first.min(*at), last.max(*at))
+            });
         if points.len() < 2 || last <= first {
             return None;
         }

@@ -161,9 +161,8 @@ impl ToneFinder {
             let sum = template.iter().zip(lag..).map(|(tone, n)| f64::from(tone * at(n)));
             sum.sum()
         };
-        let (lag, peak) = (about - REACH..=about + REACH)
-            .map(|lag| (lag, dot(lag)))
-            .max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let (lag, peak) =
+            (about - REACH..=about + REACH).map(|lag| (lag, dot(lag))).max_by(|a, b| a.1.total_cmp(&b.1))?;
         let own: f64 = template.iter().map(|s| f64::from(s * s)).sum();
         let omega = TAU / CYCLE as f64;
         let slope = (dot(lag + 1) - dot(lag - 1)) / (2.0 * omega.sin());

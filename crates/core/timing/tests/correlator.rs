@@ -64,7 +64,8 @@ impl Voice {
 
     fn next(&mut self) -> f64 {
         if self.left == 0 {
-            let mut any = |from: f64, to: f64| from + (to - from) * (f64::from(self.noise.next()) * 0.5 + 0.5);
+            let mut any =
+                |from: f64, to: f64| from + (to - from) * (f64::from(self.noise.next()) * 0.5 + 0.5);
             self.left = any(3000.0, 12_000.0) as u32;
             self.pitch = any(90.0, 240.0);
             self.loud = if any(0.0, 1.0) < 0.2 { 0.0 } else { any(0.4, 1.0) };
@@ -125,7 +126,8 @@ fn the_tone_is_200_ms_at_minus_12_dbfs_and_does_not_click() {
 
 #[test]
 fn a_steady_1_khz_a_voice_and_silence_are_no_tone() {
-    let hum: Vec<f32> = (0..240_000).map(|n| 0.25 * (std::f32::consts::TAU * n as f32 / 48.0).sin()).collect();
+    let hum: Vec<f32> =
+        (0..240_000).map(|n| 0.25 * (std::f32::consts::TAU * n as f32 / 48.0).sin()).collect();
     assert_eq!(find(&hum[..200_000], 480), []);
     assert_eq!(find(&[0.0; 200_000], 480), []);
     for seed in 0..10 {

@@ -247,7 +247,12 @@ mod tests {
     fn rig(retire: usize) -> Rig {
         let (commands, receive) = HeapRb::new(32).split();
         let (retire, retired) = HeapRb::new(retire).split();
-        Rig { mixer: Mixer::new(receive, retire, DeviceAhead::default(), SharedClock::new()), commands, retired, periods: 0 }
+        Rig {
+            mixer: Mixer::new(receive, retire, DeviceAhead::default(), SharedClock::new()),
+            commands,
+            retired,
+            periods: 0,
+        }
     }
 
     struct Peer {

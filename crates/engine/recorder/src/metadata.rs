@@ -216,11 +216,16 @@ impl SessionMetadata {
         if self.sync_tones.is_empty() {
             return;
         }
-        writeln!(text, "\n{:<16}{:<16}Sync tone", "Timecode", "In the take").expect("a string takes any text");
+        writeln!(text, "\n{:<16}{:<16}Sync tone", "Timecode", "In the take")
+            .expect("a string takes any text");
         for tone in &self.sync_tones {
             let into = in_the_take(tone.sample as f64 / f64::from(hyperzoom_media::SAMPLE_RATE));
-            writeln!(text, "{:<16}{into:<16}1 kHz, 200 ms, at this moment in every recording", tone.timecode())
-                .expect("a string takes any text");
+            writeln!(
+                text,
+                "{:<16}{into:<16}1 kHz, 200 ms, at this moment in every recording",
+                tone.timecode()
+            )
+            .expect("a string takes any text");
         }
     }
 }

@@ -88,7 +88,10 @@ mod tests {
             let new = line(7 * SECOND + tenth * SECOND / 2);
             session.set(new);
             let at = Duration::from_secs(tenth as u64);
-            assert_eq!(clock.read(at), Reading { ns: new.session_ns(at), jumped_ns: None, ahead_ns: 0, bound_ns: 0 });
+            assert_eq!(
+                clock.read(at),
+                Reading { ns: new.session_ns(at), jumped_ns: None, ahead_ns: 0, bound_ns: 0 }
+            );
         }
     }
 

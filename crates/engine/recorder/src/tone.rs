@@ -95,8 +95,7 @@ mod tests {
                 assert_eq!(*sample, 0.1 + tone_sample(n - 46_400), "sample {n} in blocks of {block}");
             }
             assert_eq!(tones.whole(100_000), [SyncTone { session_ns: 2_000_000_000, sample: 46_400 }]);
-            assert_eq!(tones.whole(56_000), []);
-            assert_eq!(tones.whole(56_000)[..], tones.whole(55_999)[..]);
+            assert_eq!((tones.whole(56_000).len(), tones.whole(55_999).len()), (1, 0));
         }
     }
 

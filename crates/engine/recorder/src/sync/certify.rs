@@ -52,7 +52,8 @@ pub(crate) fn certify(folder: &Path, facts: &Facts) -> SyncCertificate {
     match sound::open(folder).map_err(|error| error.to_string()) {
         Ok((_, Some(mut master))) => {
             tones = facts.tones.iter().map(|tone| find(&mut master, tone)).collect();
-            points = facts.pieces.iter().map(|(place, piece)| compare(&mut master, place, piece, facts)).collect();
+            points =
+                facts.pieces.iter().map(|(place, piece)| compare(&mut master, place, piece, facts)).collect();
         }
         Ok((_, None)) => reasons.push((Grade::Amber, "the take has no sound to look at".to_owned())),
         Err(error) => reasons.push((Grade::Red, error)),
@@ -108,7 +109,11 @@ fn judge(mut it: SyncCertificate, mut reasons: Vec<(Grade, String)>, facts: &Fac
     note(Amber, ppm.abs() > DRIFT_PPM, format!("it drifts by {ppm:+.2} ppm"));
     let bound = it.clock_bound_ms;
     note(Amber, bound > CLOCK_MS, format!("the clock may have been {bound:.1} ms off: the network was slow"));
-    note(Amber, it.gaps > 0, format!("the microphone gave nothing {} times, {:.0} ms", it.gaps, it.silent_ms));
+    note(
+        Amber,
+        it.gaps > 0,
+        format!("the microphone gave nothing {} times, {:.0} ms", it.gaps, it.silent_ms),
+    );
     let late = facts.audio.late;
     note(Amber, late > 0, format!("{late} samples came after their place had been filled"));
     note(Amber, it.frames_black >= BLACK, format!("{} pictures are black", it.frames_black));

@@ -59,8 +59,7 @@ pub struct Comparison {
 /// [`VerifyError`] where its recording cannot be read, is none, or does not decode.
 pub fn listen(folder: &Path) -> Result<Listened, VerifyError> {
     let (recording, sound) = sound::open(folder)?;
-    let damaged =
-        |reason| VerifyError::Damaged { path: folder.join(crate::folder::RECORDING), reason };
+    let damaged = |reason| VerifyError::Damaged { path: folder.join(crate::folder::RECORDING), reason };
     // The track is what editing programs go by; the head beside it must say the same, which the take's own checks look at.
     let start_tick = match (&recording.timecode, &recording.movie) {
         (_, Ok(movie)) if recording.timecode.is_none() => movie.start_tick,
@@ -120,13 +119,16 @@ pub fn compare(first: &Listened, second: &Listened) -> Comparison {
         (it.grade, it.reason) = match (first.len.min(second.len), common > 0.0) {
             (0, _) => (Some(Grade::Amber), "one of them has no sound".to_owned()),
             (_, false) => (None, "by their timecode they have no moment in common".to_owned()),
-            (_, true) => (Some(Grade::Amber), "no sync tone is in both: nothing says how they lie".to_owned()),
+            (_, true) => {
+                (Some(Grade::Amber), "no sync tone is in both: nothing says how they lie".to_owned())
+            }
         };
         return it;
     }
     let offsets: Vec<f64> = pairs.iter().map(|(a, b)| b - a).collect();
     let mean = offsets.iter().sum::<f64>() / offsets.len() as f64;
-    let worst = offsets.iter().copied().fold(0.0, |worst: f64, it| if it.abs() > worst.abs() { it } else { worst });
+    let worst =
+        offsets.iter().copied().fold(0.0, |worst: f64, it| if it.abs() > worst.abs() { it } else { worst });
     let points: Vec<_> = pairs.iter().map(|(a, b)| (a / 1000.0, b - a)).collect();
     let long = points[points.len() - 1].0 - points[0].0 >= DRIFT_SECONDS;
     let ppm = Drift::of(&points).filter(|_| long).map(|drift| thousandths(drift.ppm));

@@ -24,6 +24,8 @@ pub(crate) struct Piece {
 pub(crate) struct Kept {
     pieces: Vec<Piece>,
     newest: Option<Piece>,
+    /// Full, and without its times yet.
+    waiting: Option<Piece>,
     filling: Option<Piece>,
     spacing: u64,
     /// The device's next sample.
@@ -32,7 +34,7 @@ pub(crate) struct Kept {
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { pieces: Vec::new(), newest: None, filling: None, spacing: SPACING, next: 0 }
+        Self { pieces: Vec::new(), newest: None, waiting: None, filling: None, spacing: SPACING, next: 0 }
     }
 }
 
@@ -51,39 +53,37 @@ impl Kept {
         });
         let room = PIECE - piece.samples.len();
         piece.samples.extend_from_slice(&block[..room.min(block.len())]);
-        if piece.samples.len() < PIECE || self.newest.as_ref().is_some_and(|newest| newest.times.is_none()) {
+        if piece.samples.len() == PIECE {
+            let full = self.filling.take();
             // One that waits for its times is not replaced by the next.
-            if piece.samples.len() == PIECE {
-                self.filling = None;
-            }
-            return;
-        }
-        let full = self.filling.take();
-        if let Some(last) = std::mem::replace(&mut self.newest, full) {
-            let due = self.pieces.last().is_none_or(|kept| last.index >= kept.index + self.spacing);
-            if due {
-                self.pieces.push(last);
-            }
-            if self.pieces.len() > MOST {
-                let mut number = 0;
-                self.pieces.retain(|_| {
-                    number += 1;
-                    number % 2 == 1
-                });
-                self.spacing *= 2;
-            }
+            self.waiting = self.waiting.take().or(full);
         }
     }
 
-    /// Notes the session time of the newest piece, once that is final.
+    /// Notes the session time of the piece that waits for it, once that is final.
     pub(crate) fn settle(&mut self, time_of: impl Fn(u64) -> Option<i64>) {
         let next = self.next;
-        if let Some(piece) = &mut self.newest
-            && piece.times.is_none()
-            && next >= piece.index + PIECE as u64 + SETTLED
-        {
-            let last = piece.index + PIECE as u64 - 1;
-            piece.times = time_of(piece.index).zip(time_of(last));
+        let Some(mut piece) = self.waiting.take_if(|it| next >= it.index + PIECE as u64 + SETTLED) else {
+            return;
+        };
+        let last = piece.index + PIECE as u64 - 1;
+        piece.times = time_of(piece.index).zip(time_of(last));
+        if let Some(before) = self.newest.replace(piece) {
+            self.keep(before);
+        }
+    }
+
+    fn keep(&mut self, piece: Piece) {
+        if self.pieces.last().is_none_or(|kept| piece.index >= kept.index + self.spacing) {
+            self.pieces.push(piece);
+        }
+        if self.pieces.len() > MOST {
+            let mut number = 0;
+            self.pieces.retain(|_| {
+                number += 1;
+                number % 2 == 1
+            });
+            self.spacing *= 2;
         }
     }
 

@@ -90,8 +90,10 @@ impl MasterSound {
                         return Err(format!("unit {number} of the sound claims {} bytes", sample.size));
                     }
                     unit.resize(sample.size as usize, 0);
-                    let read =
-                        self.file.seek(SeekFrom::Start(sample.at)).and_then(|_| self.file.read_exact(&mut unit));
+                    let read = self
+                        .file
+                        .seek(SeekFrom::Start(sample.at))
+                        .and_then(|_| self.file.read_exact(&mut unit));
                     read.map_err(|error| error.to_string())?;
                 }
                 None if number < self.units.len() as u64 + LEAD && !unit.is_empty() => (),
