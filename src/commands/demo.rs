@@ -20,6 +20,9 @@ use crate::verdict;
 /// another in a spectrum.
 const PEOPLE: [(&str, u32); 4] = [("Ada", 220), ("Grace", 330), ("Alan", 440), ("Katherine", 550)];
 
+/// What the cameras of more than two people see: this one computer records for all of them, and would not keep up with their 1080p.
+const CROWDED: &str = "pattern:640x360@30";
+
 /// How long the people may take beyond the call itself, to start and to finish their recordings.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -274,10 +277,11 @@ impl Person {
         let failed =
             |e: std::io::Error| CommandError::Failed(format!("could not start {name}'s process: {e}"));
         let program = std::env::current_exe().map_err(failed)?;
+        let camera = if args.people > 2 { CROWDED } else { "pattern" };
         let mut child = Command::new(program)
             .args(verb)
             .args(["--headless", "--json", "--name", name, "--bind", "127.0.0.1"])
-            .args(["--mic", &format!("tone:{pitch}"), "--speaker", "none", "--camera", "pattern"])
+            .args(["--mic", &format!("tone:{pitch}"), "--speaker", "none", "--camera", camera])
             .args(["--for", &args.seconds.to_string()])
             .arg("--folder")
             .arg(folder.join(name))

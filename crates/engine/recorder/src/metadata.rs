@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use hyperzoom_timing::Timecode;
-use jiff::Timestamp;
+use hyperzoom_timing::{Timecode, tick_time_ns};
+use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::encode::VideoFormat;
@@ -171,6 +171,12 @@ impl SessionMetadata {
         };
         line("HyperZoom session", &self.session_id);
         line("Recorded by", &format!("{name} (participant {})", self.recorded_by));
+        let into = std::time::Duration::from_nanos(tick_time_ns(self.start_tick).unsigned_abs());
+        if let Some(began) =
+            self.started_at_utc.checked_sub(into).ok().and_then(|it| it.round(Unit::Millisecond).ok())
+        {
+            line("Session began (UTC)", &began.to_string());
+        }
         line("Started (UTC)", &self.started_at_utc.to_string());
         line("First frame", &format!("{} at 30 fps, non-drop, session time", self.start_timecode));
         let frames = self.recording.video.written.max((self.duration_seconds * 30.0).round() as u64);
@@ -203,9 +209,11 @@ impl SessionMetadata {
 impl SessionMetadata {
     fn list_participants(&self, text: &mut String) {
         let mut line = |first: &str, second: &str, third: &str| {
-            writeln!(text, "{first:<16}{second:<16}{third}").expect("a string takes any text");
+            let row = format!("{first:<16}{second:<16}{third}");
+            writeln!(text, "{}", row.trim_end()).expect("a string takes any text");
         };
-        line("\nParticipant", "Clock offset", "Name");
+        line("", "", "");
+        line("Participant", "Clock offset", "Name");
         for it in &self.participants {
             let offset = it.clock_offset_ms.map_or_else(|| "not known".into(), |ms| format!("{ms} ms"));
             line(&it.id.to_string(), &offset, &it.name);
@@ -223,7 +231,7 @@ impl SessionMetadata {
             writeln!(
                 text,
                 "{:<16}{into:<16}1 kHz, 200 ms, at this moment in every recording",
-                tone.timecode()
+                tone.timecode().to_string()
             )
             .expect("a string takes any text");
         }
@@ -276,6 +284,22 @@ pub(crate) mod tests {
             "Timecode        In the take     Marker",
             "00:00:03:15     0:00.500        Intro",
             "01:00:03:00     1:00:00.000     Ä late one",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn tones_participants_and_the_sessions_beginning_are_for_people() {
+        let mut metadata = metadata();
+        metadata.sync_tones = vec![SyncTone { session_ns: 4_000_000_000, sample: 48_000 }];
+        metadata.participants[0].clock_offset_ms = Some(-12_340);
+        let text = metadata.to_timecodes();
+        for line in [
+            "Session began (UTC)     2026-02-27T19:14:57.25Z",
+            "Participant     Clock offset    Name",
+            "1               -12340 ms       Bob",
+            "00:00:04:00     0:01.000        1 kHz, 200 ms, at this moment in every recording",
         ] {
             assert!(text.lines().any(|it| it == line), "{line:?} is not in\n{text}");
         }
