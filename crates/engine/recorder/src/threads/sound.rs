@@ -38,10 +38,13 @@ impl Sound {
             while let Some(mark) = self.tap.next_block(&mut block) {
                 let at_ns = self.shared.session_ns(mark.at);
                 track.push(mark.sample_index, at_ns, &block, &mut out);
-                lock(&self.shared.kept).push(mark.sample_index, &block);
+                {
+                    let mut kept = lock(&self.shared.kept);
+                    kept.push(mark.sample_index, &block);
+                    kept.settle(|index| track.session_ns_of(index));
+                }
                 self.push_flac(&track, mark.sample_index, at_ns, &block);
             }
-            lock(&self.shared.kept).settle(|index| track.session_ns_of(index));
             let now = self.shared.now_ns();
             track.keep_up(now, &mut out);
             if let Some(end) = self.shared.end_tick() {
