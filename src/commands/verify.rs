@@ -84,7 +84,7 @@ fn against_each_other(args: &VerifyArgs, found: &mut [Value]) -> usize {
         pairs.iter().for_each(|pair| println!("{}", verdict::pair_text(pair)));
         for (folder, session) in &strangers {
             println!(
-                "  -       {} is of session {session}, of which no other take was given: it is compared with none",
+                "  -       {} is of session {session}, and there is no other take of that to compare it with",
                 folder.display()
             );
         }
