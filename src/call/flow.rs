@@ -154,6 +154,7 @@ fn announce_net(
             | NetMessage::KeyframeRequested { .. }
             | NetMessage::AudioReported { .. }
             | NetMessage::PathReported { .. }
+            | NetMessage::SyncTone { .. }
             | NetMessage::Ended => continue,
         };
         call.console.say(line);

@@ -9,7 +9,7 @@ use hyperzoom_audio::{Latency, SendLatency, SoundHost, StreamShape};
 use hyperzoom_capture_plugin::{MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
 use hyperzoom_net_plugin::{Link, Membership, Peer, Presence};
 use hyperzoom_record_plugin::{Take, TakeState};
-use hyperzoom_recorder::{PressureReport, TakeReport};
+use hyperzoom_recorder::{PressureReport, SyncCertificate, TakeReport};
 use hyperzoom_session::LeaveReason;
 use serde::Serialize;
 
@@ -261,6 +261,8 @@ pub struct RecordingReport {
     pub slowest_picture_ms: f64,
     /// How much faster than the session clock the microphone ran, in parts per million; none for a short take.
     pub microphone_drift_ppm: Option<f64>,
+    /// How well the take's time holds; none where nobody could look.
+    pub certificate: Option<SyncCertificate>,
 }
 
 impl CallReport {
@@ -335,6 +337,9 @@ impl fmt::Display for CallReport {
                     r.bytes as f64 / 1e6,
                     r.folder.display()
                 )?;
+                if let Some(certificate) = &r.certificate {
+                    writeln!(f, "sync      {}", certificate.line())?;
+                }
                 if r.frames_captured + r.frames_written == 0 {
                     return Ok(());
                 }
@@ -476,6 +481,7 @@ impl From<&TakeReport> for RecordingReport {
             pressure: take.pressure,
             slowest_picture_ms: round(take.slowest_picture_ms),
             microphone_drift_ppm: take.microphone_drift_ppm.map(round),
+            certificate: take.certificate.clone(),
         }
     }
 }

@@ -169,6 +169,11 @@ pub enum NetMessage {
         /// How it did.
         report: PathReport,
     },
+    /// The sync tone is due: to be played, and to be in the recording.
+    SyncTone {
+        /// When it begins, session time in nanoseconds.
+        at_ns: i64,
+    },
     /// Joining came to nothing.
     Failed(JoinFailure),
     /// The goodbyes are said.

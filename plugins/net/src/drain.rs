@@ -86,6 +86,9 @@ pub(crate) fn drain(
                 }
                 messages.write(NetMessage::CameraChanged { id, camera });
             }
+            TransportEvent::SyncTone { at_ns } => {
+                messages.write(NetMessage::SyncTone { at_ns });
+            }
             TransportEvent::PathReported { by, report } => {
                 messages.write(NetMessage::PathReported { by, report });
             }

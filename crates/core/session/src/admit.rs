@@ -228,6 +228,7 @@ impl Session {
         self.connect(now, id, pending.instance, &pending.name, pending.link);
         if self.is_host() {
             self.introduce_newcomer(now, id);
+            self.schedule_tone(now, id);
         }
         Some(opened)
     }

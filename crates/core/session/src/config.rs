@@ -47,6 +47,9 @@ pub const REPORT_SPACING: Duration = Duration::from_millis(500);
 /// Of the path to a peer it tells us, and is listened to, no more often than this: at once when a queue grows, and twenty times a second while
 /// there is one.
 pub const PATH_REPORT_SPACING: Duration = Duration::from_millis(2);
+/// The sync tone is no sooner than this after somebody has come: until then the clock is known, the recording runs, and the news of it
+/// has arrived even where the network has lost it twice.
+pub const TONE_LEAD: Duration = Duration::from_secs(3);
 
 /// The wait before the second attempt of a handshake; it doubles up to [`RETRY_MOST`].
 pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);

@@ -57,6 +57,7 @@ impl Session {
                     self.event(Event::PathReported { by: from, report });
                 }
             }
+            Control::SyncTone { at_ns } => self.handle_tone(now, from, at_ns),
             Control::Bye => self.part(now, from, LeaveReason::Bye),
             Control::Gone => self.lose(now, from),
             Control::Hello(_)

@@ -91,6 +91,11 @@ pub enum Event {
         /// How it did.
         report: PathReport,
     },
+    /// The sync tone is due: to be played, and to be in the recording. It lies ahead when this comes.
+    SyncTone {
+        /// When it begins, session time in nanoseconds.
+        at_ns: i64,
+    },
     /// The host does not let us in. Where we never were in, this is the last event.
     Refused(Refusal),
     /// The host did not answer for [`UNREACHABLE_AFTER`](crate::UNREACHABLE_AFTER). The last event.

@@ -35,10 +35,11 @@ mod link;
 mod peer;
 mod session;
 mod timers;
+mod tone;
 
 pub use config::{
     BYE_COUNT, BYE_SPACING, Config, HEARTBEAT, KEYFRAME_REQUEST_SPACING, PATH_REPORT_SPACING, REPORT_SPACING,
-    SILENT_AFTER, TIMEOUT, UNREACHABLE_AFTER,
+    SILENT_AFTER, TIMEOUT, TONE_LEAD, UNREACHABLE_AFTER,
 };
 pub use event::{Event, LeaveReason, Media, Transmit};
 pub use link::PeerStats;

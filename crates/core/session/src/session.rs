@@ -58,6 +58,8 @@ pub struct Session {
     pub(crate) clock: Clock,
     /// What became of our pictures, once it was said.
     pub(crate) camera: Option<CameraState>,
+    /// When the last sync tone was or will be, session time in nanoseconds.
+    pub(crate) tone: Option<i64>,
     /// The others by their number.
     pub(crate) peers: [Option<Peer>; MAX_PARTICIPANTS],
     /// Our own handshakes by whom they are for.
@@ -102,6 +104,7 @@ impl Session {
             session_id: None,
             clock,
             camera: None,
+            tone: None,
             peers: Default::default(),
             greetings: Default::default(),
             pending: Vec::with_capacity(PENDING_MOST),

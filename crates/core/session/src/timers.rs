@@ -89,6 +89,7 @@ impl Session {
             if let Some(camera) = self.camera {
                 self.send(now, id, &Control::Camera(camera));
             }
+            self.tell_tone(now, id);
             if self.is_host() {
                 let introductions: Vec<_> = self.introductions(id).collect();
                 for entry in introductions {

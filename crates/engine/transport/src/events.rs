@@ -132,6 +132,11 @@ pub enum TransportEvent {
         /// How it did.
         report: PathReport,
     },
+    /// The sync tone is due: to be played, and to be in the recording.
+    SyncTone {
+        /// When it begins, session time in nanoseconds.
+        at_ns: i64,
+    },
     /// What the link to one peer carried, once a second and at its end.
     Stats(LinkStats),
     /// The host does not let us in.

@@ -327,6 +327,7 @@ impl<W: Wire> ReceiveThread<W> {
             Event::KeyframeRequested { by } => TransportEvent::KeyframeRequested { by },
             Event::AudioReported { by, report } => TransportEvent::AudioReported { by, report },
             Event::CameraChanged { id, camera } => TransportEvent::CameraChanged { id, camera },
+            Event::SyncTone { at_ns } => TransportEvent::SyncTone { at_ns },
             Event::PathReported { by, report } => {
                 self.heed(self.wire.now(), by, &report);
                 TransportEvent::PathReported { by, report }

@@ -97,7 +97,7 @@ pub(super) fn write(
     if let Some(samples) = microphone {
         metadata.recording.microphone_flac.get_or_insert_with(MicrophoneFlac::new).samples = samples;
     }
-    write_texts(folder, &metadata)?;
+    write_texts(folder, &metadata, None)?;
     Ok(metadata)
 }
 
@@ -145,6 +145,7 @@ fn from_movie(movie: &Movie) -> SessionMetadata {
         start_timecode: Timecode::from_tick(movie.start_tick).to_string(),
         start_tick: movie.start_tick,
         markers: Vec::new(),
+        sync_tones: Vec::new(),
         complete: false,
         recovered: true,
         error: None,
