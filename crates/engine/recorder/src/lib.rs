@@ -40,7 +40,7 @@ pub use encode::{Effort, EncodedPicture, H264Encoder, ParameterSets, VideoEncode
 pub use error::{EncodeError, RecordError};
 pub use folder::{CERTIFICATE, METADATA, MICROPHONE, MICROPHONE_CLOCK, RECORDING, TIMECODES};
 pub use journal::JOURNAL;
-pub use ledger::{AudioCounts, Gap, GapKind, VideoCounts};
+pub use ledger::{AudioCounts, Gap, GapKind, PictureGap, VideoCounts};
 pub use marker::Marker;
 pub use metadata::{MicrophoneFlac, Participant, RecordingMetadata, SessionMetadata};
 pub use pressure::{PressureChange, PressureReport, PressureSource, PressureStage};

@@ -7,7 +7,7 @@ use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::encode::VideoFormat;
-use crate::ledger::{AudioCounts, Gap, VideoCounts};
+use crate::ledger::{AudioCounts, Gap, PictureGap, VideoCounts};
 use crate::marker::Marker;
 use crate::pressure::PressureReport;
 use crate::tone::SyncTone;
@@ -90,6 +90,9 @@ pub struct RecordingMetadata {
     pub total_frames_dropped: u64,
     /// What became of the pictures.
     pub video: VideoCounts,
+    /// Where the pictures are black though they should not be, in order.
+    #[serde(default)]
+    pub picture_gaps: Vec<PictureGap>,
     /// What the sound consists of.
     pub audio: AudioCounts,
     /// Where the sound is silent though it should not be, in order: their lengths are the `silence` and the `dropped` of `audio`.
@@ -140,6 +143,7 @@ impl RecordingMetadata {
             total_frames_captured: 0,
             total_frames_dropped: 0,
             video: VideoCounts::default(),
+            picture_gaps: Vec::new(),
             audio: AudioCounts::default(),
             gaps: Vec::new(),
             microphone_drift_ppm: None,

@@ -12,7 +12,7 @@ use hyperzoom_timing::{SAMPLES_PER_TICK, tick_time_ns};
 use crate::encode::{Effort, EncodedPicture};
 use crate::flac;
 use crate::folder::RECORDING;
-use crate::ledger::{AudioCounts, Gap, PictureLedger, SoundLedger, VideoCounts};
+use crate::ledger::{AudioCounts, Gap, PictureGap, PictureLedger, SoundLedger, VideoCounts};
 use crate::marker::Marker;
 use crate::metadata::Participant;
 use crate::pressure::{Fills, Pressure, PressureReport, PressureStage};
@@ -72,6 +72,7 @@ pub(crate) struct SoundSoFar {
 /// What became of pictures and sound, up to some end.
 pub(crate) struct Counts {
     pub(crate) video: VideoCounts,
+    pub(crate) picture_gaps: Vec<PictureGap>,
     pub(crate) audio: AudioCounts,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) drift_ppm: Option<f64>,
@@ -244,10 +245,12 @@ impl Shared {
 
     /// The counts of a take that ends after `asked` ticks, of which the first `on_disk` are in its file.
     pub(crate) fn counts(&self, asked: u64, on_disk: u64) -> Counts {
+        let pictures = lock(&self.pictures);
         let sound = lock(&self.sound);
         let total = asked.min(on_disk).saturating_mul(SAMPLES_PER_TICK);
         Counts {
-            video: lock(&self.pictures).counts(asked, on_disk),
+            video: pictures.counts(asked, on_disk),
+            picture_gaps: pictures.gaps(asked.min(on_disk)),
             audio: sound.ledger.counts(total),
             gaps: sound.ledger.gaps(total),
             drift_ppm: sound.drift_ppm.map(|ppm| (ppm * 10.0).round() / 10.0),

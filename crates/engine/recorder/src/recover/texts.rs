@@ -107,6 +107,7 @@ fn count(recording: &mut RecordingMetadata, contents: Contents, journal: &Journa
     if let Some(progress) = journal.progress_within(contents.ticks()) {
         recording.video = progress.video;
         recording.audio = progress.audio;
+        recording.picture_gaps = progress.picture_gaps;
         recording.gaps = progress.gaps;
         recording.microphone_drift_ppm = progress.microphone_drift_ppm;
     }

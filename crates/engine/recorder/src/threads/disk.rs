@@ -138,8 +138,8 @@ impl Disk {
         let ticks = self.muxer.ticks_on_disk();
         let counts = self.shared.counts(ticks, ticks);
         self.journalled(|journal| {
-            let Counts { video, audio, gaps, drift_ppm: microphone_drift_ppm } = counts;
-            journal.progress(Progress { ticks, video, audio, gaps, microphone_drift_ppm })
+            let Counts { video, picture_gaps, audio, gaps, drift_ppm: microphone_drift_ppm } = counts;
+            journal.progress(Progress { ticks, video, picture_gaps, audio, gaps, microphone_drift_ppm })
         });
         if self.shared.participants_changed.swap(false, Ordering::AcqRel) {
             self.write_metadata();
@@ -283,6 +283,7 @@ impl Disk {
         let recording = &mut self.metadata.recording;
         recording.video = counts.video;
         recording.audio = counts.audio;
+        recording.picture_gaps = counts.picture_gaps;
         recording.gaps = counts.gaps;
         recording.microphone_drift_ppm = counts.drift_ppm;
         if let (Some(flac), Some(samples)) = (&mut recording.microphone_flac, report.flac_samples) {
