@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{HEADER_LEN, MAX_CONTROL, Name, TAG_LEN, VideoNack};
 
 /// The version of the control messages. Participants of different versions do not understand each other.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// The most participants of a session, the host included (spec §4.1).
 pub const MAX_PARTICIPANTS: usize = 4;
