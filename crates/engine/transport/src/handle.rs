@@ -85,7 +85,7 @@ impl Bound {
             Role::Host => Session::host(session, now),
             Role::Guest(host) => Session::guest(session, host, now),
         };
-        let wire = SocketWire { socket: self.socket, epoch };
+        let wire = SocketWire::new(self.socket, epoch, self.local);
         let thread = ReceiveThread::new(
             wire,
             session,
