@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
+use hyperzoom_net_plugin::Net;
 use hyperzoom_protocol::{Invite, InviteKey};
 use hyperzoom_transport::{Interface, PortMapping, RouterEvent};
 
@@ -122,11 +123,13 @@ fn after_a_crash(permanent: bool) -> &'static str {
 }
 
 /// Says what the router does.
-pub(super) fn announce(mut router: ResMut<'_, Router>, call: Res<'_, Call>) {
+pub(super) fn announce(mut router: ResMut<'_, Router>, call: Res<'_, Call>, mut net: ResMut<'_, Net>) {
     while let Some(event) = router.news() {
         if let Some(line) = router.tell(event) {
             call.console.say(line);
         }
+        // The others are told, so that they look for us where we can be found.
+        net.transport().set_reachable(router.external);
     }
 }
 

@@ -82,6 +82,9 @@ pub enum Control {
     PathReport(PathReport),
     /// Nothing: it takes as much of the path as some video would, to find out whether the path holds it.
     Filling(Filling),
+    /// The sender's router lets datagrams in at this address: where it is to be introduced, rather than where it is heard from. Said with every
+    /// heartbeat.
+    Reachable(SocketAddr),
 }
 
 /// What has become of a participant's pictures, so that others know what to show in their place.

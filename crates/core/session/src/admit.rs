@@ -157,7 +157,7 @@ impl Session {
                 participant,
                 instance: peer.instance,
                 name: peer.name.clone(),
-                addr: peer.addr(),
+                addr: peer.introduction(),
             })
         })
     }
@@ -248,7 +248,7 @@ impl Session {
             participant: id,
             instance: peer.instance,
             name: peer.name.clone(),
-            addr: peer.addr(),
+            addr: peer.introduction(),
         });
         for other in (1..MAX_PARTICIPANTS as u8).filter(|other| *other != id) {
             if self.peer_mut(other).is_some_and(|peer| peer.is_in()) {

@@ -59,6 +59,11 @@ impl Session {
                     self.event(Event::PathReported { by: from, report });
                 }
             }
+            Control::Reachable(addr) => {
+                if let Some(link) = self.peer_mut(from).and_then(Peer::live_mut) {
+                    link.reachable = Some(addr);
+                }
+            }
             Control::Bye => self.part(now, from, LeaveReason::Bye),
             Control::Gone => self.lose(now, from, LeaveReason::TimedOut),
             Control::Hello(_)

@@ -36,6 +36,8 @@ pub struct PeerStats {
 pub(crate) struct Link {
     /// Where the peer is, as far as we know; datagrams go there unless they are relayed.
     pub(crate) addr: SocketAddr,
+    /// Where its router lets datagrams in, as it said.
+    pub(crate) reachable: Option<SocketAddr>,
     /// Datagrams go by way of the host.
     pub(crate) relayed: bool,
     /// When something last came straight from the peer.
@@ -75,6 +77,7 @@ impl Link {
         };
         Self {
             addr,
+            reachable: None,
             relayed: false,
             last_direct: now,
             last_answered: now,

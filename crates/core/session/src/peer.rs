@@ -89,6 +89,12 @@ impl Peer {
         self.link.as_ref().map_or(self.introduced_addr, |link| link.addr)
     }
 
+    /// Where others are to look for it: where its router lets them in, if that is where we hear it from, or else anybody could be pointed at.
+    pub(crate) fn introduction(&self) -> SocketAddr {
+        let reachable = self.link.as_ref().and_then(|link| link.reachable);
+        reachable.filter(|addr| addr.ip() == self.addr().ip() && addr.port() != 0).unwrap_or(self.addr())
+    }
+
     /// When its silence must be looked at next.
     pub(crate) fn silence_due(&self) -> Option<Duration> {
         let link = self.link.as_ref()?;

@@ -60,6 +60,8 @@ pub struct Session {
     pub(crate) clock: Clock,
     /// What became of our pictures, once it was said.
     pub(crate) camera: Option<CameraState>,
+    /// Where our router lets datagrams in.
+    pub(crate) reachable: Option<SocketAddr>,
     /// The others by their number.
     pub(crate) peers: [Option<Peer>; MAX_PARTICIPANTS],
     /// Our own handshakes by whom they are for.
@@ -104,6 +106,7 @@ impl Session {
             session_id: None,
             clock,
             camera: None,
+            reachable: None,
             peers: Default::default(),
             greetings: Default::default(),
             pending: Vec::with_capacity(PENDING_MOST),
@@ -346,6 +349,11 @@ impl Session {
                 self.send(now, id, &Control::Camera(camera));
             }
         }
+    }
+
+    /// Where our router lets datagrams in, if it does: the host introduces us with that address from the next heartbeat on.
+    pub fn set_reachable(&mut self, addr: Option<SocketAddr>) {
+        self.reachable = addr;
     }
 
     /// Tells a peer how the path from it serves what it sends. What is beyond the bounds of a report is brought within them.

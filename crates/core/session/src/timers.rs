@@ -87,6 +87,9 @@ impl Session {
         if heartbeat {
             self.send(now, id, &Control::Heartbeat);
             self.try_other_route(now, id);
+            if let (HOST, Some(addr)) = (id, self.reachable) {
+                self.send(now, id, &Control::Reachable(addr));
+            }
             if let Some(camera) = self.camera {
                 self.send(now, id, &Control::Camera(camera));
             }

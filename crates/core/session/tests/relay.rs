@@ -302,3 +302,21 @@ fn a_guest_that_the_host_gave_up_is_relayed_no_longer() {
     hear_each_other(&mut world);
     assert!(is_relayed(&world, 1, 2));
 }
+
+#[test]
+fn a_guest_is_introduced_where_its_router_lets_others_in_and_nowhere_else() {
+    let mut world = World::pair();
+    // The same machine with another port, as behind a router that gives each way out a port of its own.
+    let mapped = std::net::SocketAddr::new(addr(1).ip(), 47_800);
+    world.parties[1].session.set_reachable(Some(mapped));
+    world.run(ms(1500));
+    world.join();
+    world.cut.extend([(1, 2), (2, 1)]);
+    world.run(ms(2500));
+    assert!(world.tape.iter().any(|sent| sent.from == addr(2) && sent.to == mapped), "it is sought there");
+    // Nobody can have others send to a third.
+    let elsewhere = "10.9.9.9:47800".parse().unwrap();
+    world.parties[1].session.set_reachable(Some(elsewhere));
+    world.run(ms(5000));
+    assert!(!world.tape.iter().any(|sent| sent.to == elsewhere));
+}

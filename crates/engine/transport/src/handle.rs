@@ -125,6 +125,11 @@ impl Transport {
         self.orders.set_camera(camera);
     }
 
+    /// Where our router lets others in, if it does: the host introduces us with that address.
+    pub fn set_reachable(&mut self, addr: Option<SocketAddr>) {
+        self.orders.set_reachable(addr);
+    }
+
     /// Sends `peer` video, or none. It is sent some from the next keyframe on.
     pub fn set_video(&mut self, peer: u8, on: bool) {
         self.gate.set_off(peer, !on);

@@ -161,6 +161,7 @@ impl<W: Wire> ReceiveThread<W> {
         if let Some(camera) = self.orders.camera() {
             self.session.set_camera(now, camera);
         }
+        self.session.set_reachable(self.orders.reachable());
         if self.orders.take_leave() {
             self.session.leave(now);
             self.transmit();
