@@ -27,6 +27,8 @@ pub struct VideoCare {
     /// Whose path was full when it last reported: it has missed frames, and needs a keyframe when it is free.
     full: [bool; PEERS],
     next_trips: Duration,
+    /// The round trips that were looked at last.
+    trips: [Option<Duration>; PEERS],
 }
 
 impl Default for VideoCare {
@@ -39,6 +41,7 @@ impl Default for VideoCare {
             off_since: [Duration::ZERO; PEERS],
             full: [false; PEERS],
             next_trips: TRIPS,
+            trips: [None; PEERS],
         }
     }
 }
@@ -60,6 +63,11 @@ impl VideoCare {
     pub(crate) fn off_for(&self, peer: u8) -> Option<Duration> {
         let at = usize::from(peer);
         (*self.off.get(at)?).then(|| self.now().saturating_sub(self.off_since[at]))
+    }
+
+    /// Whether a round trip was not looked at before: where an answer is lost, the one before it stays what is known.
+    fn is_new(&mut self, id: u8, trip: Duration) -> bool {
+        self.trips.get_mut(usize::from(id)).is_some_and(|last| last.replace(trip) != Some(trip))
     }
 
     /// Nothing is known of the path to a newcomer.
@@ -119,7 +127,9 @@ pub(crate) fn heed(
     if now >= care.next_trips {
         care.next_trips = now + TRIPS;
         for (peer, presence, link) in &links {
-            if let (Presence::Here, Some(trip)) = (presence, link.0.round_trip) {
+            if let (Presence::Here, Some(trip)) = (presence, link.0.round_trip)
+                && care.is_new(peer.id, trip)
+            {
                 care.ladder.handle_round_trip(now, peer.id, trip);
             }
         }
@@ -169,5 +179,19 @@ fn from_wire(report: &hyperzoom_protocol::PathReport) -> PathReport {
         audio_kbps: report.audio_kbps,
         expected: report.expected,
         lost: report.lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_trip_is_looked_at_once() {
+        let mut care = VideoCare::default();
+        let trips = [20, 20, 21, 20].map(|trip| care.is_new(1, Duration::from_millis(trip)));
+        assert_eq!(trips, [true, false, true, true]);
+        assert!(care.is_new(2, Duration::from_millis(20)));
+        assert!(!care.is_new(200, Duration::from_millis(20)));
     }
 }

@@ -10,7 +10,7 @@ pub const PEERS: usize = 4;
 /// Every peer's ladder, and what they come to.
 ///
 /// Video is encoded once. So the lowest rung of those who get any decides what is encoded, and only "off" is each
-/// peer's own.
+/// peer's own. One whose path is full gets none for the moment, and the others need not see what it would get.
 #[derive(Debug, Clone, Default)]
 pub struct Ladder {
     peers: [Option<PeerLadder>; PEERS],
@@ -64,12 +64,20 @@ impl Ladder {
         self.peers.get(usize::from(peer))?.as_ref()
     }
 
-    /// What is encoded: the lowest rung of those who get video; [`Rung::Off`] where nobody does, and the top where nobody is here.
+    /// What is encoded: the lowest rung of those who get video, and of those whose path is full where nobody else gets any;
+    /// [`Rung::Off`] where nobody does, and the top where nobody is here.
     #[must_use]
     pub fn encoded(&self) -> Rung {
-        let mut rungs = self.peers.iter().flatten().map(PeerLadder::rung).peekable();
-        let nobody = if rungs.peek().is_none() { Rung::Full } else { Rung::Off };
-        rungs.filter(|rung| *rung != Rung::Off).max().unwrap_or(nobody)
+        let here = || self.peers.iter().flatten();
+        let lowest = |full: bool| {
+            here()
+                .filter(|peer| full || !peer.is_full())
+                .map(PeerLadder::rung)
+                .filter(|rung| *rung != Rung::Off)
+                .max()
+        };
+        let nobody = if here().next().is_none() { Rung::Full } else { Rung::Off };
+        lowest(false).or_else(|| lowest(true)).unwrap_or(nobody)
     }
 
     /// How fast a frame's datagrams may follow one another, in kbit/s: as the slowest path of those who get video takes them.
@@ -112,13 +120,23 @@ mod tests {
         assert_eq!(ladder.encoded(), Rung::Full);
         let later = Duration::from_secs(1);
         ladder.handle_report(later, 1, &full(150));
+        // It walks, and while its path is full it gets nothing: the others see all.
+        for tenth in 0..4 {
+            assert_eq!(ladder.encoded(), Rung::Full);
+            ladder.advance(later + tenth * Duration::from_millis(100));
+        }
         assert_eq!(ladder.peer(1).map(PeerLadder::rung), Some(Rung::Off));
         assert_eq!(ladder.encoded(), Rung::Full, "the others see all");
         ladder.handle_report(later, 2, &full(480));
+        assert_eq!(ladder.encoded(), Rung::Full, "its path is full");
+        ladder.handle_report(later, 2, &PathReport::default());
         assert_eq!(ladder.encoded(), Rung::LowRate);
         assert_eq!(ladder.peer(0).map(PeerLadder::rung), Some(Rung::Full));
         assert_eq!(ladder.pace_kbps(), Rung::LowRate.pace_kbps());
         ladder.handle_report(later, 0, &full(150));
+        for tenth in 0..4 {
+            ladder.advance(later + tenth * Duration::from_millis(100));
+        }
         ladder.remove(2);
         assert_eq!(ladder.encoded(), Rung::Off, "nobody gets any");
         ladder.add(later, 0);

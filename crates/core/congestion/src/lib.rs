@@ -9,14 +9,16 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod brake;
 mod ladder;
 mod pacer;
 mod peer;
 mod queue;
 mod rung;
 
+pub use brake::Brake;
 pub use ladder::{Ladder, PEERS};
 pub use pacer::{Pacer, fragment_len};
 pub use peer::PeerLadder;
-pub use queue::{ALARM, CLEAR, NOTICE, PathReport, QueueMeter};
+pub use queue::{ALARM, CLEAR, NOTICE, PAUSE, PathReport, QueueMeter, WARNING};
 pub use rung::Rung;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ALARM, NOTICE, PathReport, Rung};
+use crate::{ALARM, CLEAR, NOTICE, PathReport, Rung, WARNING};
 
 /// Reports are judged together over so long.
 const WINDOW: Duration = Duration::from_secs(2);
@@ -23,6 +23,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// A queue that never becomes shorter than this in a whole window stands.
 const STANDING: Duration = Duration::from_millis(12);
 
+/// So many reports in a window that tell of a queue: it comes and goes with the frames, and the voice is late as often as not.
+const OFTEN: u32 = 10;
+
 /// A queue that is there for so long is the path's.
 const LASTS: Duration = Duration::from_millis(40);
 
@@ -35,8 +38,24 @@ const HEAVY_LOSS: u32 = 150;
 /// One that loses more than this is none to send more over, in permille.
 const GOOD_LOSS: u32 = 100;
 
-/// A round trip that is so much longer than the shortest one is one through a queue.
+/// So few datagrams say nothing of a loss.
+const ENOUGH: u32 = 50;
+
+/// An alarm that lasts counts again after each of these: video is held back meanwhile, so that its own queue would be gone.
+const ALARM_LASTS: Duration = Duration::from_millis(500);
+
+/// Down goes a rung after so long where a full path shows that it holds less: the size of what is encoded may change with each.
+const STEP: Duration = Duration::from_millis(100);
+
+/// A round trip that is so much longer than the shortest one lately is one through a queue.
 const QUEUED_TRIP: Duration = Duration::from_millis(30);
+
+/// So many in a row are no hiccup of one machine or the other.
+const QUEUED_TRIPS: u32 = 2;
+
+/// The shortest round trip is that of about the last half minute, kept in spans of this, so that a route may change.
+const TRIP_SPAN: Duration = Duration::from_secs(5);
+const TRIP_SPANS: usize = 6;
 
 /// A peer that reports nothing for so long hears nothing of us.
 const UNHEARD: Duration = Duration::from_secs(3);
@@ -48,8 +67,8 @@ const PROBE: Duration = Duration::from_secs(3);
 const PROBE_ECHO: Duration = Duration::from_millis(700);
 
 /// The fastest that a frame's datagrams follow one another, in kbit/s. However wide a path is, it may become narrow in the midst of a
-/// keyframe; at this a keyframe of 400 kbit/s takes some 80 ms.
-const MOST_PACE: u32 = 1_500;
+/// keyframe, and it takes some 60 ms until that is known here: what has left by then must fit a queue of 200 ms.
+const MOST_PACE: u32 = 800;
 
 /// What reports told in a window.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,6 +80,8 @@ struct Window {
     expected: u32,
     lost: u32,
     alarms: u32,
+    /// Reports of a queue.
+    queued: u32,
     queued_trip: bool,
 }
 
@@ -71,10 +92,14 @@ impl Window {
         self.most_queue = self.most_queue.max(report.most_queue);
         self.expected = self.expected.saturating_add(report.expected);
         self.lost = self.lost.saturating_add(report.lost);
+        self.queued += u32::from(report.most_queue >= WARNING);
         self.reports += 1;
     }
 
     fn lost_permille(&self) -> u32 {
+        if self.expected < ENOUGH {
+            return 0;
+        }
         (u64::from(self.lost) * 1000 / u64::from(self.expected.max(1))) as u32
     }
 
@@ -88,6 +113,7 @@ impl Window {
         // Two alarms in a window are not the hiccup of a radio.
         (self.reports > 0 && self.least_queue >= STANDING)
             || self.alarms > 1
+            || self.queued >= OFTEN
             || lost >= HEAVY_LOSS
             || (is_queued && lost >= CONGESTED_LOSS)
             || (self.reports == 0 && self.queued_trip)
@@ -96,8 +122,8 @@ impl Window {
 
 /// Which rung one peer's path holds.
 ///
-/// Down: at an alarm at once, as far as what the full path let through says, and by one rung after each window of 2 s that was bad. Up: by
-/// one after 5 good seconds. In the last 3 of these filling is sent that grows to what the next rung takes. A
+/// Down: at an alarm, a rung each tenth of a second as far as what the full path let through says, and by one rung after each window of 2 s
+/// that was bad. Up: by one after 5 good seconds. In the last 3 of these filling is sent that grows to what the next rung takes. A
 /// path that does not hold that shows it by a queue of some milliseconds, before any video is sent over it; it is asked again after twice as
 /// long.
 #[derive(Debug, Clone)]
@@ -110,10 +136,20 @@ pub struct PeerLadder {
     /// When it last went up, while that has not held yet, and how long was waited before.
     stepped_up: Option<(Duration, Duration)>,
     probe: Option<Duration>,
+    /// Reports of a queue since it began.
+    probe_warnings: u32,
     queued_since: Option<Duration>,
+    /// Since when there is an alarm, and how often it was counted.
+    alarm: Option<(Duration, u32)>,
+    /// The rung that the full path holds, and when the next one down to it is due.
+    walk: Option<(Rung, Duration)>,
     /// What queue the path's own jitter looks like.
     usual: Duration,
-    shortest_trip: Option<Duration>,
+    /// The shortest round trip of each span, the latest first.
+    shortest_trips: [Option<Duration>; TRIP_SPANS],
+    trip_span: u64,
+    /// How many of the last round trips went through a queue, one after the other.
+    queued_trips: u32,
     reported: Option<Duration>,
     pace_kbps: u32,
     /// Windows without a queue, and how many of them make the pace faster.
@@ -133,9 +169,14 @@ impl PeerLadder {
             patience: GOOD_FOR,
             stepped_up: None,
             probe: None,
+            probe_warnings: 0,
             queued_since: None,
+            alarm: None,
+            walk: None,
             usual: Duration::ZERO,
-            shortest_trip: None,
+            shortest_trips: [None; TRIP_SPANS],
+            trip_span: 0,
+            queued_trips: 0,
             reported: None,
             pace_kbps: Rung::Full.pace_kbps(),
             smooth: 0,
@@ -147,6 +188,12 @@ impl PeerLadder {
     #[must_use]
     pub fn rung(&self) -> Rung {
         self.rung
+    }
+
+    /// Whether the path to it is full: it is sent no video for the moment.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.alarm.is_some()
     }
 
     /// How fast a frame's datagrams may follow one another, in kbit/s.
@@ -166,6 +213,14 @@ impl PeerLadder {
 
     /// What the peer says of the path to it.
     pub fn handle_report(&mut self, now: Duration, report: &PathReport) {
+        let is_alarm = self.note_alarm(now, report);
+        if let Some((holds, _)) = &mut self.walk
+            && *holds > self.rung
+            && report.queue >= CLEAR
+        {
+            // A rate that was taken over longer is a better one.
+            *holds = fits(report).unwrap_or(*holds);
+        }
         if now < self.settled_at {
             return;
         }
@@ -178,51 +233,77 @@ impl PeerLadder {
         }
         // A queue that one report tells of may be a machine's that was busy.
         let lasts = self.queued_since.is_some_and(|since| now >= since + LASTS);
-        if lasts {
-            self.give_up_probe();
+        self.probe_warnings += u32::from(report.queue >= WARNING);
+        if (lasts || self.probe_warnings > 1) && self.give_up_probe(now) {
+            return;
         }
         let lost = u64::from(report.lost) * 1000 / u64::from(report.expected.max(1));
-        // A handful of datagrams says nothing of a loss.
-        let is_lossy = report.expected >= 50 && lost > u64::from(GOOD_LOSS);
+        let is_lossy = report.expected >= ENOUGH && lost > u64::from(GOOD_LOSS);
         if lasts || is_lossy {
             self.good_since = None;
         } else {
             self.usual = (self.usual * 7 + report.queue) / 8;
             self.good_since.get_or_insert(now);
         }
+        self.window.alarms += u32::from(is_alarm);
         if report.queue >= ALARM {
-            self.window.alarms += 1;
             self.good_since = None;
-            self.give_up_probe();
-            if let Some(rate) = report.rate_kbps {
-                // A tenth less, for the queue must drain.
-                let room = (rate - rate / 10).saturating_sub(report.audio_kbps);
-                let fits = Rung::that_fits(room);
-                if fits > self.rung {
-                    self.step_down(now, fits);
-                }
+            if self.give_up_probe(now) {
+                return;
+            }
+            if let Some(fits) = fits(report).filter(|fits| *fits > self.rung) {
+                self.walk = Some((fits, now));
+                self.walk(now);
             }
         }
     }
 
+    /// Whether a report is one more alarm: a queue is one however often it is reported, and one more where it does not go away.
+    fn note_alarm(&mut self, now: Duration, report: &PathReport) -> bool {
+        if report.queue < CLEAR {
+            self.alarm = None;
+        } else if report.queue >= ALARM {
+            let (since, counted) = self.alarm.get_or_insert((now, 0));
+            if now >= *since + ALARM_LASTS * *counted {
+                *counted += 1;
+                self.pace_kbps = self.rung.pace_kbps();
+                (self.smooth, self.smooth_wanted) = (0, (self.smooth_wanted * 2).min(32));
+                return true;
+            }
+        }
+        false
+    }
+
     /// A round trip to the peer. It counts where the peer reports nothing, since it hears nothing of us.
     pub fn handle_round_trip(&mut self, now: Duration, trip: Duration) {
-        let shortest = self.shortest_trip.map_or(trip, |shortest| shortest.min(trip));
-        self.shortest_trip = Some(shortest);
-        let is_queued = trip > shortest + QUEUED_TRIP;
-        self.window.queued_trip |= is_queued;
+        let is_queued = trip > self.shortest_trip(now, trip) + QUEUED_TRIP;
+        self.queued_trips = if is_queued { self.queued_trips + 1 } else { 0 };
+        self.window.queued_trip |= self.queued_trips >= QUEUED_TRIPS;
         if !is_queued && now >= self.settled_at && self.reported.is_none_or(|at| now > at + UNHEARD) {
             self.good_since.get_or_insert(now);
         }
     }
 
+    /// The shortest round trip lately, this one included.
+    fn shortest_trip(&mut self, now: Duration, trip: Duration) -> Duration {
+        let span = (now.as_nanos() / TRIP_SPAN.as_nanos()) as u64;
+        for _ in 0..span.saturating_sub(self.trip_span).min(TRIP_SPANS as u64) {
+            self.shortest_trips.rotate_right(1);
+            self.shortest_trips[0] = None;
+        }
+        self.trip_span = span;
+        self.shortest_trips[0] = Some(self.shortest_trips[0].map_or(trip, |shortest| shortest.min(trip)));
+        self.shortest_trips.iter().flatten().copied().min().unwrap_or(trip)
+    }
+
     /// Goes on to `now`; to be called several times a second.
     pub fn advance(&mut self, now: Duration) {
+        self.walk(now);
         if now >= self.window.since + WINDOW {
             let window = std::mem::replace(&mut self.window, Window { since: now, ..Window::default() });
             if window.is_bad() {
                 self.good_since = None;
-                self.give_up_probe();
+                self.give_up_probe(now);
                 if let Some(lower) = self.rung.lower() {
                     self.step_down(now, lower);
                 }
@@ -245,21 +326,38 @@ impl PeerLadder {
             }
             None => {
                 if now >= good_since + self.patience.saturating_sub(PROBE + PROBE_ECHO) {
-                    self.probe = Some(now);
+                    (self.probe, self.probe_warnings) = (Some(now), 0);
                 }
             }
         }
     }
 
-    fn give_up_probe(&mut self) {
-        if self.probe.take().is_some() {
+    /// Whether there was one. Its filling must have left the queue before the path is judged anew: it says nothing against the rung.
+    fn give_up_probe(&mut self, now: Duration) -> bool {
+        let was_probed = self.probe.take().is_some();
+        if was_probed {
             self.be_patient();
             self.good_since = None;
+            self.settled_at = now + SETTLE;
         }
+        was_probed
     }
 
     fn be_patient(&mut self) {
         self.patience = (self.patience * 2).min(MOST_PATIENCE);
+    }
+
+    /// Down to what the path holds, while that is due.
+    fn walk(&mut self, now: Duration) {
+        let Some((fits, next)) = self.walk else { return };
+        match self.rung.lower().filter(|_| self.rung < fits) {
+            Some(lower) if now >= next => {
+                self.step_down(now, lower);
+                self.walk = Some((fits, now + STEP));
+            }
+            Some(_) => {}
+            None => self.walk = None,
+        }
     }
 
     fn step_down(&mut self, now: Duration, to: Rung) {
@@ -279,9 +377,10 @@ impl PeerLadder {
         (self.smooth, self.smooth_wanted) = (0, 1);
     }
 
-    /// Large frames may leave faster where that makes no queue.
+    /// Large frames may leave faster where that makes no queue. On a lower rung they may not: that the path holds its pace is known, and that
+    /// it does not hold much more.
     fn adapt_pace(&mut self, window: &Window) {
-        if window.reports == 0 {
+        if window.reports == 0 || self.rung != Rung::Full {
             return;
         }
         if window.most_queue < self.usual + NOTICE {
@@ -296,6 +395,12 @@ impl PeerLadder {
             self.pace_kbps = (self.pace_kbps / 2).max(self.rung.pace_kbps());
         }
     }
+}
+
+/// What a full path holds beside the voice, as a report of it tells.
+fn fits(report: &PathReport) -> Option<Rung> {
+    // A tenth less, for the queue must drain.
+    report.rate_kbps.map(|rate| Rung::that_fits((rate - rate / 10).saturating_sub(report.audio_kbps)))
 }
 
 #[cfg(test)]

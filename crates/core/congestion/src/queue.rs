@@ -5,6 +5,13 @@ use std::time::Duration;
 /// A queue this long is worth telling at once: a path that is probed has just become full.
 pub const NOTICE: Duration = Duration::from_millis(6);
 
+/// A queue this long is the first sign of a path that has become narrow: the datagrams of a frame wait until there is better news, and not
+/// [long](PAUSE).
+pub const WARNING: Duration = Duration::from_millis(12);
+
+/// Video that waits for better news of the path waits so long at the most: until then there is news.
+pub const PAUSE: Duration = Duration::from_millis(50);
+
 /// A queue this long makes a voice late: video stops until it is [gone](CLEAR).
 pub const ALARM: Duration = Duration::from_millis(25);
 
@@ -19,7 +26,11 @@ const SPACING: Duration = Duration::from_millis(50);
 
 /// A queue delays every packet, and they come one by one; what a scheduler has held back comes all at once, the last of it on time. So the
 /// least late of those that came within this tells the two apart.
-const RUN: Duration = Duration::from_millis(10);
+const RUN: Duration = Duration::from_millis(5);
+
+/// A packet that has not come while it should have may be in a queue. One that is missing for longer than this was never sent: the
+/// speaker was muted.
+const OVERDUE: Duration = Duration::from_millis(45);
 
 /// So many packets at most are looked at for that.
 const KEPT: usize = 16;
@@ -40,6 +51,9 @@ const STALE: Duration = Duration::from_millis(500);
 
 /// What comes out of a full queue says how fast the path is; in less time than this the scheduler says it as well.
 const RATE_SPAN: Duration = Duration::from_millis(20);
+
+/// What the voice takes is counted over so long: in less time, and out of a queue, a packet more or less makes much of a difference.
+const VOICE_SPAN: Duration = Duration::from_millis(500);
 
 /// How a path served a stream of packets since the last report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,14 +89,20 @@ pub struct QueueMeter {
     stamped: usize,
     queue: Duration,
     most_queue: Duration,
+    /// How long it may be, as a packet that has not come says.
+    sign: Duration,
     /// Since when the path is full, and the bytes since.
     full: Option<(Duration, u64)>,
     rate_kbps: Option<u32>,
-    audio_bytes: u64,
+    /// Since when the bytes of the voice are counted, how many there were, and what that came to the last time.
+    voice_since: Option<Duration>,
+    voice_bytes: u64,
+    voice_kbps: Option<u32>,
     packets: u64,
     last_audio: Duration,
     last_report: Duration,
     is_alarmed: bool,
+    is_warned: bool,
     is_noticed: bool,
 }
 
@@ -99,9 +119,12 @@ impl QueueMeter {
         if self.packets == 0 {
             self.last_report = arrived;
         }
+        if self.voice_since.is_none() || arrived.saturating_sub(self.last_audio) > STALE {
+            (self.voice_since, self.voice_bytes) = (Some(arrived), 0);
+        }
         self.packets += 1;
         self.last_audio = arrived;
-        self.audio_bytes += bytes as u64;
+        self.voice_bytes += bytes as u64;
         self.other(arrived, bytes);
         let stamp = i64::from(timestamp_ms) * 1000;
         let Some(length) = self.length(sequence, stamp) else { return };
@@ -132,41 +155,81 @@ impl QueueMeter {
     pub fn poll(&mut self, now: Duration, losses: impl FnOnce() -> (u32, u32)) -> Option<PathReport> {
         if now.saturating_sub(self.last_audio) > STALE {
             // Muted: nothing is known of the path any more.
-            self.queue = Duration::ZERO;
+            (self.queue, self.sign) = (Duration::ZERO, Duration::ZERO);
             self.full = None;
         } else {
             // The next packet of a full path comes late too, and there is no need to wait for it.
             self.look(now);
         }
+        let queue = self.queue.max(self.sign);
         let since = now.saturating_sub(self.last_report);
-        let grew = (self.queue >= NOTICE && !self.is_noticed) || (self.queue >= ALARM && !self.is_alarmed);
-        let is_over = self.is_alarmed && self.queue < CLEAR;
+        let grew = (queue >= NOTICE && !self.is_noticed)
+            || (queue >= WARNING && !self.is_warned)
+            || (queue >= ALARM && !self.is_alarmed);
+        let is_over = (self.is_alarmed && queue < CLEAR) || (self.is_warned && queue < NOTICE);
         let goes_on = self.is_noticed && since >= SPACING;
-        if self.packets == 0 || !(since >= INTERVAL || grew || is_over || goes_on) {
+        if !(grew || self.packets > 0 && (since >= INTERVAL || is_over || goes_on)) {
             return None;
         }
         let (expected, lost) = losses();
         let report = PathReport {
-            queue: self.queue,
+            queue,
             most_queue: self.most_queue,
             rate_kbps: self.rate_kbps,
-            audio_kbps: kbps(self.audio_bytes, since),
+            audio_kbps: self.voice_kbps(now),
             expected,
             lost,
         };
-        self.is_alarmed = self.queue >= ALARM || (self.is_alarmed && self.queue >= CLEAR);
-        self.is_noticed = self.queue >= NOTICE;
+        self.is_alarmed = queue >= ALARM || (self.is_alarmed && queue >= CLEAR);
+        self.is_warned = queue >= WARNING || (self.is_warned && queue >= NOTICE);
+        self.is_noticed = queue >= NOTICE;
         self.last_report = now;
         self.most_queue = self.queue;
         self.rate_kbps = None;
-        self.audio_bytes = 0;
         self.packets = u64::from(self.is_noticed);
         Some(report)
     }
 
-    /// The queue is that of the least late of the packets of the last [`RUN`], and of the one before them.
+    /// How long the queue is, as far as it shows.
     fn look(&mut self, now: Duration) {
         let Some(base) = self.earliest.iter().flatten().copied().min() else { return };
+        self.queue_of_run(now, base);
+        // It is no more than that.
+        self.sign = self.sign(now, base).min(ALARM - Duration::from_millis(1));
+    }
+
+    /// How late the next packet is, or was the one that had been waited for, where that may be a queue.
+    fn sign(&self, now: Duration, base: i64) -> Duration {
+        let kept = self.stamped.min(LENGTHS);
+        if kept < LENGTHS || self.seen == 0 {
+            return Duration::ZERO;
+        }
+        let (at, offset) = self.recent[(self.seen - 1) % KEPT];
+        let span = |late: i64| Duration::from_micros(late.max(0).unsigned_abs());
+        if now.saturating_sub(at) < WARNING {
+            // What was held back comes all at once, and the last of it on time.
+            return if self.is_warned { span(offset - base) } else { Duration::ZERO };
+        }
+        let (last, last_stamp) = self.stamps[(self.stamped - 1) % LENGTHS];
+        let (first, first_stamp) = self.stamps[(self.stamped - kept) % LENGTHS];
+        let length = (last_stamp - first_stamp) / (last - first).max(1) as i64;
+        let late = span(micros(now) - (micros(at) - (offset - base) + length));
+        if late >= WARNING && late < OVERDUE { late } else { Duration::ZERO }
+    }
+
+    fn voice_kbps(&mut self, now: Duration) -> u32 {
+        let span = now.saturating_sub(self.voice_since.unwrap_or(now));
+        let rate = kbps(self.voice_bytes, span);
+        if span < VOICE_SPAN {
+            return self.voice_kbps.unwrap_or(rate);
+        }
+        (self.voice_since, self.voice_bytes) = (Some(now), 0);
+        self.voice_kbps = Some(rate);
+        rate
+    }
+
+    /// The queue is that of the least late of the packets of the last [`RUN`], and of the one before them.
+    fn queue_of_run(&mut self, now: Duration, base: i64) {
         let mut least = i64::MAX;
         for back in 1..=self.seen.min(KEPT) {
             let (at, offset) = self.recent[(self.seen - back) % KEPT];
@@ -217,7 +280,7 @@ impl QueueMeter {
     fn begin_anew(&mut self) {
         (self.stamped, self.seen) = (0, 0);
         self.earliest = [None; SPANS];
-        self.queue = Duration::ZERO;
+        (self.queue, self.sign) = (Duration::ZERO, Duration::ZERO);
         self.full = None;
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hyperzoom_congestion::{ALARM, CLEAR, Pacer, PathReport, PeerLadder, QueueMeter, Rung, fragment_len};
+use hyperzoom_congestion::{Brake, Pacer, PathReport, PeerLadder, QueueMeter, Rung, fragment_len};
 use hyperzoom_netem::{Conditions, Link};
 
 /// Header and seal of each datagram, in bytes.
@@ -21,14 +21,18 @@ fn ms(ms: u64) -> Duration {
 struct Call {
     now: Duration,
     path: Link,
+    /// The way back, where it is as narrow and the listener sends what the speaker does.
+    mirror: Option<Link>,
     ladder: PeerLadder,
     meter: QueueMeter,
     pacer: Pacer,
-    /// Reports on their way back.
+    /// Reports on their way back over a path that is free.
     back: Vec<(Duration, PathReport)>,
+    /// All reports.
+    reports: Vec<PathReport>,
     /// Parts of the frame that is being sent.
     parts: Vec<usize>,
-    held_until: Duration,
+    brake: Brake,
     next_part: Duration,
     next_filling: Duration,
     last_keyframe: Option<Duration>,
@@ -45,12 +49,14 @@ impl Call {
         Self {
             now: ms(0),
             path: Link::new(conditions(rate_bps), 1),
+            mirror: None,
             ladder: PeerLadder::new(ms(0)),
             meter: QueueMeter::new(),
             pacer: Pacer::default(),
             back: Vec::new(),
+            reports: Vec::new(),
             parts: Vec::new(),
-            held_until: ms(0),
+            brake: Brake::default(),
             next_part: ms(0),
             next_filling: ms(0),
             last_keyframe: None,
@@ -63,7 +69,11 @@ impl Call {
     }
 
     fn run(&mut self, seconds: u64) {
-        let until = self.now + Duration::from_secs(seconds);
+        self.run_ms(1000 * seconds);
+    }
+
+    fn run_ms(&mut self, span: u64) {
+        let until = self.now + ms(span);
         while self.now < until {
             self.now += ms(1);
             self.speak();
@@ -73,12 +83,26 @@ impl Call {
         }
     }
 
+    fn send(&mut self, datagram: Vec<u8>) {
+        if let Some(mirror) = &mut self.mirror {
+            mirror.send(self.now, datagram.clone());
+        }
+        self.path.send(self.now, datagram);
+    }
+
+    fn set_conditions(&mut self, conditions: Conditions) {
+        self.path.set_conditions(conditions);
+        if let Some(mirror) = &mut self.mirror {
+            mirror.set_conditions(conditions);
+        }
+    }
+
     fn speak(&mut self) {
         if self.now.as_millis().is_multiple_of(5) {
             let mut datagram = vec![0; VOICE + OVERHEAD];
             datagram[0] = 1;
             datagram[1..9].copy_from_slice(&self.packets.to_be_bytes());
-            self.path.send(self.now, datagram);
+            self.send(datagram);
             self.packets += 1;
         }
     }
@@ -86,7 +110,8 @@ impl Call {
     /// As a live encoder does: the newest picture when the one before it has left, a keyframe every 2 s and after a pause.
     fn show(&mut self) {
         let rung = self.ladder.rung();
-        if self.now < self.held_until || rung == Rung::Off {
+        self.brake.release(self.now);
+        if self.brake.is_held() || rung == Rung::Off {
             self.parts.clear();
             self.last_keyframe = None;
         } else if self.parts.is_empty() && self.now >= self.next_frame {
@@ -100,19 +125,21 @@ impl Call {
             let len = fragment_len(self.ladder.pace_kbps(), frame, 1172);
             self.parts = (0..frame.div_ceil(len)).map(|n| len.min(frame - n * len) + OVERHEAD).collect();
             self.next_part = self.now;
+            self.pacer.begin(self.now);
         }
         while self.now >= self.next_part
+            && !self.brake.is_paused()
             && let Some(part) = self.parts.pop()
         {
-            self.path.send(self.now, vec![2; part]);
+            self.send(vec![2; part]);
             self.video_bytes += part;
             let pace = self.ladder.pace_kbps();
             self.pacer.wait(self.now, part, pace);
             self.next_part = self.now + self.pacer.clone().wait(self.now, 0, pace);
         }
         let filling = self.ladder.filling_kbps(self.now);
-        if filling > 0 && self.now >= self.next_filling {
-            self.path.send(self.now, vec![3; 94]);
+        if filling > 0 && !self.brake.is_paused() && self.now >= self.next_filling {
+            self.send(vec![3; 94]);
             self.next_filling = self.now + Duration::from_micros(94 * 8_000 / u64::from(filling));
         }
     }
@@ -129,24 +156,45 @@ impl Call {
             }
         }
         if let Some(report) = self.meter.poll(self.now, || (200, 0)) {
-            self.back.push((self.now + DELAY, report));
+            match &mut self.mirror {
+                Some(mirror) => {
+                    // As the listener's own queue is: it sends what the speaker does.
+                    self.brake.suspect(self.now, report.queue);
+                    let mut datagram = vec![4; 60];
+                    datagram[1..9].copy_from_slice(&(self.reports.len() as u64).to_be_bytes());
+                    mirror.send(self.now, datagram);
+                }
+                None => self.back.push((self.now + DELAY, report)),
+            }
+            self.reports.push(report);
         }
     }
 
     fn heed(&mut self) {
+        while let Some((arrived, datagram)) =
+            self.mirror.as_mut().and_then(|mirror| mirror.poll_timed(self.now))
+        {
+            if datagram[0] == 4 {
+                let n = u64::from_be_bytes(datagram[1..9].try_into().unwrap());
+                self.back.push((arrived, self.reports[n as usize]));
+            }
+        }
         while self.back.first().is_some_and(|(at, _)| *at <= self.now) {
             let (_, report) = self.back.remove(0);
-            if report.queue >= ALARM {
-                self.held_until = self.now + ms(1000);
-            } else if report.queue < CLEAR {
-                self.held_until = self.held_until.min(self.now);
-            }
+            self.brake.report(self.now, report.queue);
             self.ladder.handle_report(self.now, &report);
         }
         self.ladder.advance(self.now);
         if self.rungs.last().is_none_or(|(_, rung)| *rung != self.ladder.rung()) {
             self.rungs.push((self.now, self.ladder.rung()));
         }
+    }
+
+    /// How many packets of the voice the path has dropped.
+    fn lost(&self) -> usize {
+        let sent_before = self.now - ms(400);
+        let sent = (sent_before.as_millis() / 5) as usize;
+        sent - self.late.iter().filter(|(sent, _)| *sent <= sent_before).count()
     }
 
     /// The share of packets from `from` on that were more than 10 ms late, in permille, and the most.
@@ -168,14 +216,14 @@ fn a_path_that_holds_all_is_used() {
     call.run(30);
     assert_eq!(call.rungs, [(ms(0), Rung::Full)]);
     assert_eq!(call.lateness(0), (0, ms(0)));
-    assert!(call.ladder.pace_kbps() > 1_000);
+    assert!(call.ladder.pace_kbps() > Rung::Full.pace_kbps());
 }
 
 #[test]
 fn the_voice_loses_nothing_in_a_bottleneck_and_the_picture_comes_back_after_it() {
     let mut call = Call::new(None);
     call.run(11);
-    call.path.set_conditions(conditions(Some(150_000)));
+    call.set_conditions(conditions(Some(150_000)));
     call.run(40);
     assert_eq!(call.ladder.rung(), Rung::Off, "{:?}", call.rungs);
     let down = call.rungs[1].0;
@@ -184,20 +232,48 @@ fn the_voice_loses_nothing_in_a_bottleneck_and_the_picture_comes_back_after_it()
     let (late, most) = call.lateness(13_000);
     assert!(late < 20 && most < ms(30), "{late} permille late, {most:?} at most");
     let sent = call.video_bytes;
-    call.path.set_conditions(conditions(Some(1_000_000)));
+    call.set_conditions(conditions(Some(1_000_000)));
     call.run(60);
     assert_eq!(call.ladder.rung(), Rung::Full, "{:?}", call.rungs);
     let (late, most) = call.lateness(51_000);
     assert!(late < 5 && most < ms(25), "{late} permille late, {most:?} at most");
-    call.path.set_conditions(conditions(None));
+    call.set_conditions(conditions(None));
     call.run(20);
     assert_eq!(call.ladder.rung(), Rung::Full, "{:?}", call.rungs);
     assert!(call.video_bytes > sent);
     let walked: Vec<Rung> = call.rungs.iter().map(|(_, rung)| *rung).collect();
-    assert_eq!(
-        walked,
-        [Rung::Full, Rung::Off, Rung::Small, Rung::LowFps, Rung::LowRate, Rung::Full],
-        "down at once, up one by one"
-    );
-    assert_eq!(call.packets as usize - call.late.len(), 2, "but for what is still on its way");
+    assert_eq!(walked, [0, 1, 2, 3, 4, 3, 2, 1, 0].map(|rung| Rung::ALL[rung]), "down and up one by one");
+    assert_eq!(call.lost(), 0);
+}
+
+/// The voice over a path that becomes so narrow, at each of 40 moments between two keyframes.
+fn whenever_it_becomes(rate_bps: u64, both_ways: bool) -> impl Iterator<Item = (Duration, Call)> {
+    (0..40).map(move |phase| {
+        let mut call = Call::new(None);
+        call.mirror = both_ways.then(|| Link::new(conditions(None), 2));
+        call.run_ms(20_000 + 50 * phase);
+        call.set_conditions(conditions(Some(rate_bps)));
+        let from = call.now;
+        call.run(18);
+        (from, call)
+    })
+}
+
+#[test]
+fn the_voice_loses_nothing_whenever_the_path_becomes_narrow() {
+    for (rate_bps, holds) in [(150_000, Rung::Off), (300_000, Rung::Small)] {
+        for both_ways in [false, true] {
+            for (from, call) in whenever_it_becomes(rate_bps, both_ways) {
+                let what =
+                    format!("{rate_bps} bit/s from {from:?} on, both ways: {both_ways}: {:?}", call.rungs);
+                assert_eq!(call.lost(), 0, "{what}");
+                assert_eq!(call.ladder.rung(), holds, "{what}");
+                let walked: Vec<Rung> = call.rungs.iter().map(|(_, rung)| *rung).collect();
+                assert_eq!(walked, Rung::ALL[..=holds as usize], "one by one: {what}");
+                // By then it has come down also where no queue is long and the voice is late all the same.
+                let (late, most) = call.lateness(from.as_millis() as u64 + 12_000);
+                assert!(late < 50 && most < ms(35), "{late} permille late, {most:?} at most: {what}");
+            }
+        }
+    }
 }

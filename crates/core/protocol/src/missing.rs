@@ -23,14 +23,19 @@ impl VideoNack {
     }
 }
 
-/// More missing datagrams than this are an outage: a new keyframe, some 13 of them, mends it with less.
-const MOST: usize = 32;
+/// More missing datagrams than this are an outage, which a new keyframe mends with less: on a narrow path, whose datagrams are short, that
+/// is some 96 of them.
+const MOST: usize = 128;
 
 /// So long a gap is given to close by itself: datagrams overtake one another.
 const PATIENCE: Duration = Duration::from_millis(4);
 
-/// An answer is given so much longer than the round trip before the question is repeated: its sender takes turns with audio.
+/// An answer is given so much longer than the round trip before the question is repeated: its sender takes turns with audio, and with
+/// the video that goes on.
 const ANSWER: Duration = Duration::from_millis(20);
+
+/// And so much longer for each datagram before it: answers keep to the path's pace, at which a datagram takes about this.
+const EACH: Duration = Duration::from_millis(5);
 
 /// How often one datagram is asked for at most. Where a tenth is lost both ways, one in ten thousand is still missing then.
 const TRIES: u8 = 5;
@@ -59,6 +64,8 @@ struct Gap {
     sequence: u64,
     found: Duration,
     asked: Duration,
+    /// How long the answers that were asked for before it take.
+    behind: Duration,
     tries: u8,
 }
 
@@ -98,7 +105,13 @@ impl Gaps {
             self.gaps.clear();
             lost.start = lost.start.max(frame).max(sequence.saturating_sub(MOST as u64));
         }
-        self.gaps.extend(lost.map(|sequence| Gap { sequence, found: now, asked: now, tries: 0 }));
+        self.gaps.extend(lost.map(|sequence| Gap {
+            sequence,
+            found: now,
+            asked: now,
+            behind: Duration::ZERO,
+            tries: 0,
+        }));
         self.end = sequence + 1;
         false
     }
@@ -127,7 +140,7 @@ impl Gaps {
 
     /// How long after `asked` the next question is due.
     fn wait(gap: &Gap, round_trip: Duration) -> Duration {
-        if gap.tries == 0 { PATIENCE } else { round_trip + ANSWER }
+        if gap.tries == 0 { PATIENCE } else { round_trip + ANSWER + gap.behind }
     }
 
     /// What is to be asked for now. Each is asked for again only when the answer should have come.
@@ -139,6 +152,8 @@ impl Gaps {
         let round_trip = self.round_trip;
         let mut first = None;
         let mut following = 0;
+        let waits = |gap: &&Gap| gap.tries > 0 && now < gap.asked + Self::wait(gap, round_trip);
+        let mut behind = EACH * self.gaps.iter().filter(waits).count() as u32;
         for gap in &mut self.gaps {
             let in_time = now + round_trip <= gap.found + self.within;
             if gap.tries >= TRIES || !in_time || now < gap.asked + Self::wait(gap, round_trip) {
@@ -151,7 +166,9 @@ impl Gaps {
                 _ => break,
             }
             gap.asked = now;
+            gap.behind = behind;
             gap.tries += 1;
+            behind += EACH;
         }
         let first = first? as u16;
         self.next_question = now + SPACING;
@@ -189,9 +206,9 @@ mod tests {
     #[test]
     fn after_an_outage_only_the_frame_that_is_arriving_is_asked_for() {
         let mut gaps = gaps(10, &[0, 2]);
-        gaps.received(ms(0), 50, 47);
+        gaps.received(ms(0), 150, 147);
         let nack = gaps.question(ms(4)).unwrap();
-        assert_eq!(nack.sequences().collect::<Vec<_>>(), [47, 48, 49]);
+        assert_eq!(nack.sequences().collect::<Vec<_>>(), [147, 148, 149]);
         gaps.received(ms(4), 5000, 4750);
         assert_eq!(gaps.gaps.len(), MOST);
     }
@@ -207,6 +224,26 @@ mod tests {
         }
         assert_eq!(asked, [4, 64, 124, 184, 244]);
         assert!(!gaps.hope_below(u64::MAX), "that was all");
+    }
+
+    #[test]
+    fn a_keyframe_of_a_narrow_path_is_asked_for_whole_and_not_twice_while_its_answers_are_on_their_way() {
+        let mut gaps = gaps(40, &[0]);
+        // 15 kB at 240 kbit/s are 96 datagrams of 160 bytes; the last one arrives.
+        gaps.received(ms(0), 96, 1);
+        let mut asked = Vec::new();
+        let mut asks = 0;
+        for now in 0..520 {
+            if let Some(nack) = gaps.question(ms(now)) {
+                asks += 1;
+                asked.extend(nack.sequences().map(u64::from));
+            }
+            // From 4 ms and a round trip on, one comes every 5 ms.
+            if now >= 44 && (now - 44) % 5 == 0 && (now - 44) / 5 < 95 {
+                gaps.received(ms(now), (now - 44) / 5 + 1, 1);
+            }
+        }
+        assert_eq!((asked, asks), ((1..96).collect(), 3));
     }
 
     #[test]

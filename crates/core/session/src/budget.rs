@@ -1,4 +1,4 @@
-//! How much work the handshakes of others may make.
+//! How much work others may make.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    const fn new(each: Duration, burst: u32) -> Self {
+    pub(crate) const fn new(each: Duration, burst: u32) -> Self {
         Self { each, burst: each.saturating_mul(burst), next: Duration::ZERO }
     }
 
@@ -51,7 +51,7 @@ impl Allowance {
     }
 }
 
-/// The budgets of a session. Each is below a tenth of a core.
+/// The budgets of a session's handshakes. Each is below a tenth of a core.
 #[derive(Debug)]
 pub(crate) struct Budgets {
     /// First messages of handshakes: telling that one is a stranger's takes some 12 µs.

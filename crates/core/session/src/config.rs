@@ -35,6 +35,11 @@ pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(10);
 /// A peer is asked for a keyframe no more often than this, and followed no more often: a keyframe costs as much as a second of
 /// other frames.
 pub const KEYFRAME_REQUEST_SPACING: Duration = Duration::from_millis(250);
+/// A peer that misses video is listened to so often for long: a [`Reassembler`](hyperzoom_protocol::Reassembler) asks every 5 ms at the
+/// most. Looking through what is kept for one question takes some tens of microseconds.
+pub(crate) const VIDEO_REQUEST_SPACING: Duration = Duration::from_millis(5);
+/// So many more of its questions may come at once, as a network delivers them that has held them back.
+pub(crate) const VIDEO_REQUEST_BURST: u32 = 8;
 /// A peer is told how it is heard no more often than this, and listened to no more often: half of the second that reports are apart,
 /// so that one that was held back is heard as well.
 pub const REPORT_SPACING: Duration = Duration::from_millis(500);

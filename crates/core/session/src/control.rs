@@ -35,7 +35,8 @@ impl Session {
                 }
             }
             Control::Nack(Nack::Video(missed)) => {
-                if self.peer_mut(from).and_then(Peer::live_mut).is_some() {
+                let link = self.peer_mut(from).and_then(Peer::live_mut);
+                if link.is_some_and(|link| link.video_heard.pass(now)) {
                     self.event(Event::VideoMissed { by: from, missed });
                 }
             }

@@ -8,11 +8,12 @@ use hyperzoom_protocol::{
     SecretKey, Stream, StreamOpener, StreamSealer,
 };
 
+use crate::budget::Budget;
 use crate::config::{
     CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
-    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, SILENT_AFTER, UNANSWERED_AFTER,
+    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, SILENT_AFTER, UNANSWERED_AFTER, VIDEO_REQUEST_BURST,
+    VIDEO_REQUEST_SPACING,
 };
-
 use crate::relay::{Relays, Route};
 use crate::session::HOST;
 
@@ -56,6 +57,7 @@ pub(crate) struct Link {
     pub(crate) goners: Limiter,
     pub(crate) keyframes_asked: Limiter,
     pub(crate) keyframes_heard: Limiter,
+    pub(crate) video_heard: Budget,
     pub(crate) reports_sent: Limiter,
     pub(crate) reports_heard: Limiter,
     pub(crate) cameras_heard: Limiter,
@@ -93,6 +95,7 @@ impl Link {
             goners: Limiter::new(GONE_SPACING),
             keyframes_asked: Limiter::new(KEYFRAME_REQUEST_SPACING),
             keyframes_heard: Limiter::new(KEYFRAME_REQUEST_SPACING),
+            video_heard: Budget::new(VIDEO_REQUEST_SPACING, VIDEO_REQUEST_BURST),
             reports_sent: Limiter::new(REPORT_SPACING),
             reports_heard: Limiter::new(REPORT_SPACING),
             cameras_heard: Limiter::new(KEYFRAME_REQUEST_SPACING),

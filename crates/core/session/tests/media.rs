@@ -131,6 +131,43 @@ fn a_peer_that_asks_for_keyframes_without_end_gets_four_a_second() {
 }
 
 #[test]
+fn a_peer_that_asks_for_lost_video_without_end_is_heard_two_hundred_times_a_second() {
+    let mut world = World::pair();
+    let mut control = StreamSealer::new(guests_key(&world), Stream::Control, 1);
+    for _ in 0..500 {
+        control.skip();
+    }
+    let mut buffer = [0; hyperzoom_protocol::MAX_CONTROL];
+    let missed = VideoNack { first: 0, following: u32::MAX };
+    let nack = hyperzoom_protocol::Control::Nack(hyperzoom_protocol::Nack::Video(missed));
+    let payload = nack.encode(&mut buffer);
+    for _ in 0..4 {
+        for _ in 0..1000 {
+            let mut out = [0; MAX_DATAGRAM];
+            let len = control.seal(PacketType::Control, 0, 0, 0, payload, &mut out);
+            world.inject(0, addr(1), &out[..len]);
+        }
+        world.now += ms(250);
+    }
+    // A second of them in four bursts, each of which is cut off.
+    let heard = world.parties[0].saw(|event| matches!(event, Event::VideoMissed { by: 1, .. }));
+    assert_eq!(heard, 4 * 9, "eight at once, and the one that is due");
+}
+
+#[test]
+fn a_peer_that_asks_for_lost_video_as_it_should_is_always_heard() {
+    let mut world = World::pair();
+    let missed = VideoNack { first: 0, following: 0 };
+    for _ in 0..200 {
+        let now = world.now;
+        world.parties[1].session.request_video(now, 0, missed);
+        world.run(ms(5));
+    }
+    world.run(ms(50));
+    assert_eq!(world.parties[0].saw(|event| matches!(event, Event::VideoMissed { by: 1, .. })), 200);
+}
+
+#[test]
 fn a_peer_that_asks_for_the_time_without_end_fills_no_memory() {
     let mut world = World::pair();
     let mut control = StreamSealer::new(guests_key(&world), Stream::Control, 1);

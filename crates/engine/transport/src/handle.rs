@@ -55,7 +55,7 @@ pub fn bind(addr: SocketAddr) -> Result<(Bound, StreamSender, StreamSender), Tra
     let (audio, audio_link) = StreamSender::new(socket.clone(), Stream::Audio, turn.clone(), gate.clone());
     let (mut video, video_link) =
         StreamSender::new(socket.clone(), Stream::Video, turn.clone(), gate.clone());
-    let resender = Resender::new(video.keep_sent(), turn);
+    let resender = Resender::new(video.keep_sent(), turn, gate.clone());
     let senders = Senders::new(audio_link, video_link);
     Ok((Bound { socket, local, senders, resender, gate }, audio, video))
 }
@@ -95,7 +95,7 @@ impl Bound {
             self.senders,
             self.gate.clone(),
         )
-        .with_resender(self.resender);
+        .with_resender(self.resender.counting_from(epoch));
         let thread = std::thread::Builder::new()
             .name("hz-net".into())
             .spawn(move || thread.run())

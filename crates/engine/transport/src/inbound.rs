@@ -16,11 +16,17 @@ const AUDIO_RING: usize = 512;
 /// Video frames that a ring holds: over a second.
 const VIDEO_RING: usize = 32;
 
+/// Where no voice came for so long, the numbers that were left out meanwhile are those of a microphone that was muted: it counts on
+/// and sends nothing. A network that lets nothing through for so long is down, which is no matter of how much it is given to carry.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// Counts what a stream lost, by its extended sequence numbers.
 #[derive(Debug, Default)]
 struct LossCounter {
     span: Option<(u64, u64)>,
     received: u64,
+    /// Numbers within the span that were never sent.
+    unsent: u64,
 }
 
 impl LossCounter {
@@ -32,8 +38,23 @@ impl LossCounter {
         });
     }
 
+    /// The numbers up to this one were left out by the sender.
+    fn leave_out_until(&mut self, sequence: u64) {
+        if let Some((first, last)) = self.span
+            && sequence > last + 1
+        {
+            self.unsent += sequence - (last + 1);
+            self.span = Some((first, sequence - 1));
+        }
+    }
+
+    /// Datagrams that were sent to us.
+    fn expected(&self) -> u64 {
+        self.span.map_or(0, |(first, last)| (last - first + 1).saturating_sub(self.unsent))
+    }
+
     fn lost(&self) -> u64 {
-        self.span.map_or(0, |(first, last)| (last - first + 1).saturating_sub(self.received))
+        self.expected().saturating_sub(self.received)
     }
 }
 
@@ -52,6 +73,7 @@ pub(crate) struct Inbound {
     video: HeapProd<EncodedFrame>,
     reassembler: Reassembler,
     audio_loss: LossCounter,
+    last_audio: Duration,
     video_loss: LossCounter,
     meter: QueueMeter,
     /// Datagrams expected and lost as of the last report of the path.
@@ -74,6 +96,7 @@ impl Inbound {
             video,
             reassembler: Reassembler::new(ReassemblyLimits::default()),
             audio_loss: LossCounter::default(),
+            last_audio: Duration::ZERO,
             video_loss: LossCounter::default(),
             meter: QueueMeter::new(),
             told: (0, 0),
@@ -91,6 +114,10 @@ impl Inbound {
     }
 
     pub(crate) fn audio(&mut self, now: Duration, header: &Header, sequence: u64, payload: &[u8]) {
+        if now.saturating_sub(self.last_audio) >= PAUSE {
+            self.audio_loss.leave_out_until(sequence);
+        }
+        self.last_audio = now;
         self.audio_loss.received(sequence);
         self.meter.audio(now, sequence, header.timestamp_ms, header.datagram_len());
         self.bytes += payload.len() as u64;
@@ -145,13 +172,15 @@ impl Inbound {
 
     /// What the peer is to be told of the path from it, if anything.
     pub(crate) fn path_report(&mut self, now: Duration) -> Option<PathReport> {
-        let lost = self.audio_loss.lost() + self.video_loss.lost();
-        let expected = self.audio_loss.received + self.video_loss.received + lost;
+        // What was lost and then repaired was lost: whether the path is full shows in what it drops, and when an answer comes is a matter of
+        // the round trip and of how far apart the reports are.
+        let lost = self.audio_loss.lost() + self.video_loss.lost() + self.reassembler.stats().repaired;
+        let expected = self.audio_loss.expected() + self.video_loss.expected();
         let told = &mut self.told;
         let report = self.meter.poll(now, || {
-            // A datagram that was taken for lost may come late, and make the count go back.
+            // A datagram that was taken for lost and only came late makes the count go back; the next report makes up for it.
             let more = (expected.saturating_sub(told.0), lost.saturating_sub(told.1));
-            *told = (expected, lost);
+            *told = (expected.max(told.0), lost.max(told.1));
             (more.0 as u32, more.1.min(more.0) as u32)
         })?;
         let micros = |span: Duration| u32::try_from(span.as_micros()).unwrap_or(u32::MAX);
@@ -184,6 +213,7 @@ impl Inbound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyperzoom_protocol::PacketType;
 
     #[test]
     fn loss_is_what_is_missing_between_the_first_and_the_last() {
@@ -192,6 +222,81 @@ mod tests {
         for sequence in [10, 12, 11, 15] {
             counter.received(sequence);
         }
-        assert_eq!(counter.lost(), 2);
+        assert_eq!((counter.lost(), counter.expected()), (2, 6));
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn header(kind: PacketType, sequence: u64, payload: &[u8]) -> Header {
+        Header {
+            kind,
+            participant: 1,
+            sequence: sequence as u16,
+            timestamp_ms: 5 * sequence as u32,
+            payload_len: payload.len() as u16,
+            fragment: 0,
+            fragments: 0,
+            padding: false,
+        }
+    }
+
+    /// The path of a call in which datagrams come every 5 ms, those of `lost` not; all that was reported, summed up.
+    fn reported(numbers: std::ops::Range<u64>, lost: impl Fn(u64) -> bool) -> (u32, u32) {
+        let (mut inbound, _inbox) = Inbound::new(1);
+        let (mut expected, mut lost_all) = (0, 0);
+        for n in numbers.clone() {
+            if !lost(n) {
+                inbound.audio(ms(5 * n), &header(PacketType::Audio, n, b"x"), n, b"x");
+            }
+            if let Some(report) = inbound.path_report(ms(5 * n)) {
+                expected += report.expected;
+                lost_all += report.lost;
+            }
+        }
+        (expected, lost_all)
+    }
+
+    #[test]
+    fn a_mute_is_no_loss() {
+        let (expected, lost) = reported(0..2000, |n| (500..1500).contains(&n));
+        assert_eq!(lost, 0);
+        assert!((800..=1000).contains(&expected), "{expected}");
+        let (expected, lost) = reported(0..2000, |n| (500..1500).contains(&n) || n % 10 == 3);
+        assert!((80..=100).contains(&lost), "what is lost beside it is: {lost} of {expected}");
+    }
+
+    #[test]
+    fn what_was_repaired_was_lost_whenever_the_answer_came() {
+        for answer_after in [0, 10, 300] {
+            let (mut inbound, _inbox) = Inbound::new(1);
+            let (mut expected, mut lost) = (0, 0);
+            let mut answers = Vec::new();
+            for n in 0..2000_u64 {
+                let now = ms(5 * n);
+                inbound.audio(now, &header(PacketType::Audio, n, b"x"), n, b"x");
+                let mut video = |n| inbound.video(now, &header(PacketType::VideoDelta, n, b"x"), n, b"x");
+                if n == 0 || n % 10 != 3 {
+                    video(n);
+                }
+                answers.retain(|(at, n)| {
+                    if *at <= now {
+                        video(*n);
+                    }
+                    *at > now
+                });
+                if let Some(nack) = inbound.care(now, Some(ms(answer_after))).datagrams {
+                    let due = now + ms(answer_after);
+                    answers.extend(nack.sequences().map(|n| (due, u64::from(n))));
+                }
+                if let Some(report) = inbound.path_report(now) {
+                    expected += report.expected;
+                    lost += report.lost;
+                }
+            }
+            assert!((3600..=4000).contains(&expected), "{expected}");
+            assert!((180..=200).contains(&lost), "{lost} of {expected}, answers after {answer_after} ms");
+        }
     }
 }

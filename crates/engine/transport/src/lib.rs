@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod gate;
 mod handle;
+mod heed;
 mod inbound;
 mod links;
 mod orders;

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyperzoom_congestion::{ALARM, CLEAR};
 use hyperzoom_protocol::{Filling, MAX_PARTICIPANTS, PacketType, PathReport};
 use hyperzoom_session::{Event, Session};
 use hyperzoom_timing::SharedClock;
 
 use crate::events::{EventSink, LinkStats, TransportEvent};
 use crate::gate::VideoGate;
+use crate::heed::Heed;
 use crate::inbound::Inbound;
 use crate::links::{LinkCommand, Senders};
 use crate::orders::Orders;
@@ -19,9 +19,6 @@ use crate::resend::Resender;
 
 /// How often the links' statistics are published.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Video that is held back since the path is full leaves again after this where nobody says that the queue is gone.
-const HELD: Duration = Duration::from_secs(1);
 
 /// How many datagrams are read before timers and orders are looked at again, so that a flood cannot starve them.
 const BATCH: usize = 64;
@@ -68,8 +65,7 @@ pub(crate) struct ReceiveThread<W> {
     inbound: Vec<Inbound>,
     next_stats: Duration,
     gate: Arc<VideoGate>,
-    /// Until when each participant is sent no video, since the path to it is full.
-    held_until: [Option<Duration>; MAX_PARTICIPANTS],
+    heed: Heed,
     /// When each participant's next filling is due.
     next_filling: [Duration; MAX_PARTICIPANTS],
     /// Reads that have failed in a row.
@@ -97,7 +93,7 @@ impl<W: Wire> ReceiveThread<W> {
             inbound: Vec::new(),
             next_stats: STATS_INTERVAL,
             gate,
-            held_until: [None; MAX_PARTICIPANTS],
+            heed: Heed::default(),
             next_filling: [Duration::ZERO; MAX_PARTICIPANTS],
             failures: 0,
         }
@@ -128,9 +124,10 @@ impl<W: Wire> ReceiveThread<W> {
         for inbound in &mut self.inbound {
             if let Some(report) = inbound.path_report(now) {
                 self.session.report_path(now, inbound.id(), report);
+                self.heed.suspect(&self.gate, now, inbound.id(), queue(&report));
             }
         }
-        self.release(now);
+        self.heed.release(&self.gate, now);
         self.fill(now);
         self.transmit();
         self.take_events();
@@ -257,30 +254,17 @@ impl<W: Wire> ReceiveThread<W> {
         }
         if let Some(report) = inbound.path_report(now) {
             self.session.report_path(now, media.peer, report);
+            self.heed.suspect(&self.gate, now, media.peer, queue(&report));
         }
         if is_video {
             self.care();
         }
     }
 
-    /// Audio goes first: while the path to a peer is full, no video is put on it.
+    /// Audio goes first: while the path to a peer is full, no video is put on it, nor anything else.
     fn heed(&mut self, now: Duration, by: u8, report: &PathReport) {
-        let Some(held_until) = self.held_until.get_mut(usize::from(by)) else { return };
-        let queue = Duration::from_micros(report.queue_us.into());
-        if queue >= ALARM {
-            *held_until = Some(now + HELD);
-            self.gate.set_held(by, true);
+        if self.heed.report(&self.gate, now, by, queue(report)) {
             self.orders.set_filling(by, 0);
-        } else if queue < CLEAR && held_until.take().is_some() {
-            self.gate.set_held(by, false);
-        }
-    }
-
-    fn release(&mut self, now: Duration) {
-        for (id, held_until) in (0..).zip(&mut self.held_until) {
-            if held_until.take_if(|until| *until <= now).is_some() {
-                self.gate.set_held(id, false);
-            }
         }
     }
 
@@ -288,7 +272,7 @@ impl<W: Wire> ReceiveThread<W> {
     fn fill(&mut self, now: Duration) {
         for (id, next) in (0..).zip(&mut self.next_filling) {
             let kbps = self.orders.filling_kbps(id);
-            if kbps == 0 {
+            if kbps == 0 || self.gate.is_paused(id) {
                 *next = now;
                 continue;
             }
@@ -325,7 +309,7 @@ impl<W: Wire> ReceiveThread<W> {
                 self.forget_sent(id);
                 // Nothing is known of the way to it yet.
                 self.gate.set_off(id, false);
-                self.gate.set_held(id, false);
+                self.heed.forget(&self.gate, id);
                 self.orders.set_filling(id, 0);
                 // A peer connects only to a session that this process is in.
                 let me = self.session.me().unwrap_or_default();
@@ -410,6 +394,11 @@ impl<W: Wire> ReceiveThread<W> {
         stats.video_resent = self.resender.as_ref().map_or(0, |resender| resender.resent(id));
         Some(stats)
     }
+}
+
+/// How long packets queue, by a report of it.
+fn queue(report: &PathReport) -> Duration {
+    Duration::from_micros(report.queue_us.into())
 }
 
 /// Whether a read came back only since there was nothing to read, or since an earlier datagram found no one (which

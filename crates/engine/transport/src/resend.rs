@@ -1,15 +1,18 @@
 //! Video datagrams that were sent, kept for a while for a peer that did not get them.
 //!
-//! They are sent again just as they were, sealed under their own numbers: whoever got the first copy drops the second.
+//! They are sent again just as they were, sealed under their own numbers: whoever got the first copy drops the second. They keep to the
+//! pace of all video.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyperzoom_protocol::{MAX_DATAGRAM, VideoNack};
 use ringbuf::HeapCons;
 use ringbuf::traits::Consumer;
 
 use crate::Turn;
+use crate::gate::VideoGate;
 use crate::links::MAX_PEERS;
 
 /// Datagrams on their way from the sender's thread to the receive thread, which takes them every few milliseconds: two keyframes
@@ -19,18 +22,15 @@ pub(crate) const RING: usize = 96;
 /// Datagrams that are kept: for three peers, more than half a second, after which nobody asks.
 const KEPT: usize = 256;
 
-/// Answers that may wait.
-const QUEUE: usize = 64;
+/// Answers that may wait: a keyframe in short datagrams, and some.
+const QUEUE: usize = 128;
 
-/// One datagram may be sent again for so many sent: a peer that asks without end gets a third more and not twice as much, and a path
+/// One byte may be sent again for so many sent: a peer that asks without end gets a third more and not twice as much, and a path
 /// that loses since it is full is not filled further.
-const PRICE: u32 = 3;
+const PRICE: usize = 3;
 
-/// So many may be sent again at once: a keyframe, and some.
-const CREDIT_MOST: u32 = 16 * PRICE;
-
-/// The time between two of them.
-const SPACING: Duration = Duration::from_millis(1);
+/// So many bytes may be sent again at once, times the price: a keyframe, and some.
+const CREDIT_MOST: usize = 16 * MAX_DATAGRAM * PRICE;
 
 /// A video datagram as it was sent.
 #[derive(Clone, Copy)]
@@ -61,22 +61,37 @@ pub(crate) struct Resender {
     kept: VecDeque<Sent>,
     /// Whom to send what again.
     queue: VecDeque<(u8, u16)>,
-    next: Duration,
-    credit: [u32; MAX_PEERS + 1],
+    gate: Arc<VideoGate>,
+    /// The moment that [`poll`](Self::poll)'s times are counted from.
+    epoch: Instant,
+    /// When it is the turn of the first in the queue, once it has its place at the pace.
+    due: Option<Duration>,
+    /// Nothing was waiting before what waits now.
+    is_first: bool,
+    credit: [usize; MAX_PEERS + 1],
     resent: [u64; MAX_PEERS + 1],
 }
 
 impl Resender {
-    pub(crate) fn new(ring: HeapCons<Sent>, turn: Turn) -> Self {
+    pub(crate) fn new(ring: HeapCons<Sent>, turn: Turn, gate: Arc<VideoGate>) -> Self {
+        let epoch = gate.epoch();
         Self {
             ring,
             turn,
+            gate,
+            epoch,
             kept: VecDeque::with_capacity(KEPT),
             queue: VecDeque::with_capacity(QUEUE),
-            next: Duration::ZERO,
+            due: None,
+            is_first: true,
             credit: [0; MAX_PEERS + 1],
             resent: [0; MAX_PEERS + 1],
         }
+    }
+
+    /// Times are counted from then.
+    pub(crate) fn counting_from(self, epoch: Instant) -> Self {
+        Self { epoch, ..self }
     }
 
     /// Takes over what was sent since.
@@ -86,7 +101,7 @@ impl Resender {
                 self.kept.pop_front();
             }
             if let Some(credit) = self.credit.get_mut(usize::from(sent.id)) {
-                *credit = (*credit + 1).min(CREDIT_MOST);
+                *credit = (*credit + sent.bytes().len()).min(CREDIT_MOST);
             }
             self.kept.push_back(sent);
         }
@@ -94,6 +109,7 @@ impl Resender {
 
     /// A peer did not get some of it.
     pub(crate) fn missed(&mut self, by: u8, missed: VideoNack) {
+        self.is_first |= self.queue.is_empty();
         for sequence in missed.sequences() {
             if self.queue.len() < QUEUE && !self.queue.contains(&(by, sequence)) {
                 self.queue.push_back((by, sequence));
@@ -113,21 +129,42 @@ impl Resender {
 
     /// A datagram to send again now, where it is not audio's turn.
     pub(crate) fn poll(&mut self, now: Duration) -> Option<&Sent> {
-        if self.queue.is_empty() || now < self.next || !self.turn.is_videos() {
+        if self.queue.is_empty() || self.due.is_some_and(|due| now < due) || !self.turn.is_videos() {
             return None;
         }
         self.keep();
-        while let Some((by, sequence)) = self.queue.pop_front() {
-            let credit = self.credit.get_mut(usize::from(by)).filter(|credit| **credit >= PRICE);
-            let found = self.kept.iter().rposition(|sent| (sent.id, sent.sequence) == (by, sequence));
-            if let (Some(credit), Some(at)) = (credit, found) {
-                *credit -= PRICE;
-                self.resent[usize::from(by)] += 1;
-                self.next = now + SPACING;
-                return self.kept.get(at);
+        while let Some((by, sequence)) = self.queue.front().copied() {
+            if self.gate.is_paused(by) {
+                return None;
             }
+            let found = self.kept.iter().rposition(|sent| (sent.id, sent.sequence) == (by, sequence));
+            let len = found.and_then(|at| self.kept.get(at)).map_or(0, |sent| sent.bytes().len());
+            let credit = self.credit.get(usize::from(by)).filter(|credit| **credit >= len * PRICE);
+            let (Some(credit), Some(at)) = (credit.copied(), found) else {
+                self.queue.pop_front();
+                continue;
+            };
+            let due = self.due.unwrap_or_else(|| now + self.place(now, len));
+            if now < due {
+                self.due = Some(due);
+                return None;
+            }
+            self.due = None;
+            self.queue.pop_front();
+            self.credit[usize::from(by)] = credit - len * PRICE;
+            self.resent[usize::from(by)] += 1;
+            return self.kept.get(at);
         }
         None
+    }
+
+    /// How long to wait `now` for the next place that the pace has.
+    fn place(&mut self, now: Duration, len: usize) -> Duration {
+        let now = (self.epoch + now).saturating_duration_since(self.gate.epoch());
+        if std::mem::take(&mut self.is_first) {
+            self.gate.begin(now);
+        }
+        self.gate.place(now, len)
     }
 
     /// Datagrams that were sent again to a peer.
@@ -150,7 +187,10 @@ mod tests {
     fn resender(count: u64) -> (Resender, Turn) {
         let (mut feed, ring) = HeapRb::new(RING).split();
         let turn = Turn::default();
-        let mut resender = Resender::new(ring, turn.clone());
+        let gate = Arc::new(VideoGate::default());
+        // 100 bytes in a millisecond.
+        gate.set_pace(800);
+        let mut resender = Resender::new(ring, turn.clone(), gate);
         for sequence in 0..count {
             feed.try_push(Sent::new(1, sequence, &[sequence as u8; 100])).ok().unwrap();
             resender.keep();
@@ -163,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_is_sent_as_it_was_one_a_millisecond() {
+    fn what_was_missed_is_sent_as_it_was() {
         let (mut resender, _) = resender(30);
         resender.missed(1, VideoNack { first: 7, following: 0b101 });
         resender.missed(1, VideoNack { first: 8, following: 0 });
@@ -174,6 +214,43 @@ mod tests {
     }
 
     #[test]
+    fn answers_keep_to_the_pace_together_with_all_other_video() {
+        let (mut resender, _) = resender(90);
+        resender.gate.set_pace(80);
+        resender.missed(1, VideoNack { first: 20, following: 0xFF });
+        // 100 bytes are 10 ms. In the midst of the answers a frame takes the place of three.
+        let mut sent = Vec::new();
+        for now in 0..300 {
+            if now == 25 {
+                resender.gate.place(ms(now), 300);
+            }
+            sent.extend(resender.poll(ms(now)).map(|_| now));
+        }
+        assert_eq!(sent, [0, 10, 20, 30, 70, 80, 90, 100, 110]);
+        // A turn of the receive thread's that is late is made up for, and a pause is not.
+        resender.missed(1, VideoNack { first: 40, following: 0xFF });
+        let mut sent = Vec::new();
+        for now in (400..600).step_by(14) {
+            while resender.poll(ms(now)).is_some() {
+                sent.push(now);
+            }
+        }
+        assert_eq!(sent, [400, 414, 428, 442, 442, 456, 470, 470, 484]);
+    }
+
+    #[test]
+    fn a_whole_keyframe_in_short_datagrams_can_be_asked_for() {
+        let (mut resender, _) = resender(250);
+        for first in [100, 133, 166] {
+            resender.missed(1, VideoNack { first, following: u32::MAX });
+        }
+        let sent: Vec<u8> =
+            (0..300).filter_map(|now| resender.poll(ms(now)).map(|sent| sent.bytes()[0])).collect();
+        // For 250 that were sent, 83 are sent again.
+        assert_eq!(sent, (100..183).collect::<Vec<u8>>());
+    }
+
+    #[test]
     fn audio_goes_first() {
         let (mut resender, turn) = resender(30);
         resender.missed(1, VideoNack { first: 7, following: 0 });
@@ -181,6 +258,16 @@ mod tests {
         assert!(resender.poll(ms(0)).is_none());
         drop(audio);
         assert!(resender.poll(ms(0)).is_some());
+    }
+
+    #[test]
+    fn nothing_is_put_on_a_path_of_which_there_may_be_bad_news() {
+        let (mut resender, _) = resender(30);
+        resender.missed(1, VideoNack { first: 7, following: 0 });
+        resender.gate.set_paused(1, true);
+        assert!(all(&mut resender).is_empty());
+        resender.gate.set_paused(1, false);
+        assert_eq!(all(&mut resender), [7]);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hyperzoom_congestion::{Pacer, fragment_len};
+use hyperzoom_congestion::fragment_len;
 use hyperzoom_media::{MediaKind, PacketSink};
 use hyperzoom_protocol::{
     HEADER_LEN, MAX_DATAGRAM, MAX_PAYLOAD, PacketType, RelaySealer, RelayWay, Stream, StreamSealer, TAG_LEN,
@@ -23,6 +23,10 @@ const OVERHEAD: usize = HEADER_LEN + TAG_LEN;
 
 /// The host's number.
 const HOST: u8 = 0;
+
+/// How often it is looked whether there is better news of a path, and how often at most for one datagram: the receive thread lets go sooner.
+const NEWS: Duration = Duration::from_millis(1);
+const LOOKS: u32 = 500;
 
 /// Which fragment, of how many, and its bytes.
 type Part<'a> = (u8, u8, &'a [u8]);
@@ -52,8 +56,6 @@ pub struct StreamSender {
     commands: HeapCons<LinkCommand>,
     counters: Arc<SentCounters>,
     gate: Arc<VideoGate>,
-    epoch: Instant,
-    pacer: Pacer,
     datagram: [u8; MAX_DATAGRAM],
     /// Envelopes for the host, under our number: as long as the link to it has its key.
     relay: Option<(RelaySealer, u8)>,
@@ -78,8 +80,6 @@ impl StreamSender {
             commands,
             counters: counters.clone(),
             gate,
-            epoch: Instant::now(),
-            pacer: Pacer::default(),
             datagram: [0; MAX_DATAGRAM],
             relay: None,
             kept: None,
@@ -167,6 +167,18 @@ impl StreamSender {
         self.socket.send_to(&envelope[..len], host).ok().map(|_| len)
     }
 
+    /// Waits while a path that gets the frame may have become narrow. All wait for one: it is not for long, and each is sent the same.
+    fn wait_for_news(&mut self) {
+        for _ in 0..LOOKS {
+            let gets = |link: &&Link| link.gets_frame && self.gate.is_open(link.id);
+            if !self.links.iter().flatten().filter(gets).any(|link| self.gate.is_paused(link.id)) {
+                return;
+            }
+            std::thread::sleep(NEWS);
+            self.apply_commands();
+        }
+    }
+
     /// Sends a frame of video to everybody whose path is not full, at the pace.
     fn send_frame(&mut self, kind: PacketType, timestamp_ms: u32, payload: &[u8]) {
         let is_keyframe = kind == PacketType::VideoKeyframe;
@@ -182,12 +194,15 @@ impl StreamSender {
         let len = fragment_len(self.gate.pace_kbps(), payload.len(), MAX_PAYLOAD);
         // A frame that no number of fragments holds is none that a working encoder makes; it is lost like any other.
         let Ok(parts) = fragments_of(payload, len) else { return };
+        let epoch = self.gate.epoch();
+        self.gate.begin(epoch.elapsed());
         for part in parts {
-            let wait = self.pacer.wait(self.epoch.elapsed(), part.2.len() + OVERHEAD, self.gate.pace_kbps());
+            let wait = self.gate.place(epoch.elapsed(), part.2.len() + OVERHEAD);
             if wait > Duration::ZERO {
                 std::thread::sleep(wait);
                 self.apply_commands();
             }
+            self.wait_for_news();
             for place in 0..self.links.len() {
                 let Some(link) = self.links[place].as_mut().filter(|link| link.gets_frame) else { continue };
                 if self.gate.is_open(link.id) {
@@ -389,6 +404,14 @@ mod tests {
             ear.recv_from(&mut datagram).unwrap()
         };
         assert_eq!(inner.open(&mut datagram[..len]).unwrap().payload, b"straight");
+    fn a_frame_waits_for_news_of_a_path_and_leaves_all_the_same_where_there_is_none() {
+        let ear = socket();
+        let (mut audio, mut video, _links) = senders(&Turn::default(), &ear);
+        video.gate.set_paused(1, true);
+        audio.send(MediaKind::Audio, 0, b"the voice waits for nothing");
+        assert_eq!(come(&ear).len(), 1);
+        video.send(MediaKind::VideoKeyframe, 0, b"nobody says that it goes on");
+        assert_eq!(come(&ear), [(PacketType::VideoKeyframe, 0, 0)]);
     }
 
     #[test]

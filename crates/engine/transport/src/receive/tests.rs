@@ -114,7 +114,7 @@ impl Bench {
         let (audio, audio_link) = StreamSender::new(socket(), Stream::Audio, Turn::default(), gate.clone());
         let (mut video, video_link) =
             StreamSender::new(socket(), Stream::Video, Turn::default(), gate.clone());
-        let resender = Resender::new(video.keep_sent(), Turn::default());
+        let resender = Resender::new(video.keep_sent(), Turn::default(), gate.clone());
         let orders = Arc::new(Orders::default());
         let (events_in, events) = channel();
         let thread = ReceiveThread::new(
@@ -374,7 +374,7 @@ fn video_that_a_peer_missed_is_sent_to_it_once_more_as_it_was() {
     while let Some(transmit) = guest.poll_transmit() {
         host.wire.net.arrived.borrow_mut().push_back(transmit.datagram);
     }
-    for _ in 0..3 {
+    for _ in 0..20 {
         host.turn();
     }
     let mut again = host.wire.take_sent();
@@ -392,16 +392,18 @@ fn video_to_a_peer_stops_while_its_path_is_full_and_not_for_longer() {
     };
     host.orders.set_filling(GUEST, 100);
     assert!(report(&mut host, &mut guest, 15_000), "no more than a hiccup");
+    assert!(host.thread.gate.is_paused(GUEST), "but what is on its way waits");
     assert!(!report(&mut host, &mut guest, 40_000));
     assert_eq!(host.orders.filling_kbps(GUEST), 0, "nor is anything else put on it");
     assert!(!report(&mut host, &mut guest, 15_000), "it drains");
     assert!(report(&mut host, &mut guest, 3_000));
     assert!(!report(&mut host, &mut guest, 40_000));
-    let until = host.wire.now() + HELD;
+    let until = host.wire.now() + ms(1000);
     while host.wire.now() <= until {
         host.turn();
     }
     assert!(host.thread.gate.is_open(GUEST), "the report of its end may have been lost");
+    assert!(!host.thread.gate.is_paused(GUEST));
     let reported = host.events().iter().filter(|e| matches!(e, TransportEvent::PathReported { .. })).count();
     assert_eq!(reported, 5);
 }
