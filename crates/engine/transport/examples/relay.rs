@@ -68,6 +68,10 @@ fn main() {
             wrapping += wrapped - since;
         }
         let each = |time: Duration| time.as_nanos() as f64 / f64::from(COUNT) / 1e3;
-        println!("{len:5}  {:9.2} µs  {:9.2} µs  ({passed} of {COUNT} passed on)", each(wrapping), each(relaying));
+        println!(
+            "{len:5}  {:9.2} µs  {:9.2} µs  ({passed} of {COUNT} passed on)",
+            each(wrapping),
+            each(relaying)
+        );
     }
 }

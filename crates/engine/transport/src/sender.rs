@@ -404,6 +404,9 @@ mod tests {
             ear.recv_from(&mut datagram).unwrap()
         };
         assert_eq!(inner.open(&mut datagram[..len]).unwrap().payload, b"straight");
+    }
+
+    #[test]
     fn a_frame_waits_for_news_of_a_path_and_leaves_all_the_same_where_there_is_none() {
         let ear = socket();
         let (mut audio, mut video, _links) = senders(&Turn::default(), &ear);
