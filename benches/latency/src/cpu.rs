@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::Failure;
 use crate::program::Program;
+use crate::wakeups::{OURS, Wakeups};
 
 /// How long the call is watched.
 const WATCHED: Duration = Duration::from_secs(10);
@@ -26,31 +27,41 @@ pub(crate) fn measure(program: &Path, frame_ms: &str, settle: Duration) -> Resul
     };
     let mut host = person(&["host", "--port", "0"], "a")?;
     let invite = host.line()?;
-    let _guests = ["b", "c", "d"]
+    let guests = ["b", "c", "d"]
         .into_iter()
         .map(|name| person(&["join", &invite], name))
         .collect::<Result<Vec<_>, _>>()?;
     std::thread::sleep(settle);
-    let (before, began) = (times(host.id())?, Instant::now());
-    std::thread::sleep(WATCHED);
-    let (after, took) = (times(host.id())?, began.elapsed());
-    let share = |name: &str| {
-        let ran = after.get(name).unwrap_or(&0) - before.get(name).unwrap_or(&0);
-        100.0 * Duration::from_nanos(ran).as_secs_f64() / took.as_secs_f64()
-    };
-    let sound: Vec<(&String, f64)> = after
-        .keys()
-        .filter(|name| THREADS.iter().any(|thread| name.starts_with(thread)))
-        .map(|name| (name, share(name)))
-        .collect();
+    let shares = watch(host.id())?;
+    let is_sound = |name: &str| THREADS.iter().any(|thread| name.starts_with(thread));
+    let sound: Vec<(&String, &f64)> = shares.iter().filter(|(name, _)| is_sound(name)).collect();
     let each: Vec<String> = sound.iter().map(|(name, share)| format!("{name} {share:.1}")).collect();
-    let sum: f64 = sound.iter().map(|(_, share)| share).sum();
-    let all: f64 = after.keys().map(|name| share(name)).sum();
+    let sum: f64 = sound.iter().map(|(_, share)| *share).sum();
+    let all: f64 = shares.values().sum();
     println!(
         "the sound of a call with three others, {frame_ms} ms: {sum:.1} % of a core ({}); the whole program {all:.1} %",
         each.join(", ")
     );
+    drop((host, guests));
+    let frame: f64 = frame_ms.parse()?;
+    let bare = Wakeups::start(Duration::from_secs_f64(frame / 1000.0), 3)?;
+    let shares = watch(std::process::id())?;
+    drop(bare);
+    let sum: f64 = shares.iter().filter(|(name, _)| name.starts_with(OURS)).map(|(_, share)| share).sum();
+    println!("the same threads and datagrams with no sound in them: {sum:.1} %");
     Ok(())
+}
+
+/// What share of a core each thread of a process takes, in percent.
+fn watch(process: u32) -> Result<BTreeMap<String, f64>, Failure> {
+    let (before, began) = (times(process)?, Instant::now());
+    std::thread::sleep(WATCHED);
+    let (after, took) = (times(process)?, began.elapsed());
+    let share = |name: &str, ran: u64| {
+        let ran = ran.saturating_sub(before.get(name).copied().unwrap_or(0));
+        100.0 * Duration::from_nanos(ran).as_secs_f64() / took.as_secs_f64()
+    };
+    Ok(after.into_iter().map(|(name, ran)| (name.clone(), share(&name, ran))).collect())
 }
 
 /// How long each thread of a process ran, in nanoseconds, by name; those of one name together.

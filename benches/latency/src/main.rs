@@ -25,6 +25,8 @@ mod program;
 mod pulse_server;
 #[cfg(target_os = "linux")]
 mod stimulus;
+#[cfg(target_os = "linux")]
+mod wakeups;
 
 /// Why something was not measured, for a person.
 type Failure = Box<dyn std::error::Error>;

@@ -16,8 +16,8 @@ pub struct SessionClock {
     pub anchor: Duration,
     /// How much faster the session clock runs than the local one, in parts per billion.
     pub skew_ppb: i64,
-    /// How far from the truth `offset_ns` may be, in nanoseconds: half of the least round trip (all of the path's delay
-    /// might be in one direction), and twice the fit's standard error. 0 on the host.
+    /// How far from the truth session time may be in the second after `anchor`, in nanoseconds: half of the least round trip (all of
+    /// the path's delay might be in one direction), and what the skew may yet turn out to be. 0 on the host.
     pub bound_ns: u64,
 }
 

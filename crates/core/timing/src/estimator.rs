@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::SessionClock;
-use crate::line::{Cloud, SKEW_LIMIT, SKEW_PRIOR, prior_spread};
+use crate::line::{SKEW_LIMIT, SKEW_PRIOR};
 
 /// One question and answer about the time, as in NTP (RFC 5905 §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,30 +24,38 @@ pub struct Exchange {
 #[error("the time exchange is impossible or took longer than 10 s")]
 pub struct Rejected;
 
-/// One span of time keeps its quickest exchange, which queues have bent the least.
-const SPAN: Duration = Duration::from_secs(8);
-/// Spans kept, so that the fit looks back eight and a half minutes: long enough to know the skew to a fraction of 1
+/// Exchanges kept: one a second, so that the fit looks back eight and a half minutes: long enough to know the skew to a fraction of 1
 /// ppm, short enough to follow a crystal that warms up.
-const SPANS: usize = 64;
+const KEPT: usize = 512;
 /// The slowest exchange that is used.
 const SLOWEST_NS: i64 = 10_000_000_000;
 /// What an exchange without any queueing is still uncertain by: the scheduling of the two receive threads.
 const FLOOR_NS: f64 = 20_000.0;
+/// Clocks that differ by this much are nothing unusual: 300 ppm. A slope that is twice as steep needs four times as much to speak for it.
+const SKEW_USUAL: f64 = 300e-6;
+/// Whatever has so many times the uncertainty of the quickest exchange against it is taken not to be so: one in fifty is further off,
+/// where queues are exponential.
+const LIKELY: f64 = 4.0;
+/// Until the next exchange.
+const NEXT_NS: f64 = 1e9;
 /// So many exchanges in a row that the estimate says are impossible mean that a clock was stepped (a machine slept):
 /// start anew with the last of them. Those before it do not move the estimate: they may have come late by far.
 const CONTRADICTIONS: u32 = 4;
 
 /// Estimates offset and skew of the session clock.
 ///
-/// Feed it 8 exchanges at the start and then one a second. Of every 8 seconds it keeps the exchange of least round
-/// trip, and it fits a line through those of the last eight and a half minutes, each weighted by how much longer than
-/// the quickest it took. The skew starts from the assumption of 0 ± 100 ppm, so a few exchanges in quick succession
-/// give an offset and no wild slope.
+/// Feed it 8 exchanges at the start and then one a second. A question cannot arrive before it was asked, nor an answer before it was
+/// given: each question bounds the offset from above, and each answer from below. The estimate is the line that keeps furthest from
+/// all bounds of the last eight and a half minutes, so that the quickest questions and the quickest answers decide, each for
+/// themselves, and however long the others queued does not matter (after Moon, Skelly and Towsley, "Estimation and removal of clock
+/// skew from network delay measurements", INFOCOM 1999). The skew starts from the assumption of 0 ± 100 ppm, so a few exchanges in
+/// quick succession give an offset and no wild slope.
 ///
 /// Where no more exchanges come (the host is gone) the last [`clock`](Self::clock) runs on with its skew.
 #[derive(Debug, Clone, Default)]
 pub struct ClockEstimator {
-    spans: VecDeque<Sample>,
+    /// By when they were answered.
+    kept: VecDeque<Sample>,
     clock: Option<SessionClock>,
     accepted: u64,
     contradictions: u32,
@@ -56,10 +64,13 @@ pub struct ClockEstimator {
 
 #[derive(Debug, Clone, Copy)]
 struct Sample {
-    /// The middle of the exchange, local time in nanoseconds.
-    at: i64,
-    /// Session time less local time, in nanoseconds.
-    offset: i64,
+    /// When the question left and the answer came, local time in nanoseconds.
+    asked: i64,
+    answered: i64,
+    /// Session time less local time was at most this when the question left, in nanoseconds.
+    most: i64,
+    /// And at least this when the answer came.
+    least: i64,
     round_trip: i64,
 }
 
@@ -70,10 +81,19 @@ impl Sample {
         let away = t3.checked_sub(t0).filter(|away| (0..=SLOWEST_NS).contains(away)).ok_or(Rejected)?;
         let held = exchange.t2.checked_sub(exchange.t1).filter(|held| *held >= 0).ok_or(Rejected)?;
         let round_trip = away.checked_sub(held).filter(|trip| *trip >= 0).ok_or(Rejected)?;
-        let there = i128::from(exchange.t1) - i128::from(t0);
-        let back = i128::from(exchange.t2) - i128::from(t3);
-        let offset = i64::try_from((there + back).div_euclid(2)).map_err(|_| Rejected)?;
-        Ok(Self { at: t0 + away / 2, offset, round_trip })
+        let most = exchange.t1.checked_sub(t0).ok_or(Rejected)?;
+        let least = exchange.t2.checked_sub(t3).ok_or(Rejected)?;
+        Ok(Self { asked: t0, answered: t3, most, least, round_trip })
+    }
+
+    /// The middle of the exchange, local time in nanoseconds.
+    fn at(&self) -> i64 {
+        self.asked + (self.answered - self.asked) / 2
+    }
+
+    /// The offset that this exchange alone tells, in nanoseconds.
+    fn offset(&self) -> i128 {
+        (i128::from(self.most) + i128::from(self.least)).div_euclid(2)
     }
 }
 
@@ -81,7 +101,7 @@ impl ClockEstimator {
     /// An estimator that knows nothing.
     #[must_use]
     pub fn new() -> Self {
-        Self { spans: VecDeque::with_capacity(SPANS), ..Self::default() }
+        Self { kept: VecDeque::with_capacity(KEPT), ..Self::default() }
     }
 
     /// Takes one exchange and returns the new estimate. One that contradicts it is set aside, and the estimate stays; after several
@@ -97,7 +117,7 @@ impl ClockEstimator {
             return Ok(clock);
         }
         self.keep(sample);
-        let clock = self.fit(sample.at);
+        let clock = self.fit(sample.at());
         self.clock = Some(clock);
         Ok(clock)
     }
@@ -123,7 +143,7 @@ impl ClockEstimator {
     /// The least round trip within the fit.
     #[must_use]
     pub fn least_round_trip(&self) -> Option<Duration> {
-        self.spans.iter().map(|s| s.round_trip).min().map(|trip| Duration::from_nanos(trip.unsigned_abs()))
+        self.kept.iter().map(|s| s.round_trip).min().map(|trip| Duration::from_nanos(trip.unsigned_abs()))
     }
 
     /// The estimate, where the exchange contradicts it.
@@ -133,12 +153,12 @@ impl ClockEstimator {
     /// time.
     fn contradicted(&mut self, sample: &Sample) -> Option<SessionClock> {
         let clock = self.clock?;
-        let at = Duration::from_nanos(sample.at.unsigned_abs());
-        let expected = i128::from(clock.session_ns(at)) - i128::from(sample.at);
+        let at = Duration::from_nanos(sample.at().unsigned_abs());
+        let expected = i128::from(clock.session_ns(at)) - i128::from(sample.at());
         let age = at.abs_diff(clock.anchor).as_secs_f64();
         let drift = (age * SKEW_PRIOR * 1e9) as i128;
         let allowed = i128::from(sample.round_trip / 2) + i128::from(clock.bound_ns) + drift;
-        if (i128::from(sample.offset) - expected).abs() <= allowed {
+        if (sample.offset() - expected).abs() <= allowed {
             self.contradictions = 0;
             return None;
         }
@@ -147,49 +167,99 @@ impl ClockEstimator {
             return Some(clock);
         }
         self.contradictions = 0;
-        self.spans.clear();
+        self.kept.clear();
         None
     }
 
     fn keep(&mut self, sample: Sample) {
-        let span = SPAN.as_nanos() as i64;
-        match self.spans.back_mut() {
-            // Moments before the newest span (an answer that was overtaken) join it.
-            Some(newest) if sample.at / span <= newest.at / span => {
-                if sample.round_trip <= newest.round_trip {
-                    *newest = sample;
-                }
-            }
-            _ => {
-                if self.spans.len() == SPANS {
-                    self.spans.pop_front();
-                }
-                self.spans.push_back(sample);
-            }
+        if self.kept.len() == KEPT {
+            self.kept.pop_front();
         }
+        self.kept.push_back(sample);
     }
 
-    /// The weighted least-squares line, with a normal prior on its slope, evaluated at `at`.
+    /// The line that keeps furthest from all bounds, evaluated at `at`.
     fn fit(&self, at: i64) -> SessionClock {
-        let quickest = self.spans.iter().map(|s| s.round_trip).min().unwrap_or(0);
         // Offsets are taken relative to one of them: the differences fit an f64 to the nanosecond.
-        let base = self.spans.back().map_or(0, |s| s.offset);
-        let weight = |s: &Sample| {
-            let deviation = FLOOR_NS + (s.round_trip - quickest) as f64 / 2.0;
-            1.0 / (deviation * deviation)
+        let base = self.kept.back().map_or(0, |s| s.least);
+        let relative = |offset: i64| (i128::from(offset) - i128::from(base)) as f64;
+        let bounds: Vec<Bounds> = self
+            .kept
+            .iter()
+            .map(|s| Bounds {
+                asked: (s.asked - at) as f64,
+                answered: (s.answered - at) as f64,
+                most: relative(s.most),
+                least: relative(s.least),
+            })
+            .collect();
+        let quickest = self.kept.iter().map(|s| s.round_trip).min().unwrap_or(0);
+        let excess = self.kept.iter().map(|s| (s.round_trip - quickest) as f64).sum::<f64>();
+        // Of n that queue for so long on average the quickest has queued for an n-th of it.
+        let count = bounds.len().max(1) as f64;
+        let uncertain = FLOOR_NS + excess / count / count;
+        let merit = |slope: f64| {
+            let (most, least) = corridor(&bounds, slope);
+            most - least - uncertain * (slope / SKEW_USUAL).powi(2)
         };
-        let x = |s: &Sample| (s.at - at) as f64;
-        let y = |s: &Sample| (i128::from(s.offset) - i128::from(base)) as f64;
-        let cloud = Cloud::of(self.spans.iter().map(|s| (x(s), y(s), weight(s))));
-        let spread = prior_spread() + cloud.spread;
-        let slope = cloud.product / spread;
-        let offset = cloud.y - slope * cloud.x;
-        let error = (1.0 / cloud.mass + cloud.x * cloud.x / spread).sqrt();
+        let slope = maximum(-SKEW_LIMIT, SKEW_LIMIT, merit);
+        let (most, least) = corridor(&bounds, slope);
+        let offset = (most + least) / 2.0;
+        // Slopes that are hardly worse may be the true one, and it is read until the next exchange.
+        let enough = merit(slope) - LIKELY * uncertain;
+        let least_slope = crossing(slope, -SKEW_LIMIT, |slope| merit(slope) >= enough);
+        let most_slope = crossing(slope, SKEW_LIMIT, |slope| merit(slope) >= enough);
+        let bound = [least_slope, slope, most_slope].map(|other| {
+            let (most, least) = corridor(&bounds, other);
+            let drift = (other - slope).abs() * NEXT_NS;
+            (most - offset).abs().max((least - offset).abs()) + drift
+        });
         SessionClock {
             offset_ns: base.saturating_add(offset.round() as i64),
             anchor: Duration::from_nanos(at.unsigned_abs()),
-            skew_ppb: (slope.clamp(-SKEW_LIMIT, SKEW_LIMIT) * 1e9).round() as i64,
-            bound_ns: (quickest.unsigned_abs() / 2).saturating_add((2.0 * error) as u64),
+            skew_ppb: (slope * 1e9).round() as i64,
+            bound_ns: bound.into_iter().fold(uncertain, f64::max) as u64,
         }
     }
+}
+
+/// What one exchange says, relative to the moment and the offset of a fit, in nanoseconds.
+struct Bounds {
+    asked: f64,
+    answered: f64,
+    most: f64,
+    least: f64,
+}
+
+/// Between what offsets lines of this slope keep all bounds, at the moment of the fit. Where none does, the first is the lower one.
+fn corridor(bounds: &[Bounds], slope: f64) -> (f64, f64) {
+    bounds.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(most, least), b| {
+        (most.min(b.most - slope * b.asked), least.max(b.least - slope * b.answered))
+    })
+}
+
+/// Where a concave function has its maximum, to a few millionths of the range.
+fn maximum(mut low: f64, mut high: f64, of: impl Fn(f64) -> f64) -> f64 {
+    // Each step leaves two thirds.
+    for _ in 0..32 {
+        let third = (high - low) / 3.0;
+        if of(low + third) < of(high - third) {
+            low += third;
+        } else {
+            high -= third;
+        }
+    }
+    (low + high) / 2.0
+}
+
+/// How far from `inside`, where it holds, to `outside` something holds.
+fn crossing(mut inside: f64, mut outside: f64, holds: impl Fn(f64) -> bool) -> f64 {
+    if holds(outside) {
+        return outside;
+    }
+    for _ in 0..20 {
+        let middle = (inside + outside) / 2.0;
+        *if holds(middle) { &mut inside } else { &mut outside } = middle;
+    }
+    inside
 }

@@ -71,7 +71,7 @@ pub(crate) fn run(
     std::thread::sleep(Duration::from_secs(1));
     let talk = format!(
         "filesrc location={} ! wavparse ! audioconvert ! opusenc frame-size={} audio-type=restricted-lowdelay \
-         bitrate={} bitrate-type=cbr packet-loss-percentage=20 ! rtpopuspay pt=96 \
+         bitrate={} bitrate-type=cbr packet-loss-percentage=2 ! rtpopuspay pt=96 \
          ! udpsink host=127.0.0.1 port={} sync=true",
         wav.display(),
         options.frame.millis(),
