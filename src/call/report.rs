@@ -406,7 +406,7 @@ pub(super) fn collect(world: &mut World) -> CallReport {
         name: call.options.name.clone(),
         id: membership.me,
         session_id: membership.session_id.map(|id| format!("{id:016x}")),
-        external_address: world.resource::<Router>().external().map(|addr| addr.to_string()),
+        external_address: world.resource::<Router>().reported().map(|addr| addr.to_string()),
         duration_seconds: round(duration),
         sound,
         peers,

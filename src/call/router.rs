@@ -80,7 +80,7 @@ impl Router {
     }
 
     /// Where the router let others in, if it ever did.
-    pub(super) fn external(&self) -> Option<SocketAddr> {
+    pub(super) fn reported(&self) -> Option<SocketAddr> {
         self.last_external
     }
 
@@ -163,7 +163,7 @@ mod tests {
         assert!(host.tell(gone).unwrap().contains("port 47800"));
         assert_eq!(host.tell(mapped(11)).unwrap(), "the router lets others in at 11.0.0.11:47800 (UPnP)");
         assert!(host.tell(mapped(12)).unwrap().ends_with("the invite is 11.0.0.12:47800"));
-        assert_eq!(host.external(), Some(([11, 0, 0, 12], 47_800).into()));
+        assert_eq!(host.reported(), Some(([11, 0, 0, 12], 47_800).into()));
     }
 
     #[test]

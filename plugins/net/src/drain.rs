@@ -14,8 +14,7 @@ pub(crate) fn drain(
     mut membership: ResMut<'_, Membership>,
     mut peers: Query<'_, '_, (Entity, &Peer, &mut Presence, &mut Link)>,
     mut hearing: Query<'_, '_, &mut Hearing>,
-    mut cameras: Query<'_, '_, &mut PeerCamera>,
-    mut routes: Query<'_, '_, &mut Route>,
+    mut shown: Query<'_, '_, (&mut PeerCamera, &mut Route)>,
     mut messages: MessageWriter<'_, NetMessage>,
     mut commands: Commands<'_, '_>,
 ) {
@@ -58,7 +57,7 @@ pub(crate) fn drain(
             TransportEvent::PeerRelayed { id, relayed } => {
                 let here = peers.iter().find(|(_, p, presence, _)| p.id == id && !is_gone(presence));
                 if let Some((entity, ..)) = here
-                    && let Ok(mut route) = routes.get_mut(entity)
+                    && let Ok((_, mut route)) = shown.get_mut(entity)
                 {
                     *route = Route::relayed(relayed);
                 }
@@ -99,7 +98,7 @@ pub(crate) fn drain(
             TransportEvent::CameraChanged { id, camera } => {
                 let here = peers.iter().find(|(_, p, presence, _)| p.id == id && !is_gone(presence));
                 if let Some((entity, ..)) = here
-                    && let Ok(mut it) = cameras.get_mut(entity)
+                    && let Ok((mut it, _)) = shown.get_mut(entity)
                 {
                     it.0 = Some(camera);
                 }
