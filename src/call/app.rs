@@ -21,7 +21,7 @@ use crate::stop::Stop;
 const FRAME: Duration = Duration::from_millis(10);
 
 pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<CallReport, CommandError> {
-    let Engines { options, epoch, clock, invite: _, transport, sound, pictures } = engines;
+    let Engines { options, epoch, clock, invite: _, router, transport, sound, pictures } = engines;
     let prompt = options.folder.is_some().then(|| Prompt::open(options.markers)).flatten();
     if let Some(folder) = &options.folder {
         unfinished::recover_in_background(folder.clone(), console.clone());
@@ -34,6 +34,7 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
         .insert_resource(Net::new(transport.0, transport.1))
         .insert_resource(Sound::new(sound.0, sound.1))
         .insert_resource(care)
+        .insert_resource(router)
         .insert_resource(Call::new(options, epoch, clock, console.clone(), stop.clone()))
         .add_systems(Update, flow::systems());
     if let Some(PictureEngines { camera, events, live }) = pictures {

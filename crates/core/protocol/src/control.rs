@@ -88,6 +88,9 @@ pub enum Control {
         /// When it begins, session time in nanoseconds.
         at_ns: i64,
     },
+    /// The sender's router lets datagrams in at this address: where it is to be introduced, rather than where it is heard from. Said with every
+    /// heartbeat.
+    Reachable(SocketAddr),
 }
 
 /// What has become of a participant's pictures, so that others know what to show in their place.

@@ -71,6 +71,7 @@ fn longest_of_each() -> Vec<Control> {
             lost: PathReport::MAX_DATAGRAMS,
         }),
         Control::Filling(Filling::default()),
+        Control::Reachable("[2001:db8::7]:47800".parse().expect("an address")),
     ]
 }
 
