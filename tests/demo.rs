@@ -60,14 +60,15 @@ fn two_people_talk_for_ten_seconds_and_have_ten_seconds_each() {
         people.iter().map(|it| it["report"]["recording"]["folder"].as_str().unwrap()).collect();
     let checked = run(["verify", "--json", takes[0], takes[1]].map(std::ffi::OsStr::new));
     assert_eq!(checked.code(), 0, "{}\n{}", checked.stdout, checked.stderr);
-    assert_eq!(checked.report()[0]["sync"][0]["grade"], "green", "{}", checked.stdout);
+    let found: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert_eq!(found[0]["sync"][0]["grade"], "green", "{found:#}");
     // One of them is damaged: that is said, and the other is still judged.
     let file = Path::new(takes[1]).join("local_recording.mp4");
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     let checked = run(["verify", "--json", takes[0], takes[1]].map(std::ffi::OsStr::new));
     assert_eq!(checked.code(), 1, "{}", checked.stdout);
-    let found = checked.report();
+    let found: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
     assert_eq!((&found[0]["ok"], &found[1]["ok"]), (&true.into(), &false.into()), "{found:#}");
     assert!(found[1]["error"].as_str().unwrap().contains("is damaged"), "{found:#}");
 }

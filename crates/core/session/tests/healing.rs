@@ -86,7 +86,8 @@ fn the_clock_runs_on_through_an_outage() {
     let mut world = World::pair();
     outage(&mut world, ms(30_000));
     let [host, guest] = &world.parties[..] else { panic!() };
-    assert_eq!(guest.session.clock().session_ns(world.now), host.session.clock().session_ns(world.now));
+    let [guest_ns, host_ns] = [guest, host].map(|party| party.session.clock().session_ns(world.now));
+    assert!(guest_ns.abs_diff(host_ns) < 1000, "{guest_ns} ns, and the host's {host_ns}");
     assert_eq!(guest.saw(|event| *event == Event::ClockReady), 1);
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hyperzoom_media::SAMPLE_RATE;
-use hyperzoom_timing::{Drift, TONE_SAMPLES, align};
+use hyperzoom_timing::{Drift, TONE_SAMPLES, align, tone_sample};
 
 use super::certificate::{CertifiedPoint, CertifiedTone, Grade, SyncCertificate};
 use super::kept::Piece;
@@ -154,7 +154,7 @@ fn compare(master: &mut MasterSound, place: &str, piece: &Piece, facts: &Facts) 
     let step = (piece.samples.len() - 1) as f64 / (last - first).max(1.0);
     let begin = first.max(0.0).ceil();
     let count = (last - begin).max(0.0) as usize;
-    let heard: Vec<f32> = (0..count)
+    let mut heard: Vec<f32> = (0..count)
         .map(|n| {
             let at = ((begin + n as f64 - first) * step).max(0.0);
             let (index, part) = (at as usize, at.fract() as f32);
@@ -163,10 +163,15 @@ fn compare(master: &mut MasterSound, place: &str, piece: &Piece, facts: &Facts) 
         })
         .collect();
     let power = heard.iter().map(|sample| f64::from(sample * sample)).sum::<f64>() / count.max(1) as f64;
-    let file = master.samples(begin as u64, count as u64).unwrap_or_default();
     if power.sqrt() < QUIET {
         return point;
     }
+    // The file has the tones beside what the microphone heard.
+    for tone in &facts.tones {
+        let ahead = begin as i64 - i64::try_from(tone.sample).unwrap_or(i64::MAX);
+        heard.iter_mut().zip(ahead..).for_each(|(sample, n)| *sample += tone_sample(n));
+    }
+    let file = master.samples(begin as u64, count as u64).unwrap_or_default();
     let found = align(&heard, &file, SAMPLE_RATE, REACH);
     point.correlation = Some(found.map_or(0.0, |found| thousandths(found.correlation)));
     point.offset_ms =
