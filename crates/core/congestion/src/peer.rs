@@ -67,9 +67,22 @@ const PROBE: Duration = Duration::from_secs(3);
 /// For so long reports of it are waited for.
 const PROBE_ECHO: Duration = Duration::from_millis(700);
 
-/// The fastest that a frame's datagrams follow one another, in kbit/s. However wide a path is, it may become narrow in the midst of a
-/// keyframe, and it takes some 60 ms until that is known here: what has left by then must fit a queue of 200 ms.
-const MOST_PACE: u32 = 800;
+/// However wide a path is, it may become narrow in the midst of a keyframe: what leaves until that is known here must fit the queue. These
+/// are the bits that leave in 200 ms at 150 kbit/s, in kbit times ms.
+const FITS: u32 = 30_000;
+
+/// It is known so much later than a round trip: when a packet of the voice is overdue, and the sender has looked.
+const NOTICED: Duration = Duration::from_millis(17);
+
+/// Bounds of the fastest that a frame's datagrams follow one another, in kbit/s: a keyframe has to leave at some time, and beyond the
+/// upper one nothing is won.
+const MOST_PACE: std::ops::RangeInclusive<u32> = 800..=2000;
+
+/// What it is for paths of this round trip.
+fn most_pace(round_trip: Duration) -> u32 {
+    let known = (round_trip + NOTICED).as_millis().max(1);
+    (FITS / u32::try_from(known).unwrap_or(u32::MAX)).clamp(*MOST_PACE.start(), *MOST_PACE.end())
+}
 
 /// What reports told in a window.
 #[derive(Debug, Clone, Copy, Default)]
@@ -388,7 +401,13 @@ impl PeerLadder {
             self.smooth += 1;
             if self.smooth >= self.smooth_wanted {
                 self.smooth = 0;
-                self.pace_kbps = (self.pace_kbps + self.pace_kbps / 4).min(MOST_PACE);
+                let most = self
+                    .shortest_trips
+                    .iter()
+                    .flatten()
+                    .min()
+                    .map_or(*MOST_PACE.start(), |trip| most_pace(*trip));
+                self.pace_kbps = (self.pace_kbps + self.pace_kbps / 4).min(most);
             }
         } else {
             self.smooth = 0;

@@ -114,8 +114,8 @@ impl Encoder {
     pub fn set_fps(&mut self, fps: u32) -> Result<(), VideoError> {
         let fps = fps.clamp(1, 1000);
         self.frame_ms = (1000 / fps).into();
-        // A keyframe may take this much of an average frame's bits: half of what the rate-control buffer aims at.
-        let keyframe_percent = (600 * fps / 10 / 2).max(300);
+        // A keyframe may take this much of an average frame's bits: a fifth of a second's, since all that follows waits until it has left.
+        let keyframe_percent = (100 * fps / 5).max(300);
         self.control(vp8e_enc_control_id::VP8E_SET_MAX_INTRA_BITRATE_PCT, keyframe_percent as i32)
     }
 
