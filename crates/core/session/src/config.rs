@@ -54,7 +54,7 @@ pub const TONE_LEAD: Duration = Duration::from_secs(3);
 /// Two guests who could not meet for so long are relayed by their host.
 pub const RELAY_AFTER: Duration = Duration::from_secs(3);
 /// The most that is passed on from one guest to another, in bits a second, IP and UDP headers included: a voice in frames of 2.5 ms with copies
-/// (200 kbit/s), video at its fastest pace (1500 kbit/s), and as much again for bursts and what is sent once more.
+/// (200 kbit/s), video at its fastest pace (2000 kbit/s), and as much again for bursts and what is sent once more.
 pub const RELAY_RATE: u64 = 3_000_000;
 /// How much may pass at once, as the time that it takes at [`RELAY_RATE`]: two keyframes.
 pub(crate) const RELAY_BURST: Duration = Duration::from_millis(250);
