@@ -27,6 +27,9 @@ const BATCH: usize = 64;
 /// waits for it would give up.
 const TURN: Duration = Duration::from_millis(5);
 
+/// Those whose frames were given up on suspicion get a keyframe no more often than this.
+const KEYFRAME_SPACING: Duration = Duration::from_secs(1);
+
 /// So many reads may fail in a row before the socket is taken to be down. An error may be about one datagram, and whoever
 /// can cause those must not hold up all others.
 const FAILURES: u32 = 16;
@@ -68,6 +71,8 @@ pub(crate) struct ReceiveThread<W> {
     heed: Heed,
     /// When each participant's next filling is due.
     next_filling: [Duration; MAX_PARTICIPANTS],
+    /// When a keyframe may next be made for one whose frame was given up on suspicion.
+    next_keyframe: Duration,
     /// Reads that have failed in a row.
     failures: u32,
 }
@@ -95,6 +100,7 @@ impl<W: Wire> ReceiveThread<W> {
             gate,
             heed: Heed::default(),
             next_filling: [Duration::ZERO; MAX_PARTICIPANTS],
+            next_keyframe: Duration::ZERO,
             failures: 0,
         }
     }
@@ -128,6 +134,7 @@ impl<W: Wire> ReceiveThread<W> {
             }
         }
         self.heed.release(&self.gate, now);
+        self.make_good(now);
         self.fill(now);
         self.transmit();
         self.take_events();
@@ -268,6 +275,19 @@ impl<W: Wire> ReceiveThread<W> {
         }
     }
 
+    /// Has a keyframe made for one whose frame was given up on suspicion, now that there is none. It goes to all, and so is not made for each time
+    /// that somebody's path comes and goes.
+    fn make_good(&mut self, now: Duration) {
+        let due = (0..MAX_PARTICIPANTS as u8).find(|id| self.gate.is_due_a_keyframe(*id));
+        if let Some(by) = due
+            && now >= self.next_keyframe
+        {
+            self.next_keyframe = now + KEYFRAME_SPACING;
+            self.gate.set_lacking(by, false);
+            self.events.push(TransportEvent::KeyframeRequested { by });
+        }
+    }
+
     /// Sends the filling that is due.
     fn fill(&mut self, now: Duration) {
         for (id, next) in (0..).zip(&mut self.next_filling) {
@@ -309,6 +329,7 @@ impl<W: Wire> ReceiveThread<W> {
                 self.forget_sent(id);
                 // Nothing is known of the way to it yet.
                 self.gate.set_off(id, false);
+                self.gate.set_lacking(id, false);
                 self.heed.forget(&self.gate, id);
                 self.orders.set_filling(id, 0);
                 // A peer connects only to a session that this process is in.

@@ -409,6 +409,29 @@ fn video_to_a_peer_stops_while_its_path_is_full_and_not_for_longer() {
 }
 
 #[test]
+fn who_was_given_up_on_suspicion_gets_a_keyframe_when_it_is_gone_and_not_at_every_turn() {
+    let (mut host, _guest, _, _inbox) = Bench::with_guest();
+    let asked = |host: &mut Bench| {
+        let events = host.events();
+        events.iter().filter(|e| matches!(e, TransportEvent::KeyframeRequested { by: GUEST })).count()
+    };
+    let mut all = 0;
+    let until = host.wire.now() + ms(3000);
+    while host.wire.now() < until {
+        let now = host.wire.now();
+        let gate = host.thread.gate.clone();
+        host.thread.heed.suspect(&gate, now, GUEST, ms(20));
+        gate.set_lacking(GUEST, true);
+        host.turn();
+        assert_eq!(asked(&mut host), 0, "not while there may be a queue");
+        host.thread.heed.suspect(&gate, now, GUEST, ms(0));
+        host.turn();
+        all += asked(&mut host);
+    }
+    assert!((3..=4).contains(&all), "{all} keyframes in three seconds");
+}
+
+#[test]
 fn filling_is_sent_at_its_rate_and_ends_when_told() {
     let (mut host, mut guest, _, _inbox) = Bench::with_guest();
     let mut run = |host: &mut Bench, span: Duration| {
