@@ -195,10 +195,6 @@ impl<W: Wire> ReceiveThread<W> {
         let Some(resender) = &mut self.resender else { return };
         resender.keep();
         while let Some(sent) = resender.poll(self.wire.now()) {
-            // A path that is full gets no more of it.
-            if !self.gate.is_open(sent.id) {
-                continue;
-            }
             if self.session.send_again(sent.id, sent.bytes()) {
                 self.senders.count_resent(sent.id, sent.bytes().len());
             }
