@@ -10,6 +10,10 @@ use super::{Internal, NotMapped, RETRY, RouterEvent, is_not_public};
 /// A mapping that lasts for ever is looked after as often as if it did not: the router may have been restarted.
 const PERMANENT_CHECK: Duration = Duration::from_secs(150);
 
+/// Where it never worked it is tried again after each of these: the search is one datagram to all of the network, which Wi-Fi sends without asking whether it
+/// arrived. After that there is taken to be no router that opens ports.
+const FIRST_RETRIES: [Duration; 2] = [RETRY, Duration::from_secs(60)];
+
 /// So many other ports are tried where somebody else has ours.
 const OTHER_PORTS: u16 = 5;
 
@@ -56,6 +60,8 @@ pub(crate) struct Mapper<R: Router> {
     /// The port on the router that is ours.
     external: Option<u16>,
     permanent: bool,
+    /// Tries in a row that failed before one worked.
+    failures: usize,
     /// What was said last.
     said: Option<RouterEvent>,
     held: Arc<AtomicBool>,
@@ -63,7 +69,7 @@ pub(crate) struct Mapper<R: Router> {
 
 impl<R: Router> Mapper<R> {
     pub(crate) fn new(router: R, internal: Internal, lease: Duration, held: Arc<AtomicBool>) -> Self {
-        Self { router, internal, lease, found: false, external: None, permanent: false, said: None, held }
+        Self { router, internal, lease, found: false, external: None, permanent: false, failures: 0, said: None, held }
     }
 
     /// Maps the port, or renews the mapping.
@@ -78,12 +84,18 @@ impl<R: Router> Mapper<R> {
         let again_in = match outcome {
             Ok(_) if self.permanent => Some(PERMANENT_CHECK),
             Ok(_) => Some(self.lease / 2),
-            // A router that was there comes back; one that never was is not waited for.
+            // A router that was there comes back.
             Err(_) if was_mapped => {
                 self.found = false;
                 Some(RETRY.min(self.lease / 2))
             }
-            Err(_) => None,
+            // What stands between it and the internet does not go away.
+            Err(NotMapped::BehindAnother { .. }) => None,
+            Err(_) => {
+                self.found = false;
+                self.failures += 1;
+                FIRST_RETRIES.get(self.failures - 1).copied()
+            }
         };
         let is_new = self.said.as_ref() != Some(&event);
         self.said = Some(event.clone());
@@ -250,12 +262,23 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_router_it_ends() {
+    fn where_there_is_no_router_it_ends_after_some_tries_and_is_said_once() {
         let mut mapper = mapper();
         mapper.router.there = false;
         let why = RouterEvent::NotMapped(NotMapped::NoRouter { port: 47_800 });
-        assert_eq!(mapper.step(), Step { event: Some(why), again_in: None });
+        assert_eq!(mapper.step(), Step { event: Some(why), again_in: Some(RETRY) });
+        assert_eq!(mapper.step(), Step { event: None, again_in: Some(Duration::from_secs(60)) });
+        assert_eq!(mapper.step(), Step { event: None, again_in: None });
         assert!(!mapper.held.load(Ordering::Acquire), "nobody waits for it at the end");
+    }
+
+    #[test]
+    fn a_router_that_did_not_hear_the_first_question_is_asked_again() {
+        let mut mapper = mapper();
+        mapper.router.there = false;
+        mapper.step();
+        mapper.router.there = true;
+        assert_eq!(mapper.step(), Step { event: mapped(47_800, false), again_in: Some(LEASE / 2) });
     }
 
     #[test]
@@ -284,11 +307,13 @@ mod tests {
     }
 
     #[test]
-    fn a_router_that_says_no_is_asked_once() {
+    fn a_router_that_says_no_is_asked_no_more_than_three_times() {
         let mut mapper = mapper();
         mapper.router.refuses = true;
         let step = mapper.step();
         let why = NotMapped::Refused { port: 47_800, why: "not today".into() };
-        assert_eq!(step, Step { event: Some(RouterEvent::NotMapped(why)), again_in: None });
+        assert_eq!(step, Step { event: Some(RouterEvent::NotMapped(why)), again_in: Some(RETRY) });
+        assert!(mapper.step().again_in.is_some());
+        assert_eq!(mapper.step(), Step { event: None, again_in: None });
     }
 }
