@@ -59,6 +59,8 @@ pub(crate) struct Mapper<R: Router> {
     found: bool,
     /// The port on the router that is ours.
     external: Option<u16>,
+    /// The port that it was last asked for: it may have mapped that and its answer was lost.
+    asked: Option<u16>,
     permanent: bool,
     /// Tries in a row that failed before one worked.
     failures: usize,
@@ -69,7 +71,7 @@ pub(crate) struct Mapper<R: Router> {
 
 impl<R: Router> Mapper<R> {
     pub(crate) fn new(router: R, internal: Internal, lease: Duration, held: Arc<AtomicBool>) -> Self {
-        Self { router, internal, lease, found: false, external: None, permanent: false, failures: 0, said: None, held }
+        Self { router, internal, lease, found: false, external: None, asked: None, permanent: false, failures: 0, said: None, held }
     }
 
     /// Maps the port, or renews the mapping.
@@ -80,7 +82,7 @@ impl<R: Router> Mapper<R> {
             Err(why) => RouterEvent::NotMapped(why.clone()),
         };
         let was_mapped = self.external.is_some();
-        self.held.store(was_mapped, Ordering::Release);
+        self.held.store(self.asked.is_some(), Ordering::Release);
         let again_in = match outcome {
             Ok(_) if self.permanent => Some(PERMANENT_CHECK),
             Ok(_) => Some(self.lease / 2),
@@ -122,6 +124,7 @@ impl<R: Router> Mapper<R> {
             let external = wanted.checked_add(tries).unwrap_or(1024 + tries);
             // From here on the router may have it, whatever becomes of its answer.
             self.held.store(true, Ordering::Release);
+            self.asked = Some(external);
             let lease = if self.permanent { Duration::ZERO } else { self.lease };
             match self.router.add(external, self.internal, lease) {
                 Ok(()) => {
@@ -129,17 +132,24 @@ impl<R: Router> Mapper<R> {
                     return Ok(SocketAddr::new(ip, external));
                 }
                 Err(AddError::PermanentOnly) if !self.permanent => self.permanent = true,
-                Err(AddError::Taken) if tries < OTHER_PORTS => tries += 1,
-                Err(AddError::Taken) => return Err(refused("the port is taken".into())),
+                Err(AddError::Taken) => {
+                    // It is another's, who is not to lose it.
+                    self.asked = None;
+                    if tries == OTHER_PORTS {
+                        return Err(refused("the port is taken".into()));
+                    }
+                    tries += 1;
+                }
                 Err(AddError::PermanentOnly) => return Err(refused("it takes no lease".into())),
                 Err(AddError::Refused(why)) => return Err(refused(why)),
             }
         }
     }
 
-    /// Takes the mapping back.
+    /// Takes the mapping back, also one that the router may have made without our hearing of it.
     pub(crate) fn remove(&mut self) {
-        if let Some(external) = self.external.take()
+        self.external = None;
+        if let Some(external) = self.asked.take()
             && let Err(error) = self.router.remove(external)
         {
             tracing::debug!(error, "the router keeps the mapping until its lease ends");
@@ -163,6 +173,8 @@ mod tests {
         ip: IpAddr,
         permanent_only: bool,
         refuses: bool,
+        /// It does what it is asked, and nobody hears of it.
+        mumbles: bool,
         table: BTreeMap<u16, (Internal, Duration)>,
         searches: u32,
     }
@@ -188,7 +200,7 @@ mod tests {
                 return Err(AddError::Taken);
             }
             self.table.insert(external, (internal, lease));
-            Ok(())
+            if self.mumbles { Err(AddError::Refused("no answer".into())) } else { Ok(()) }
         }
 
         fn remove(&mut self, external: u16) -> Result<(), String> {
@@ -202,6 +214,7 @@ mod tests {
             ip: [11, 0, 0, 11].into(),
             permanent_only: false,
             refuses: false,
+            mumbles: false,
             table: BTreeMap::new(),
             searches: 0,
         };
@@ -227,6 +240,29 @@ mod tests {
         mapper.remove();
         assert!(mapper.router.table.is_empty());
         assert!(!mapper.held.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn a_mapping_whose_answer_was_lost_is_taken_back_as_well() {
+        let mut mapper = mapper();
+        mapper.router.mumbles = true;
+        assert!(matches!(mapper.step().event, Some(RouterEvent::NotMapped(NotMapped::Refused { .. }))));
+        assert!(mapper.held.load(Ordering::Acquire), "the end of the call waits for its removal");
+        mapper.remove();
+        assert!(mapper.router.table.is_empty());
+        assert!(!mapper.held.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn what_is_another_s_stays_another_s() {
+        let mut mapper = mapper();
+        let other = Internal::new([192, 168, 1, 9].into(), 47_800);
+        for port in 0..=OTHER_PORTS {
+            mapper.router.table.insert(47_800 + port, (other, LEASE));
+        }
+        assert!(matches!(mapper.step().event, Some(RouterEvent::NotMapped(NotMapped::Refused { .. }))));
+        mapper.remove();
+        assert_eq!(mapper.router.table.len(), usize::from(OTHER_PORTS) + 1);
     }
 
     #[test]
