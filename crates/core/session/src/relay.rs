@@ -166,6 +166,7 @@ impl Session {
                 // It lives, and what one of the two sends straight does not arrive.
                 if !link.relayed && link.direct_is_doubtful(now) {
                     link.relayed = true;
+                    link.return_path.fail(now);
                     event = Some(Event::PeerRelayed { id, relayed: true });
                 }
             }
@@ -175,11 +176,12 @@ impl Session {
         }
     }
 
-    /// A question that was asked straight has been answered straight: that way is open in both directions, and the host not needed.
+    /// A question that was asked straight has been answered straight: that way is open in both directions. Where that is so time and again the host is
+    /// not needed.
     pub(crate) fn take_direct_path(&mut self, now: Duration, from: SocketAddr, id: u8) {
         let Some(link) = self.peer_mut(id).and_then(Peer::live_mut) else { return };
         link.last_answered = link.last_answered.max(now);
-        if !link.relayed {
+        if !link.relayed || !link.return_path.answer(now) {
             return;
         }
         link.relayed = false;
@@ -194,6 +196,7 @@ impl Session {
         let may_be_relayed = self.may_be_relayed(now, id);
         let Some(link) = self.peer_mut(id).and_then(Peer::live_mut) else { return };
         if link.relayed {
+            link.return_path.ask();
             let (token, route) = (link.pings.token(now), Route::Direct(link.addr));
             return self.send_by(now, id, route, &Control::TimePing { token });
         }
