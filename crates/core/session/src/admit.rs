@@ -70,7 +70,7 @@ impl Session {
             Ok(Control::Hello(hello)) if self.is_host() => match self.judge(&hello) {
                 Ok(id) => {
                     let Route::Direct(from) = route else { return };
-                    let welcome = Control::Welcome(self.welcome(id, &hello, from));
+                    let welcome = Control::Welcome(self.welcome(now, id, &hello, from));
                     self.answer(now, route, received.responder, &welcome, id, hello.instance, hello.name);
                 }
                 Err(refusal) => self.answer_refusal(route, received.responder, refusal),
@@ -137,8 +137,8 @@ impl Session {
             .find(|(_, peer)| peer.instance == instance)
     }
 
-    fn welcome(&self, participant: u8, hello: &Hello, from: SocketAddr) -> Welcome {
-        let mut others = self.introductions(participant);
+    fn welcome(&self, now: Duration, participant: u8, hello: &Hello, from: SocketAddr) -> Welcome {
+        let mut others = self.introductions(now, participant);
         Welcome {
             session_id: self.config.session_id,
             participant,
@@ -150,14 +150,14 @@ impl Session {
     }
 
     /// The host's introductions of everybody who is in, but for participant `to`.
-    pub(crate) fn introductions(&self, to: u8) -> impl Iterator<Item = PeerEntry> {
+    pub(crate) fn introductions(&self, now: Duration, to: u8) -> impl Iterator<Item = PeerEntry> {
         (0..).zip(&self.peers).filter(move |(id, _)| *id != to).filter_map(|(participant, peer)| {
             let peer = peer.as_ref().filter(|peer| peer.is_in())?;
             Some(PeerEntry {
                 participant,
                 instance: peer.instance,
                 name: peer.name.clone(),
-                addr: peer.introduction(),
+                addr: peer.introduction(now),
             })
         })
     }
@@ -249,7 +249,7 @@ impl Session {
             participant: id,
             instance: peer.instance,
             name: peer.name.clone(),
-            addr: peer.introduction(),
+            addr: peer.introduction(now),
         });
         for other in (1..MAX_PARTICIPANTS as u8).filter(|other| *other != id) {
             if self.peer_mut(other).is_some_and(|peer| peer.is_in()) {

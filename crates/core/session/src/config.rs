@@ -97,5 +97,7 @@ pub(crate) const MOVE_SPACING: Duration = Duration::from_millis(250);
 pub(crate) const GONE_SPACING: Duration = Duration::from_millis(250);
 /// An introduction that the host has not repeated for so long no longer holds.
 pub(crate) const INTRODUCTION_HOLDS: Duration = Duration::from_secs(5);
+/// Where a guest's router lets others in is said with each heartbeat; what was not said for so long no longer holds.
+pub(crate) const REACHABLE_HOLDS: Duration = Duration::from_secs(5);
 /// No answers are queued beyond so many datagrams: a peer that asks faster than they leave gets fewer.
 pub(crate) const TRANSMIT_MOST: usize = 64;

@@ -37,8 +37,8 @@ pub struct PeerStats {
 pub(crate) struct Link {
     /// Where the peer is, as far as we know; datagrams go there unless they are relayed.
     pub(crate) addr: SocketAddr,
-    /// Where its router lets datagrams in, as it said.
-    pub(crate) reachable: Option<SocketAddr>,
+    /// Where its router lets datagrams in, as it said, and when it last did.
+    pub(crate) reachable: Option<(SocketAddr, Duration)>,
     /// Datagrams go by way of the host.
     pub(crate) relayed: bool,
     /// When something last came straight from the peer.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyperzoom_protocol::Name;
 
+use crate::config::REACHABLE_HOLDS;
 use crate::link::Link;
 use crate::{LeaveReason, PeerStats, SILENT_AFTER, TIMEOUT};
 
@@ -90,8 +91,11 @@ impl Peer {
     }
 
     /// Where others are to look for it: where its router lets them in, if that is where we hear it from, or else anybody could be pointed at.
-    pub(crate) fn introduction(&self) -> SocketAddr {
-        let reachable = self.link.as_ref().and_then(|link| link.reachable);
+    pub(crate) fn introduction(&self, now: Duration) -> SocketAddr {
+        let said = self.link.as_ref().and_then(|link| link.reachable);
+        // A router that was restarted has forgotten it.
+        let reachable =
+            said.filter(|(_, at)| now.saturating_sub(*at) < REACHABLE_HOLDS).map(|(addr, _)| addr);
         reachable.filter(|addr| addr.ip() == self.addr().ip() && addr.port() != 0).unwrap_or(self.addr())
     }
 

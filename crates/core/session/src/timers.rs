@@ -95,7 +95,7 @@ impl Session {
             }
             self.tell_tone(now, id);
             if self.is_host() {
-                let introductions: Vec<_> = self.introductions(id).collect();
+                let introductions: Vec<_> = self.introductions(now, id).collect();
                 for entry in introductions {
                     self.send(now, id, &Control::PeerJoined(entry));
                 }

@@ -340,6 +340,13 @@ fn a_guest_is_introduced_where_its_router_lets_others_in_and_nowhere_else() {
     world.cut.extend([(1, 2), (2, 1)]);
     world.run(ms(2500));
     assert!(world.tape.iter().any(|sent| sent.from == addr(2) && sent.to == mapped), "it is sought there");
+    // The router forgets it: so does the host.
+    world.parties[1].session.set_reachable(None);
+    world.run(ms(7000));
+    let since = world.tape.len();
+    world.run(ms(5000));
+    assert!(world.tape[since..].iter().any(|sent| sent.from == addr(2) && sent.to == addr(1)));
+    assert!(!world.tape[since..].iter().any(|sent| sent.to == mapped), "nobody seeks it there any more");
     // Nobody can have others send to a third.
     let elsewhere = "10.9.9.9:47800".parse().unwrap();
     world.parties[1].session.set_reachable(Some(elsewhere));
