@@ -330,6 +330,32 @@ fn a_guest_that_the_host_gave_up_is_relayed_no_longer() {
 }
 
 #[test]
+fn a_guest_in_the_host_s_home_is_introduced_to_others_by_their_router() {
+    let mut world = World::pair();
+    let public = |port| std::net::SocketAddr::from(([11, 0, 0, 1], port));
+    let (host, mapped) = (public(47_800), public(47_801));
+    world.parties[0].session.set_reachable(Some(host));
+    world.parties[1].session.set_reachable(Some(mapped));
+    world.run(ms(1500));
+    // One who lives with them, and one who does not.
+    world.join();
+    let outside = world.join();
+    world.parties[outside].addr = "11.0.0.99:4700".parse().unwrap();
+    let outside = world.parties[outside].addr;
+    world.run(ms(3000));
+    let goes = |world: &World, from, to| world.tape.iter().any(|sent| sent.from == from && sent.to == to);
+    assert!(goes(&world, outside, mapped), "it is sought where the router lets others in");
+    assert!(!goes(&world, outside, addr(1)), "and not where only the home finds it");
+    assert!(goes(&world, addr(2), addr(1)), "within the home it is where it is");
+    assert!(!goes(&world, addr(2), mapped));
+    // An address that is not the host's own is nobody's to claim.
+    let elsewhere = "11.0.0.50:47801".parse().unwrap();
+    world.parties[1].session.set_reachable(Some(elsewhere));
+    world.run(ms(5000));
+    assert!(!world.tape.iter().any(|sent| sent.to == elsewhere));
+}
+
+#[test]
 fn a_guest_is_introduced_where_its_router_lets_others_in_and_nowhere_else() {
     let mut world = World::pair();
     // The same machine with another port, as behind a router that gives each way out a port of its own.
