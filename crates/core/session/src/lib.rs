@@ -51,4 +51,5 @@ pub use config::{
 pub use event::{Event, LeaveReason, Media, Transmit};
 pub use link::PeerStats;
 pub use peer::{PeerInfo, PeerState};
+pub use relay::Relaying;
 pub use session::{Session, Stats};

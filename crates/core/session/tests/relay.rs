@@ -11,7 +11,7 @@ use hyperzoom_protocol::{
     HEADER_LEN, MAX_DATAGRAM, MAX_PAYLOAD, PacketType, RELAY_OVERHEAD, RelaySealer, RelayWay, SecretKey,
     Stream, StreamSealer,
 };
-use hyperzoom_session::{Event, LeaveReason, PeerState, RELAY_AFTER, RELAY_RATE};
+use hyperzoom_session::{Event, LeaveReason, PeerState, Relaying, RELAY_AFTER, RELAY_RATE};
 
 /// The two guests' ways to each other are cut from the start.
 fn apart() -> World {
@@ -240,7 +240,7 @@ fn a_guest_gets_no_more_through_than_four_streams_would_need() {
     for at in 0..20_000_u64 {
         let mut datagram = envelope(&mut sealer, 1, 2, &inner);
         let now = now + Duration::from_millis(seconds * 1000) * at as u32 / 20_000;
-        passed += usize::from(world.parties[0].session.relay(now, addr(1), &mut datagram).is_some());
+        passed += usize::from(world.parties[0].session.relay(now, addr(1), &mut datagram).onward().is_some());
     }
     let most = (RELAY_RATE * (seconds * 1000 + 250) / 8000) as usize / MAX_DATAGRAM;
     assert!((most * 9 / 10..=most).contains(&passed), "{passed} of at most {most}");
@@ -248,7 +248,7 @@ fn a_guest_gets_no_more_through_than_four_streams_would_need() {
     // The other direction has its own.
     let mut other = RelaySealer::new(key_to_host(&world, 2), 2);
     let mut datagram = envelope(&mut other, 2, 1, &inner);
-    assert_eq!(world.parties[0].session.relay(now, addr(2), &mut datagram), Some(addr(1)));
+    assert_eq!(world.parties[0].session.relay(now, addr(2), &mut datagram).onward(), Some(addr(1)));
 }
 
 #[test]
@@ -260,10 +260,10 @@ fn a_voice_and_a_picture_of_full_rate_get_through() {
     for at in 0..800_u64 {
         let now = now + Duration::from_micros(2500 * at);
         let mut voice = envelope(&mut sealer, 1, 2, &[0; 90]);
-        assert!(world.parties[0].session.relay(now, addr(1), &mut voice).is_some(), "voice {at}");
+        assert!(world.parties[0].session.relay(now, addr(1), &mut voice).onward().is_some(), "voice {at}");
         if at % 2 == 0 {
             let mut video = envelope(&mut sealer, 1, 2, &[0; 937]);
-            assert!(world.parties[0].session.relay(now, addr(1), &mut video).is_some(), "video {at}");
+            assert!(world.parties[0].session.relay(now, addr(1), &mut video).onward().is_some(), "video {at}");
         }
     }
 }
@@ -275,25 +275,25 @@ fn only_what_a_guest_sends_for_another_is_passed_on_and_once() {
     let mut sealer = RelaySealer::new(key_to_host(&world, 1), 1);
     let good = envelope(&mut sealer, 1, 2, &any_inner());
     let session = &mut world.parties[0].session;
-    assert_eq!(session.relay(now, addr(9), &mut good.clone()), Some(addr(2)));
-    assert_eq!(session.relay(now, addr(1), &mut good.clone()), None, "a replay");
+    assert_eq!(session.relay(now, addr(9), &mut good.clone()), Relaying::Onward { to: addr(2), source: 1 });
+    assert_eq!(session.relay(now, addr(1), &mut good.clone()), Relaying::Dropped, "a replay");
     // In another's name, under another's key, for nobody, to somebody who is not in, of a stranger.
     let mut stranger = RelaySealer::new([9; 32], 1);
     let mut forged = envelope(&mut stranger, 1, 2, &any_inner());
-    assert_eq!(session.relay(now, addr(1), &mut forged), None);
+    assert_eq!(session.relay(now, addr(1), &mut forged), Relaying::Dropped);
     let mut to_absent = envelope(&mut sealer, 1, 3, &any_inner());
-    assert_eq!(session.relay(now, addr(1), &mut to_absent), None);
+    assert_eq!(session.relay(now, addr(1), &mut to_absent), Relaying::Dropped);
     let mut renamed = envelope(&mut sealer, 1, 2, &any_inner());
     renamed[1] = 2;
     renamed[HEADER_LEN] = 1 << 4;
-    assert_eq!(session.relay(now, addr(1), &mut renamed), None);
+    assert_eq!(session.relay(now, addr(1), &mut renamed), Relaying::Dropped);
     // What holds another envelope would go round.
     let inner = envelope(&mut sealer, 1, 2, &[0; 100]);
     let mut nested = envelope(&mut sealer, 1, 2, &inner);
-    assert_eq!(session.relay(now, addr(1), &mut nested), None);
+    assert_eq!(session.relay(now, addr(1), &mut nested), Relaying::Dropped);
     // A guest relays nothing.
     let mut to_guest = envelope(&mut sealer, 1, 2, &any_inner());
-    assert_eq!(world.parties[2].session.relay(now, addr(1), &mut to_guest), None);
+    assert_eq!(world.parties[2].session.relay(now, addr(1), &mut to_guest), Relaying::NotOurs);
     assert!(world.parties[2].session.handle_datagram(now, addr(1), &mut to_guest).is_none());
     hear_each_other(&mut world);
 }
@@ -306,7 +306,7 @@ fn what_is_passed_on_is_as_long_as_it_came() {
     assert_eq!(datagram.len(), MAX_DATAGRAM);
     let came = datagram.clone();
     let now = world.now;
-    assert_eq!(world.parties[0].session.relay(now, addr(1), &mut datagram), Some(addr(2)));
+    assert_eq!(world.parties[0].session.relay(now, addr(1), &mut datagram).onward(), Some(addr(2)));
     let body = HEADER_LEN + 1..MAX_DATAGRAM - (RELAY_OVERHEAD - HEADER_LEN - 1);
     assert_eq!(datagram[body.clone()], came[body], "nothing of what it holds is touched");
 }
@@ -319,7 +319,7 @@ fn a_guest_that_the_host_gave_up_is_relayed_no_longer() {
     world.run(ms(8000));
     let mut late = envelope(&mut sealer, 1, 2, &any_inner());
     let now = world.now;
-    assert_eq!(world.parties[0].session.relay(now, addr(1), &mut late), None);
+    assert_eq!(world.parties[0].session.relay(now, addr(1), &mut late), Relaying::Dropped);
     let state = world.parties[2].session.peers().find(|p| p.id == 1).map(|p| p.state);
     assert_eq!(state, Some(PeerState::Left(LeaveReason::TimedOut)));
     // It comes back, and with it the way between the two.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyperzoom_protocol::{Filling, MAX_PARTICIPANTS, PacketType, PathReport};
-use hyperzoom_session::{Event, Session};
+use hyperzoom_session::{Event, Relaying, Session};
 use hyperzoom_timing::SharedClock;
 
 use crate::events::{EventSink, LinkStats, TransportEvent};
@@ -73,6 +73,8 @@ pub(crate) struct ReceiveThread<W> {
     next_filling: [Duration; MAX_PARTICIPANTS],
     /// When a keyframe may next be made for one whose frame was given up on suspicion.
     next_keyframe: Duration,
+    /// Bytes passed on for each participant.
+    relayed: [u64; MAX_PARTICIPANTS],
     /// Reads that have failed in a row.
     failures: u32,
 }
@@ -101,6 +103,7 @@ impl<W: Wire> ReceiveThread<W> {
             heed: Heed::default(),
             next_filling: [Duration::ZERO; MAX_PARTICIPANTS],
             next_keyframe: Duration::ZERO,
+            relayed: [0; MAX_PARTICIPANTS],
             failures: 0,
         }
     }
@@ -236,11 +239,17 @@ impl<W: Wire> ReceiveThread<W> {
 
     fn receive(&mut self, now: Duration, from: SocketAddr, datagram: &mut [u8]) {
         // First of all what others wait for.
-        if let Some(onward) = self.session.relay(now, from, datagram) {
-            if let Err(error) = self.wire.send(datagram, onward) {
-                tracing::debug!(%error, to = %onward, "a datagram was not passed on");
+        match self.session.relay(now, from, datagram) {
+            Relaying::NotOurs => {}
+            Relaying::Dropped => return self.take_events(),
+            Relaying::Onward { to, source } => {
+                if let Err(error) = self.wire.send(datagram, to) {
+                    tracing::debug!(%error, %to, "a datagram was not passed on");
+                } else if let Some(bytes) = self.relayed.get_mut(usize::from(source)) {
+                    *bytes += datagram.len() as u64;
+                }
+                return self.take_events();
             }
-            return self.take_events();
         }
         let media = self.session.handle_datagram(now, from, datagram);
         self.take_events();
@@ -409,6 +418,7 @@ impl<W: Wire> ReceiveThread<W> {
         inbound.fill(&mut stats);
         stats.round_trip = self.session.peers().find(|p| p.id == id).and_then(|p| p.round_trip);
         self.senders.fill(id, &mut stats);
+        stats.relayed_bytes = self.relayed.get(usize::from(id)).copied().unwrap_or(0);
         stats.video_resent = self.resender.as_ref().map_or(0, |resender| resender.resent(id));
         Some(stats)
     }
