@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::rc::Rc;
 
 use hyperzoom_media::{MediaKind, PacketSink};
-use hyperzoom_protocol::{InviteKey, MAX_DATAGRAM, RelaySealer, RelayWay, Stream, StreamSealer, VideoNack};
+use hyperzoom_protocol::{InviteKey, MAX_DATAGRAM, RelaySealer, RelayWay, SecretKey, Stream, StreamSealer, VideoNack};
 use hyperzoom_session::{Config, LeaveReason};
 use ringbuf::traits::{Consumer, Observer};
 
@@ -440,7 +440,7 @@ fn what_is_passed_on_is_counted_for_whose_it_is_and_what_is_refused_once() {
     }
     host.wire.take_sent();
     let way = RelayWay { source: GUEST, target: 2, lane: Stream::Audio };
-    let mut envelope = |key| {
+    let envelope = |key: SecretKey| {
         let mut out = [0; MAX_DATAGRAM];
         let len = RelaySealer::new(key, GUEST).wrap(way, &[1; 300], &mut out).unwrap();
         host.wire.net.arrived.borrow_mut().push_back(out[..len].to_vec());
