@@ -34,7 +34,9 @@ impl Town {
         let lock = match locked {
             Ok(lock) => lock,
             Err(error) => {
-                hyperzoom_testkit::skipped(&format!("no network namespaces here (they take root): {LOCK}: {error}"));
+                hyperzoom_testkit::skipped(&format!(
+                    "no network namespaces here (they take root): {LOCK}: {error}"
+                ));
                 return None;
             }
         };

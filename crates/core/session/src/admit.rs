@@ -157,7 +157,7 @@ impl Session {
         seen_by: IpAddr,
     ) -> impl Iterator<Item = PeerEntry> {
         let ours = self.reachable.map(|addr| addr.ip());
-        (0..).zip(&self.peers).filter(move |(id, _)| *id != to).filter_map(|(participant, peer)| {
+        (0..).zip(&self.peers).filter(move |(id, _)| *id != to).filter_map(move |(participant, peer)| {
             let peer = peer.as_ref().filter(|peer| peer.is_in())?;
             Some(PeerEntry {
                 participant,

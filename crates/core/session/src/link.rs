@@ -11,8 +11,8 @@ use hyperzoom_protocol::{
 use crate::budget::Budget;
 use crate::config::{
     CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
-    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, RETURN_ANSWERS, RETURN_FIRST, RETURN_MOST, SILENT_AFTER, UNANSWERED_AFTER, VIDEO_REQUEST_BURST,
-    VIDEO_REQUEST_SPACING,
+    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, RETURN_ANSWERS, RETURN_FIRST, RETURN_MOST, SILENT_AFTER,
+    UNANSWERED_AFTER, VIDEO_REQUEST_BURST, VIDEO_REQUEST_SPACING,
 };
 use crate::relay::{Relays, Route};
 use crate::session::HOST;
@@ -293,10 +293,12 @@ mod tests {
         // Once it has held, it is as good as new.
         now += RETURN_MOST;
         path.fail(now);
-        let returned: Vec<bool> = (0..3).map(|_| {
-            path.ask();
-            path.answer(now)
-        }).collect();
+        let returned: Vec<bool> = (0..3)
+            .map(|_| {
+                path.ask();
+                path.answer(now)
+            })
+            .collect();
         assert_eq!(returned, [false, false, true]);
     }
 

@@ -41,7 +41,8 @@ pub struct PeerInfo<'a> {
     pub stats: PeerStats,
 }
 
-/// Whether an address is of use within its own network only: private (RFC 1918), link-local (RFC 3927), unique local (RFC 4193), or of this machine.
+/// Whether an address is of use within its own network only: private (RFC 1918), link-local (RFC 3927), unique local (RFC 4193), or of
+/// this machine.
 fn is_local(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback(),
@@ -101,8 +102,8 @@ impl Peer {
     /// Where one who is heard from `seen_by` is to look for it: where its router lets others in, if that is where we hear it from, or else
     /// anybody could be pointed at.
     ///
-    /// One who lives with us, the host, is heard from an address that nobody outside can use. For them it is at our own public address `ours`, if it has a port
-    /// there; for others of this network it is where it is.
+    /// One who lives with us, the host, is heard from an address that nobody outside can use. For them it is at our own public address
+    /// `ours`, if it has a port there; for others of this network it is where it is.
     pub(crate) fn introduction(&self, now: Duration, seen_by: IpAddr, ours: Option<IpAddr>) -> SocketAddr {
         let said = self.link.as_ref().and_then(|link| link.reachable);
         // A router that was restarted has forgotten it.

@@ -84,8 +84,7 @@ fn message() -> impl Strategy<Value = Control> {
         ),
         any::<(bool, u32, u32, u32, u32, u32, u32)>().prop_map(
             |(fits, queue_us, most_queue_us, rate_kbps, audio_kbps, expected, lost)| {
-                let report =
-                    PathReport { queue_us, most_queue_us, rate_kbps, audio_kbps, expected, lost };
+                let report = PathReport { queue_us, most_queue_us, rate_kbps, audio_kbps, expected, lost };
                 Control::PathReport(if fits { report.clamped() } else { report })
             }
         ),

@@ -11,7 +11,7 @@ use hyperzoom_protocol::{
     HEADER_LEN, MAX_DATAGRAM, MAX_PAYLOAD, PacketType, RELAY_OVERHEAD, RelaySealer, RelayWay, SecretKey,
     Stream, StreamSealer,
 };
-use hyperzoom_session::{Event, LeaveReason, PeerState, Relaying, RELAY_AFTER, RELAY_RATE};
+use hyperzoom_session::{Event, LeaveReason, PeerState, RELAY_AFTER, RELAY_RATE, Relaying};
 
 /// The two guests' ways to each other are cut from the start.
 fn apart() -> World {
@@ -143,7 +143,10 @@ fn a_direct_path_that_loses_a_quarter_is_not_taken_and_left_all_the_time() {
         world.censor = Some(Box::new(move |sent| {
             let is_between = [(one, other), (other, one)].contains(&(sent.from, sent.to));
             if is_between {
-                random = u64::wrapping_add(u64::wrapping_mul(random, 6_364_136_223_846_793_005), 1_442_695_040_888_963_407);
+                random = u64::wrapping_add(
+                    u64::wrapping_mul(random, 6_364_136_223_846_793_005),
+                    1_442_695_040_888_963_407,
+                );
             }
             is_between && random >> 62 == 0
         }));
@@ -263,7 +266,10 @@ fn a_voice_and_a_picture_of_full_rate_get_through() {
         assert!(world.parties[0].session.relay(now, addr(1), &mut voice).onward().is_some(), "voice {at}");
         if at % 2 == 0 {
             let mut video = envelope(&mut sealer, 1, 2, &[0; 937]);
-            assert!(world.parties[0].session.relay(now, addr(1), &mut video).onward().is_some(), "video {at}");
+            assert!(
+                world.parties[0].session.relay(now, addr(1), &mut video).onward().is_some(),
+                "video {at}"
+            );
         }
     }
 }

@@ -298,7 +298,8 @@ mod tests {
         assert_eq!([1, 2, 3].map(|id| resender.resent(id)), [0, 0, 3]);
         resender.gate.set_held(2, false);
         resender.gate.set_paused(1, false);
-        let rest: Vec<_> = (6..20).filter_map(|now| resender.poll(ms(now)).map(|s| (s.id, s.bytes()[0]))).collect();
+        let rest: Vec<_> =
+            (6..20).filter_map(|now| resender.poll(ms(now)).map(|s| (s.id, s.bytes()[0]))).collect();
         assert_eq!(rest, [(1, 7), (1, 8), (1, 9)], "in their order, and what was given up is");
     }
 

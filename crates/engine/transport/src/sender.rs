@@ -181,7 +181,7 @@ impl StreamSender {
         loop {
             let gate = &self.gate;
             let getting =
-                || self.links.iter().flatten().filter(|link| link.gets_frame && gate.is_open(link.id));
+                || self.links.iter().flatten().filter(move |link| link.gets_frame && gate.is_open(link.id));
             let is_suspected = getting().any(|link| gate.is_suspected(link.id));
             let is_paused = getting().any(|link| gate.is_paused(link.id) && !gate.is_suspected(link.id));
             if is_suspected && getting().any(|link| !gate.is_paused(link.id)) {

@@ -6,7 +6,9 @@ use std::net::UdpSocket;
 use std::rc::Rc;
 
 use hyperzoom_media::{MediaKind, PacketSink};
-use hyperzoom_protocol::{InviteKey, MAX_DATAGRAM, RelaySealer, RelayWay, SecretKey, Stream, StreamSealer, VideoNack};
+use hyperzoom_protocol::{
+    InviteKey, MAX_DATAGRAM, RelaySealer, RelayWay, SecretKey, Stream, StreamSealer, VideoNack,
+};
 use hyperzoom_session::{Config, LeaveReason};
 use ringbuf::traits::{Consumer, Observer};
 

@@ -10,8 +10,8 @@ use super::{Internal, NotMapped, RETRY, RouterEvent, is_not_public};
 /// A mapping that lasts for ever is looked after as often as if it did not: the router may have been restarted.
 const PERMANENT_CHECK: Duration = Duration::from_secs(150);
 
-/// Where it never worked it is tried again after each of these: the search is one datagram to all of the network, which Wi-Fi sends without asking whether it
-/// arrived. After that there is taken to be no router that opens ports.
+/// Where it never worked it is tried again after each of these: the search is one datagram to all of the network, and over Wi-Fi nobody
+/// asks whether such a one has arrived. After that there is taken to be no router that opens ports.
 const FIRST_RETRIES: [Duration; 2] = [RETRY, Duration::from_secs(60)];
 
 /// So many other ports are tried where somebody else has ours.
@@ -71,7 +71,18 @@ pub(crate) struct Mapper<R: Router> {
 
 impl<R: Router> Mapper<R> {
     pub(crate) fn new(router: R, internal: Internal, lease: Duration, held: Arc<AtomicBool>) -> Self {
-        Self { router, internal, lease, found: false, external: None, asked: None, permanent: false, failures: 0, said: None, held }
+        Self {
+            router,
+            internal,
+            lease,
+            found: false,
+            external: None,
+            asked: None,
+            permanent: false,
+            failures: 0,
+            said: None,
+            held,
+        }
     }
 
     /// Maps the port, or renews the mapping.
