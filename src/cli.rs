@@ -106,7 +106,8 @@ pub struct CallArgs {
     #[arg(long)]
     pub no_upnp: bool,
     /// How long the router is asked to let others in at a time, in seconds. For tests: what a crash leaves behind lasts so long
-    #[arg(long, value_name = "SECONDS", hide = true, default_value_t = crate::call::ROUTER_LEASE.as_secs())]
+    #[arg(long, value_name = "SECONDS", hide = true, value_parser = clap::value_parser!(u64).range(2..),
+        default_value_t = crate::call::ROUTER_LEASE.as_secs())]
     pub upnp_lease: u64,
     /// End the call this long after it began, in seconds [default: when you press Ctrl-C]
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
@@ -258,6 +259,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_lease_that_would_be_renewed_without_end_is_refused() {
+        let parse = |lease| Cli::try_parse_from(["hyperzoom", "host", "--upnp-lease", lease]);
+        for lease in ["0", "1", "-5", "x"] {
+            assert!(parse(lease).is_err(), "{lease}");
+        }
+        assert!(parse("2").is_ok());
     }
 
     #[test]

@@ -4,8 +4,9 @@
 
 mod common;
 
+use std::fs::File;
 use std::process::{Command, Output};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::process::{Ended, HyperZoom, PATIENCE};
 use hyperzoom_protocol::{Invite, InviteKey};
@@ -14,15 +15,34 @@ use serde_json::Value;
 /// The script that builds homes, routers, and the network between them.
 const TOWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/nat/town");
 
+/// The time between two looks at a router.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Held by whoever has a town: they all have the same names.
+const LOCK: &str = "/run/hyperzoom-town.lock";
+
 /// Homes behind routers, torn down when it is dropped.
-struct Town;
+struct Town {
+    /// Another checkout's tests wait until it is free, which it is at the latest when this process ends.
+    _lock: File,
+}
 
 impl Town {
     /// None where the system does not let us build one; that is noted as a skipped test.
     fn build(homes: &[&str]) -> Option<Self> {
+        let locked = File::create(LOCK).and_then(|file| file.lock().map(|()| file));
+        let lock = match locked {
+            Ok(lock) => lock,
+            Err(error) => {
+                hyperzoom_testkit::skipped(&format!(
+                    "no network namespaces here (they take root): {LOCK}: {error}"
+                ));
+                return None;
+            }
+        };
         let built = town(&[&["up"], homes].concat());
         if built.status.success() {
-            return Some(Self);
+            return Some(Self { _lock: lock });
         }
         town(&["down"]);
         let why = String::from_utf8_lossy(&built.stderr).trim().replace('\n', "; ");
@@ -54,11 +74,12 @@ impl Town {
         text.lines().filter(|line| line.contains(action)).count()
     }
 
-    /// Waits until something holds.
+    /// Waits until something holds. Each look starts a process, so there is a pause between two.
     fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let since = Instant::now();
         while !holds(self) {
             assert!(since.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+            std::thread::sleep(LOOK);
         }
     }
 }

@@ -158,6 +158,8 @@ pub struct PeerReport {
     pub state: &'static str,
     /// Whether what went between the two went by way of the host at the end.
     pub relayed: bool,
+    /// Bytes that this machine, the host, passed on from it to other guests.
+    pub relayed_bytes: u64,
     /// The smoothed round trip, in milliseconds.
     pub round_trip_ms: Option<f64>,
     /// How long a datagram takes one way: half the round trip, in milliseconds.
@@ -444,6 +446,7 @@ fn peer_report(
             Presence::Gone(LeaveReason::TimedOut | LeaveReason::HostLeft) => "disconnected",
         },
         relayed: false,
+        relayed_bytes: link.relayed_bytes,
         round_trip_ms: round_trip_ms.map(round),
         one_way_ms: round_trip_ms.map(|ms| round(ms / 2.0)),
         latency: latency.map(LatencyReport::from),

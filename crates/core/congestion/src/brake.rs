@@ -69,6 +69,12 @@ impl Brake {
     pub fn is_paused(&self) -> bool {
         self.paused_until.is_some() || self.suspected_until.is_some()
     }
+
+    /// Whether it waits only since what comes from the peer queues. That says little of the way to it, so nobody else is to wait for it.
+    #[must_use]
+    pub fn is_only_suspected(&self) -> bool {
+        self.suspected_until.is_some() && self.paused_until.is_none()
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +110,10 @@ mod tests {
         let mut brake = Brake::default();
         brake.suspect(ms(0), ms(13));
         brake.report(ms(10), ms(0));
-        assert!(brake.is_paused(), "that was sent before");
+        assert!(brake.is_paused() && brake.is_only_suspected(), "that was sent before");
+        brake.report(ms(20), ms(13));
+        assert!(brake.is_paused() && !brake.is_only_suspected(), "it is known now");
+        brake.report(ms(30), ms(0));
         brake.suspect(ms(50), ms(30));
         brake.suspect(ms(100), ms(3));
         assert!(!brake.is_paused());

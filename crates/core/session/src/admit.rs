@@ -1,7 +1,7 @@
 //! Letting others in: the answering side of handshakes.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hyperzoom_protocol::{
@@ -70,7 +70,7 @@ impl Session {
             Ok(Control::Hello(hello)) if self.is_host() => match self.judge(&hello) {
                 Ok(id) => {
                     let Route::Direct(from) = route else { return };
-                    let welcome = Control::Welcome(self.welcome(id, &hello, from));
+                    let welcome = Control::Welcome(self.welcome(now, id, &hello, from));
                     self.answer(now, route, received.responder, &welcome, id, hello.instance, hello.name);
                 }
                 Err(refusal) => self.answer_refusal(route, received.responder, refusal),
@@ -137,8 +137,8 @@ impl Session {
             .find(|(_, peer)| peer.instance == instance)
     }
 
-    fn welcome(&self, participant: u8, hello: &Hello, from: SocketAddr) -> Welcome {
-        let mut others = self.introductions(participant);
+    fn welcome(&self, now: Duration, participant: u8, hello: &Hello, from: SocketAddr) -> Welcome {
+        let mut others = self.introductions(now, participant, from.ip());
         Welcome {
             session_id: self.config.session_id,
             participant,
@@ -149,15 +149,21 @@ impl Session {
         }
     }
 
-    /// The host's introductions of everybody who is in, but for participant `to`.
-    pub(crate) fn introductions(&self, to: u8) -> impl Iterator<Item = PeerEntry> {
-        (0..).zip(&self.peers).filter(move |(id, _)| *id != to).filter_map(|(participant, peer)| {
+    /// The host's introductions of everybody who is in, but for participant `to`, who is heard from `seen_by`.
+    pub(crate) fn introductions(
+        &self,
+        now: Duration,
+        to: u8,
+        seen_by: IpAddr,
+    ) -> impl Iterator<Item = PeerEntry> {
+        let ours = self.reachable.map(|addr| addr.ip());
+        (0..).zip(&self.peers).filter(move |(id, _)| *id != to).filter_map(move |(participant, peer)| {
             let peer = peer.as_ref().filter(|peer| peer.is_in())?;
             Some(PeerEntry {
                 participant,
                 instance: peer.instance,
                 name: peer.name.clone(),
-                addr: peer.introduction(),
+                addr: peer.introduction(now, seen_by, ours),
             })
         })
     }
@@ -244,16 +250,14 @@ impl Session {
     }
 
     fn introduce_newcomer(&mut self, now: Duration, id: u8) {
-        let Some(peer) = self.peers[usize::from(id)].as_ref() else { return };
-        let entry = Control::PeerJoined(PeerEntry {
-            participant: id,
-            instance: peer.instance,
-            name: peer.name.clone(),
-            addr: peer.introduction(),
-        });
         for other in (1..MAX_PARTICIPANTS as u8).filter(|other| *other != id) {
-            if self.peer_mut(other).is_some_and(|peer| peer.is_in()) {
-                self.send(now, other, &entry);
+            let Some(seen_by) = self.peer_mut(other).filter(|peer| peer.is_in()).map(|peer| peer.addr().ip())
+            else {
+                continue;
+            };
+            let entry = self.introductions(now, other, seen_by).find(|entry| entry.participant == id);
+            if let Some(entry) = entry {
+                self.send(now, other, &Control::PeerJoined(entry));
             }
         }
     }

@@ -60,6 +60,13 @@ pub const RELAY_RATE: u64 = 3_000_000;
 pub(crate) const RELAY_BURST: Duration = Duration::from_millis(250);
 /// A direct path on which no question was answered for so long is taken to have failed in one direction: three in a row were lost.
 pub(crate) const UNANSWERED_AFTER: Duration = Duration::from_millis(3500);
+/// So many questions in a row that were asked straight are to be answered straight before a relayed peer is sent to straight again: where one
+/// in three is lost, one answer says little.
+pub(crate) const RETURN_ANSWERS: u8 = 3;
+/// After a return to the direct path that did not hold the next one is not before this; it doubles each time up to [`RETURN_MOST`].
+pub(crate) const RETURN_FIRST: Duration = Duration::from_secs(5);
+/// The longest wait for the next return. One that held for so long has not failed.
+pub(crate) const RETURN_MOST: Duration = Duration::from_secs(60);
 /// For so long after its goodbye to the host a guest's goodbyes to others are passed on.
 pub(crate) const BYE_PASSES: Duration = Duration::from_secs(1);
 /// IPv6 and UDP headers (RFC 8200 §3, RFC 768), in bytes.
@@ -90,5 +97,7 @@ pub(crate) const MOVE_SPACING: Duration = Duration::from_millis(250);
 pub(crate) const GONE_SPACING: Duration = Duration::from_millis(250);
 /// An introduction that the host has not repeated for so long no longer holds.
 pub(crate) const INTRODUCTION_HOLDS: Duration = Duration::from_secs(5);
+/// Where a guest's router lets others in is said with each heartbeat; what was not said for so long no longer holds.
+pub(crate) const REACHABLE_HOLDS: Duration = Duration::from_secs(5);
 /// No answers are queued beyond so many datagrams: a peer that asks faster than they leave gets fewer.
 pub(crate) const TRANSMIT_MOST: usize = 64;

@@ -63,7 +63,7 @@ impl Session {
             Control::SyncTone { at_ns } => self.handle_tone(now, from, at_ns),
             Control::Reachable(addr) => {
                 if let Some(link) = self.peer_mut(from).and_then(Peer::live_mut) {
-                    link.reachable = Some(addr);
+                    link.reachable = Some((addr, now));
                 }
             }
             Control::Bye => self.part(now, from, LeaveReason::Bye),

@@ -16,8 +16,8 @@
 //!
 //!
 //! Two guests who have not met for [`RELAY_AFTER`] shake hands by way of the host, which then passes on what they send each other
-//! ([`Session::relay`]), sealed for each other as ever. They go on looking for a direct path, and take it once a question has come back over
-//! it; where one fails that worked, they come back to the host.
+//! ([`Session::relay`]), sealed for each other as ever. They go on looking for a direct path, and take it once three questions in a row have
+//! come back over it; where one fails that worked, they come back to the host, and wait the longer before the next return.
 //!
 //! # Whom it believes
 //! Without the invite's key nothing that is sent gets an answer or leaves a trace but a count in [`Stats`]. The
@@ -51,4 +51,5 @@ pub use config::{
 pub use event::{Event, LeaveReason, Media, Transmit};
 pub use link::PeerStats;
 pub use peer::{PeerInfo, PeerState};
+pub use relay::Relaying;
 pub use session::{Session, Stats};

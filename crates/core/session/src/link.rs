@@ -11,8 +11,8 @@ use hyperzoom_protocol::{
 use crate::budget::Budget;
 use crate::config::{
     CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
-    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, SILENT_AFTER, UNANSWERED_AFTER, VIDEO_REQUEST_BURST,
-    VIDEO_REQUEST_SPACING,
+    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, RETURN_ANSWERS, RETURN_FIRST, RETURN_MOST, SILENT_AFTER,
+    UNANSWERED_AFTER, VIDEO_REQUEST_BURST, VIDEO_REQUEST_SPACING,
 };
 use crate::relay::{Relays, Route};
 use crate::session::HOST;
@@ -37,14 +37,16 @@ pub struct PeerStats {
 pub(crate) struct Link {
     /// Where the peer is, as far as we know; datagrams go there unless they are relayed.
     pub(crate) addr: SocketAddr,
-    /// Where its router lets datagrams in, as it said.
-    pub(crate) reachable: Option<SocketAddr>,
+    /// Where its router lets datagrams in, as it said, and when it last did.
+    pub(crate) reachable: Option<(SocketAddr, Duration)>,
     /// Datagrams go by way of the host.
     pub(crate) relayed: bool,
     /// When something last came straight from the peer.
     pub(crate) last_direct: Duration,
     /// When a question that was asked straight was last answered straight.
     pub(crate) last_answered: Duration,
+    /// When and whether to leave the relay.
+    pub(crate) return_path: Return,
     /// Envelopes on the link between the host and a guest.
     pub(crate) relays: Option<Box<Relays>>,
     pub(crate) send_key: SecretKey,
@@ -83,6 +85,7 @@ impl Link {
             relayed: false,
             last_direct: now,
             last_answered: now,
+            return_path: Return::default(),
             relays,
             send_key: keys.send,
             last_heard: now,
@@ -148,6 +151,48 @@ impl Link {
         let len = self.sealer.seal(kind, timestamp_ms, 0, 0, payload, &mut datagram);
         datagram.truncate(len);
         datagram
+    }
+}
+
+/// A relayed peer's way back to the direct path.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Return {
+    /// The last question that was asked straight waits for its answer.
+    is_asked: bool,
+    /// So many were answered in a row.
+    answers: u8,
+    /// When the direct path was last returned to.
+    last: Option<Duration>,
+    not_before: Duration,
+    wait: Duration,
+}
+
+impl Return {
+    /// The peer is asked straight.
+    pub(crate) fn ask(&mut self) {
+        if std::mem::replace(&mut self.is_asked, true) {
+            self.answers = 0;
+        }
+    }
+
+    /// And has answered straight. Whether to return to the direct path.
+    pub(crate) fn answer(&mut self, now: Duration) -> bool {
+        self.is_asked = false;
+        self.answers = self.answers.saturating_add(1);
+        let is_due = self.answers >= RETURN_ANSWERS && now >= self.not_before;
+        if is_due {
+            self.last = Some(now);
+        }
+        is_due
+    }
+
+    /// The direct path has failed.
+    pub(crate) fn fail(&mut self, now: Duration) {
+        let held = self.last.is_none_or(|last| now.saturating_sub(last) >= RETURN_MOST);
+        self.wait = if held { Duration::ZERO } else { (self.wait * 2).clamp(RETURN_FIRST, RETURN_MOST) };
+        self.not_before = now + self.wait;
+        self.is_asked = false;
+        self.answers = 0;
     }
 }
 
@@ -218,5 +263,54 @@ impl Pings {
     /// When the question of `token` was asked; once.
     pub(crate) fn answer(&mut self, token: u32) -> Option<Duration> {
         self.asked[token as usize % self.asked.len()].take_if(|(asked, _)| *asked == token).map(|(_, at)| at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_fails_again_and_again_is_returned_to_ever_less_often() {
+        let mut path = Return::default();
+        let mut now = Duration::ZERO;
+        let mut waits = Vec::new();
+        // It answers each question, and fails a second after it was taken.
+        for _ in 0..8 {
+            path.fail(now);
+            let since = now;
+            loop {
+                now += HEARTBEAT;
+                path.ask();
+                if path.answer(now) {
+                    break;
+                }
+            }
+            waits.push((now - since).as_secs());
+            now += HEARTBEAT;
+        }
+        assert_eq!(waits, [3, 5, 10, 20, 40, 60, 60, 60]);
+        // Once it has held, it is as good as new.
+        now += RETURN_MOST;
+        path.fail(now);
+        let returned: Vec<bool> = (0..3)
+            .map(|_| {
+                path.ask();
+                path.answer(now)
+            })
+            .collect();
+        assert_eq!(returned, [false, false, true]);
+    }
+
+    #[test]
+    fn answers_count_in_a_row() {
+        let mut path = Return::default();
+        let now = Duration::from_secs(1);
+        for answered in [true, true, false, true, true, false, true, true] {
+            path.ask();
+            assert!(!answered || !path.answer(now));
+        }
+        path.ask();
+        assert!(path.answer(now));
     }
 }

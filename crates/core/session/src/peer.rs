@@ -1,10 +1,11 @@
 //! One other participant.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hyperzoom_protocol::Name;
 
+use crate::config::REACHABLE_HOLDS;
 use crate::link::Link;
 use crate::{LeaveReason, PeerStats, SILENT_AFTER, TIMEOUT};
 
@@ -38,6 +39,15 @@ pub struct PeerInfo<'a> {
     pub relayed: bool,
     /// What came from it over its present link.
     pub stats: PeerStats,
+}
+
+/// Whether an address is of use within its own network only: private (RFC 1918), link-local (RFC 3927), unique local (RFC 4193), or of
+/// this machine.
+fn is_local(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
+    }
 }
 
 #[derive(Debug)]
@@ -89,10 +99,20 @@ impl Peer {
         self.link.as_ref().map_or(self.introduced_addr, |link| link.addr)
     }
 
-    /// Where others are to look for it: where its router lets them in, if that is where we hear it from, or else anybody could be pointed at.
-    pub(crate) fn introduction(&self) -> SocketAddr {
-        let reachable = self.link.as_ref().and_then(|link| link.reachable);
-        reachable.filter(|addr| addr.ip() == self.addr().ip() && addr.port() != 0).unwrap_or(self.addr())
+    /// Where one who is heard from `seen_by` is to look for it: where its router lets others in, if that is where we hear it from, or else
+    /// anybody could be pointed at.
+    ///
+    /// One who lives with us, the host, is heard from an address that nobody outside can use. For them it is at our own public address
+    /// `ours`, if it has a port there; for others of this network it is where it is.
+    pub(crate) fn introduction(&self, now: Duration, seen_by: IpAddr, ours: Option<IpAddr>) -> SocketAddr {
+        let said = self.link.as_ref().and_then(|link| link.reachable);
+        // A router that was restarted has forgotten it.
+        let reachable =
+            said.filter(|(_, at)| now.saturating_sub(*at) < REACHABLE_HOLDS).map(|(addr, _)| addr);
+        let at = self.addr();
+        let is_of_ours = |ip| Some(ip) == ours && is_local(at.ip()) && !is_local(seen_by);
+        let is_its = |addr: &SocketAddr| addr.port() != 0 && (addr.ip() == at.ip() || is_of_ours(addr.ip()));
+        reachable.filter(is_its).unwrap_or(at)
     }
 
     /// When its silence must be looked at next.

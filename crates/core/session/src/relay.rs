@@ -15,6 +15,33 @@ use crate::peer::Peer;
 use crate::session::{HOST, Phase};
 use crate::{Event, LeaveReason, PeerState, RELAY_AFTER, RELAY_RATE, Session};
 
+/// What became of a datagram that may be one to pass on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relaying {
+    /// It is none that goes by way of us, and is unchanged: it is for [`Session::handle_datagram`].
+    NotOurs,
+    /// It was to be passed on, and is not. It is in [`Stats`](crate::Stats).
+    Dropped,
+    /// It has a new envelope about it, and goes on.
+    Onward {
+        /// Where to.
+        to: SocketAddr,
+        /// Whose it is.
+        source: u8,
+    },
+}
+
+impl Relaying {
+    /// Where it goes on to, if it does.
+    #[must_use]
+    pub fn onward(self) -> Option<SocketAddr> {
+        match self {
+            Self::Onward { to, .. } => Some(to),
+            Self::NotOurs | Self::Dropped => None,
+        }
+    }
+}
+
 /// The way that a datagram takes, or took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -46,14 +73,25 @@ impl Relays {
 impl Session {
     /// Passes a datagram on, where we are the host and it is one that a guest sends to another by way of us: puts a new envelope about it,
     /// in place, and returns the address that its driver is to send it to. It allocates nothing.
-    ///
-    /// None where it is not passed on. What is no relayed datagram at all is unchanged then, for
-    /// [`handle_datagram`](Self::handle_datagram).
-    pub fn relay(&mut self, now: Duration, from: SocketAddr, datagram: &mut [u8]) -> Option<SocketAddr> {
+    pub fn relay(&mut self, now: Duration, from: SocketAddr, datagram: &mut [u8]) -> Relaying {
         if !self.is_host() || !matches!(self.phase, Phase::In) || datagram.len() > MAX_DATAGRAM {
-            return None;
+            return Relaying::NotOurs;
         }
-        let said = RelayWay::of(datagram)?;
+        let Some(said) = RelayWay::of(datagram) else { return Relaying::NotOurs };
+        match self.pass_on(now, from, said, datagram) {
+            Some((to, source)) => Relaying::Onward { to, source },
+            None => Relaying::Dropped,
+        }
+    }
+
+    /// Passes on what says that it goes this way.
+    fn pass_on(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        said: RelayWay,
+        datagram: &mut [u8],
+    ) -> Option<(SocketAddr, u8)> {
         // Who was never in, or is no longer, sends nothing through us; who has just left still tells the others.
         let source = self.peer_mut(said.source);
         let leaving = source.as_ref().is_some_and(|peer| {
@@ -91,7 +129,7 @@ impl Session {
             self.stats.flooded += 1;
             return None;
         }
-        relays.sealer.rewrap(way, datagram).then_some(to)
+        relays.sealer.rewrap(way, datagram).then_some((to, way.source))
     }
 
     /// Sends a datagram that was sealed for a peer before once more, as it was. Whether it left.
@@ -166,6 +204,7 @@ impl Session {
                 // It lives, and what one of the two sends straight does not arrive.
                 if !link.relayed && link.direct_is_doubtful(now) {
                     link.relayed = true;
+                    link.return_path.fail(now);
                     event = Some(Event::PeerRelayed { id, relayed: true });
                 }
             }
@@ -175,11 +214,12 @@ impl Session {
         }
     }
 
-    /// A question that was asked straight has been answered straight: that way is open in both directions, and the host not needed.
+    /// A question that was asked straight has been answered straight: that way is open in both directions. Where that is so time and again the host is
+    /// not needed.
     pub(crate) fn take_direct_path(&mut self, now: Duration, from: SocketAddr, id: u8) {
         let Some(link) = self.peer_mut(id).and_then(Peer::live_mut) else { return };
         link.last_answered = link.last_answered.max(now);
-        if !link.relayed {
+        if !link.relayed || !link.return_path.answer(now) {
             return;
         }
         link.relayed = false;
@@ -194,6 +234,7 @@ impl Session {
         let may_be_relayed = self.may_be_relayed(now, id);
         let Some(link) = self.peer_mut(id).and_then(Peer::live_mut) else { return };
         if link.relayed {
+            link.return_path.ask();
             let (token, route) = (link.pings.token(now), Route::Direct(link.addr));
             return self.send_by(now, id, route, &Control::TimePing { token });
         }

@@ -94,8 +94,10 @@ impl Session {
                 self.send(now, id, &Control::Camera(camera));
             }
             self.tell_tone(now, id);
-            if self.is_host() {
-                let introductions: Vec<_> = self.introductions(id).collect();
+            if self.is_host()
+                && let Some(seen_by) = self.peer_mut(id).map(|peer| peer.addr().ip())
+            {
+                let introductions: Vec<_> = self.introductions(now, id, seen_by).collect();
                 for entry in introductions {
                     self.send(now, id, &Control::PeerJoined(entry));
                 }

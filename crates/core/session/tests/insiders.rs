@@ -5,8 +5,9 @@ mod common;
 
 use common::{KEY, World, addr, ms};
 use hyperzoom_protocol::{
-    Capabilities, Control, Greet, Hello, Initiator, MAX_DATAGRAM, Name, PacketType, PeerEntry, SecretKey,
-    Stream, StreamSealer,
+    AudioReport, CameraState, Capabilities, Control, Filling, Greet, Hello, Initiator, MAX_CONTROL,
+    MAX_DATAGRAM, Nack, Name, PacketType, PathReport, PeerEntry, RelaySealer, RelayWay, SecretKey, Stream,
+    StreamSealer, VideoNack,
 };
 use hyperzoom_session::{Event, Session};
 use proptest::prelude::*;
@@ -28,6 +29,8 @@ enum Move {
     Say(Control),
     /// Media of any shape.
     Media(PacketType, u32, u8, u8, Vec<u8>),
+    /// An envelope for a participant, on the lane of a stream, with a message in it or any bytes.
+    Relay(u8, u8, Stream, Result<Control, Vec<u8>>),
     /// The first message of a handshake with any words.
     Init(u8, Control),
     /// Skipped sequence numbers.
@@ -70,7 +73,28 @@ fn message() -> impl Strategy<Value = Control> {
         Just(Control::Heartbeat),
         Just(Control::Gone),
         Just(Control::Bye),
-        Just(Control::Nack(hyperzoom_protocol::Nack::Keyframe)),
+        Just(Control::Nack(Nack::Keyframe)),
+        any::<(u16, u32)>()
+            .prop_map(|(first, following)| Control::Nack(Nack::Video(VideoNack { first, following }))),
+        any::<(bool, u16, u16, u32, u32, u32)>().prop_map(
+            |(fits, lost_permille, late_permille, burst_us, depth_us, reach_us)| {
+                let report = AudioReport { lost_permille, late_permille, burst_us, depth_us, reach_us };
+                Control::AudioReport(if fits { report.clamped() } else { report })
+            }
+        ),
+        any::<(bool, u32, u32, u32, u32, u32, u32)>().prop_map(
+            |(fits, queue_us, most_queue_us, rate_kbps, audio_kbps, expected, lost)| {
+                let report = PathReport { queue_us, most_queue_us, rate_kbps, audio_kbps, expected, lost };
+                Control::PathReport(if fits { report.clamped() } else { report })
+            }
+        ),
+        prop::sample::select(vec![CameraState::On, CameraState::Off, CameraState::Lost, CameraState::None])
+            .prop_map(Control::Camera),
+        Just(Control::Filling(Filling::default())),
+        any::<i64>().prop_map(|at_ns| Control::SyncTone { at_ns }),
+        (0i64..20_000_000_000).prop_map(|at_ns| Control::SyncTone { at_ns }),
+        any::<std::net::SocketAddr>().prop_map(Control::Reachable),
+        any::<u16>().prop_map(|port| Control::Reachable((addr(1).ip(), port).into())),
         any::<u32>().prop_map(|token| Control::TimePing { token }),
         (0u32..20, any::<i64>(), any::<i64>()).prop_map(|(token, received_ns, sent_ns)| Control::TimePong {
             token,
@@ -83,7 +107,7 @@ fn message() -> impl Strategy<Value = Control> {
 fn any_move() -> impl Strategy<Value = Move> {
     let kinds = vec![PacketType::Audio, PacketType::VideoKeyframe, PacketType::VideoDelta];
     prop_oneof![
-        (any::<bool>(), 0u8..14, prop::collection::vec(any::<u8>(), 0..300))
+        (any::<bool>(), 0u8..17, prop::collection::vec(any::<u8>(), 0..300))
             .prop_map(|(bye, tag, bytes)| { Move::Control(bye, [&[tag][..], &bytes].concat()) }),
         message().prop_map(Move::Say),
         (
@@ -95,6 +119,16 @@ fn any_move() -> impl Strategy<Value = Move> {
             .prop_map(|(kind, at, (fragment, fragments), payload)| Move::Media(
                 kind, at, fragment, fragments, payload
             )),
+        (
+            0u8..5,
+            0u8..5,
+            prop::sample::select(vec![Stream::Control, Stream::Audio, Stream::Video]),
+            prop_oneof![
+                message().prop_map(Ok),
+                prop::collection::vec(any::<u8>(), 0..=MAX_DATAGRAM).prop_map(Err)
+            ]
+        )
+            .prop_map(|(source, target, lane, inner)| Move::Relay(source, target, lane, inner)),
         (any::<u8>(), message()).prop_map(|(sender, message)| Move::Init(sender, message)),
         any::<u16>().prop_map(Move::Skip),
         (0u64..2000).prop_map(Move::Wait),
@@ -117,23 +151,42 @@ proptest! {
         for _ in 0..500 {
             control.skip();
         }
+        // A guest's envelopes go to the host, who passes them on; the host's own seem to come from others.
+        let (by_way_of, guest) = if attacker == 0 { (victim, other) } else { (0, me) };
+        let mut relay = RelaySealer::new(key_of(&world, attacker, by_way_of as u8), guest);
         let mut audio = StreamSealer::new(key, Stream::Audio, me);
         let mut video = StreamSealer::new(key, Stream::Video, me);
         for it in moves {
             let mut out = [0; MAX_DATAGRAM];
+            let mut at = victim;
             let len = match it {
                 Move::Control(bye, bytes) => {
                     let kind = if bye { PacketType::Bye } else { PacketType::Control };
                     control.seal(kind, u32::MAX, 0, 0, &bytes, &mut out)
                 }
                 Move::Say(message) => {
-                    let mut buffer = [0; hyperzoom_protocol::MAX_CONTROL];
+                    let mut buffer = [0; MAX_CONTROL];
                     let payload = message.encode(&mut buffer);
                     control.seal(PacketType::Control, 0, 0, 0, payload, &mut out)
                 }
                 Move::Media(kind, at, fragment, fragments, payload) => {
                     let sealer = if kind == PacketType::Audio { &mut audio } else { &mut video };
                     sealer.seal(kind, at, fragment, fragments, &payload, &mut out)
+                }
+                Move::Relay(source, target, lane, inner) => {
+                    let inner = inner.map_or_else(|bytes| bytes, |message| {
+                        let mut buffer = [0; MAX_CONTROL];
+                        let mut sealed = vec![0; MAX_DATAGRAM];
+                        let payload = message.encode(&mut buffer);
+                        let len = control.seal(PacketType::Control, 0, 0, 0, payload, &mut sealed);
+                        sealed.truncate(len);
+                        sealed
+                    });
+                    let Some(len) = relay.wrap(RelayWay { source, target, lane }, &inner, &mut out) else {
+                        continue;
+                    };
+                    at = by_way_of;
+                    len
                 }
                 Move::Init(sender, message) => {
                     let init = Initiator::start(Some(&KEY), sender, 0, &message).unwrap().1;
@@ -152,7 +205,7 @@ proptest! {
                 }
             };
             let sent = world.tape.len();
-            world.inject(victim, addr(attacker), &out[..len]);
+            world.inject(at, addr(attacker), &out[..len]);
             world.pump();
             let answers = world.tape[sent..].iter().filter(|sent| sent.from == addr(victim));
             prop_assert!(answers.count() <= 6, "more answers than there are participants to tell");

@@ -11,7 +11,7 @@ use hyperzoom_protocol::{
     HEADER_LEN, MAX_DATAGRAM, MAX_PAYLOAD, PacketType, RELAY_OVERHEAD, RelaySealer, RelayWay, SecretKey,
     Stream, StreamSealer,
 };
-use hyperzoom_session::{Event, LeaveReason, PeerState, RELAY_AFTER, RELAY_RATE};
+use hyperzoom_session::{Event, LeaveReason, PeerState, RELAY_AFTER, RELAY_RATE, Relaying};
 
 /// The two guests' ways to each other are cut from the start.
 fn apart() -> World {
@@ -101,7 +101,9 @@ fn a_bad_path_to_the_host_does_not_keep_them_apart() {
 fn they_move_to_a_direct_path_when_one_opens() {
     let mut world = relayed();
     world.cut.clear();
-    world.run(ms(2500));
+    world.run(ms(1500));
+    assert!(is_relayed(&world, 1, 2) && is_relayed(&world, 2, 1), "one answer says little");
+    world.run(ms(3000));
     assert!(!is_relayed(&world, 1, 2) && !is_relayed(&world, 2, 1));
     hear_each_other(&mut world);
     let before = world.parties[0].passed_on;
@@ -127,6 +129,33 @@ fn a_direct_path_that_fails_gives_way_to_the_host() {
     hear_each_other(&mut world);
     for party in 1..3 {
         assert_eq!(world.parties[party].saw(|e| matches!(e, Event::PeerLeft { .. })), 0);
+    }
+}
+
+#[test]
+fn a_direct_path_that_loses_a_quarter_is_not_taken_and_left_all_the_time() {
+    for seed in 1..6 {
+        let mut world = relayed();
+        world.cut.clear();
+        let (one, other) = (addr(1), addr(2));
+        // One in four of what goes straight between the guests is lost, by a linear congruential generator (Knuth's MMIX).
+        let mut random = seed;
+        world.censor = Some(Box::new(move |sent| {
+            let is_between = [(one, other), (other, one)].contains(&(sent.from, sent.to));
+            if is_between {
+                random = u64::wrapping_add(
+                    u64::wrapping_mul(random, 6_364_136_223_846_793_005),
+                    1_442_695_040_888_963_407,
+                );
+            }
+            is_between && random >> 62 == 0
+        }));
+        world.run(ms(300_000));
+        for party in 1..3 {
+            let turns = world.parties[party].saw(|e| matches!(e, Event::PeerRelayed { .. }));
+            assert!(turns <= 24, "{turns} turns in five minutes, seed {seed}");
+            assert_eq!(world.parties[party].saw(|e| matches!(e, Event::PeerLeft { .. })), 0);
+        }
     }
 }
 
@@ -214,7 +243,7 @@ fn a_guest_gets_no_more_through_than_four_streams_would_need() {
     for at in 0..20_000_u64 {
         let mut datagram = envelope(&mut sealer, 1, 2, &inner);
         let now = now + Duration::from_millis(seconds * 1000) * at as u32 / 20_000;
-        passed += usize::from(world.parties[0].session.relay(now, addr(1), &mut datagram).is_some());
+        passed += usize::from(world.parties[0].session.relay(now, addr(1), &mut datagram).onward().is_some());
     }
     let most = (RELAY_RATE * (seconds * 1000 + 250) / 8000) as usize / MAX_DATAGRAM;
     assert!((most * 9 / 10..=most).contains(&passed), "{passed} of at most {most}");
@@ -222,7 +251,7 @@ fn a_guest_gets_no_more_through_than_four_streams_would_need() {
     // The other direction has its own.
     let mut other = RelaySealer::new(key_to_host(&world, 2), 2);
     let mut datagram = envelope(&mut other, 2, 1, &inner);
-    assert_eq!(world.parties[0].session.relay(now, addr(2), &mut datagram), Some(addr(1)));
+    assert_eq!(world.parties[0].session.relay(now, addr(2), &mut datagram).onward(), Some(addr(1)));
 }
 
 #[test]
@@ -234,10 +263,13 @@ fn a_voice_and_a_picture_of_full_rate_get_through() {
     for at in 0..800_u64 {
         let now = now + Duration::from_micros(2500 * at);
         let mut voice = envelope(&mut sealer, 1, 2, &[0; 90]);
-        assert!(world.parties[0].session.relay(now, addr(1), &mut voice).is_some(), "voice {at}");
+        assert!(world.parties[0].session.relay(now, addr(1), &mut voice).onward().is_some(), "voice {at}");
         if at % 2 == 0 {
             let mut video = envelope(&mut sealer, 1, 2, &[0; 937]);
-            assert!(world.parties[0].session.relay(now, addr(1), &mut video).is_some(), "video {at}");
+            assert!(
+                world.parties[0].session.relay(now, addr(1), &mut video).onward().is_some(),
+                "video {at}"
+            );
         }
     }
 }
@@ -249,25 +281,25 @@ fn only_what_a_guest_sends_for_another_is_passed_on_and_once() {
     let mut sealer = RelaySealer::new(key_to_host(&world, 1), 1);
     let good = envelope(&mut sealer, 1, 2, &any_inner());
     let session = &mut world.parties[0].session;
-    assert_eq!(session.relay(now, addr(9), &mut good.clone()), Some(addr(2)));
-    assert_eq!(session.relay(now, addr(1), &mut good.clone()), None, "a replay");
+    assert_eq!(session.relay(now, addr(9), &mut good.clone()), Relaying::Onward { to: addr(2), source: 1 });
+    assert_eq!(session.relay(now, addr(1), &mut good.clone()), Relaying::Dropped, "a replay");
     // In another's name, under another's key, for nobody, to somebody who is not in, of a stranger.
     let mut stranger = RelaySealer::new([9; 32], 1);
     let mut forged = envelope(&mut stranger, 1, 2, &any_inner());
-    assert_eq!(session.relay(now, addr(1), &mut forged), None);
+    assert_eq!(session.relay(now, addr(1), &mut forged), Relaying::Dropped);
     let mut to_absent = envelope(&mut sealer, 1, 3, &any_inner());
-    assert_eq!(session.relay(now, addr(1), &mut to_absent), None);
+    assert_eq!(session.relay(now, addr(1), &mut to_absent), Relaying::Dropped);
     let mut renamed = envelope(&mut sealer, 1, 2, &any_inner());
     renamed[1] = 2;
     renamed[HEADER_LEN] = 1 << 4;
-    assert_eq!(session.relay(now, addr(1), &mut renamed), None);
+    assert_eq!(session.relay(now, addr(1), &mut renamed), Relaying::Dropped);
     // What holds another envelope would go round.
     let inner = envelope(&mut sealer, 1, 2, &[0; 100]);
     let mut nested = envelope(&mut sealer, 1, 2, &inner);
-    assert_eq!(session.relay(now, addr(1), &mut nested), None);
+    assert_eq!(session.relay(now, addr(1), &mut nested), Relaying::Dropped);
     // A guest relays nothing.
     let mut to_guest = envelope(&mut sealer, 1, 2, &any_inner());
-    assert_eq!(world.parties[2].session.relay(now, addr(1), &mut to_guest), None);
+    assert_eq!(world.parties[2].session.relay(now, addr(1), &mut to_guest), Relaying::NotOurs);
     assert!(world.parties[2].session.handle_datagram(now, addr(1), &mut to_guest).is_none());
     hear_each_other(&mut world);
 }
@@ -280,7 +312,7 @@ fn what_is_passed_on_is_as_long_as_it_came() {
     assert_eq!(datagram.len(), MAX_DATAGRAM);
     let came = datagram.clone();
     let now = world.now;
-    assert_eq!(world.parties[0].session.relay(now, addr(1), &mut datagram), Some(addr(2)));
+    assert_eq!(world.parties[0].session.relay(now, addr(1), &mut datagram).onward(), Some(addr(2)));
     let body = HEADER_LEN + 1..MAX_DATAGRAM - (RELAY_OVERHEAD - HEADER_LEN - 1);
     assert_eq!(datagram[body.clone()], came[body], "nothing of what it holds is touched");
 }
@@ -293,7 +325,7 @@ fn a_guest_that_the_host_gave_up_is_relayed_no_longer() {
     world.run(ms(8000));
     let mut late = envelope(&mut sealer, 1, 2, &any_inner());
     let now = world.now;
-    assert_eq!(world.parties[0].session.relay(now, addr(1), &mut late), None);
+    assert_eq!(world.parties[0].session.relay(now, addr(1), &mut late), Relaying::Dropped);
     let state = world.parties[2].session.peers().find(|p| p.id == 1).map(|p| p.state);
     assert_eq!(state, Some(PeerState::Left(LeaveReason::TimedOut)));
     // It comes back, and with it the way between the two.
@@ -301,6 +333,32 @@ fn a_guest_that_the_host_gave_up_is_relayed_no_longer() {
     world.run(ms(8000));
     hear_each_other(&mut world);
     assert!(is_relayed(&world, 1, 2));
+}
+
+#[test]
+fn a_guest_in_the_host_s_home_is_introduced_to_others_by_their_router() {
+    let mut world = World::pair();
+    let public = |port| std::net::SocketAddr::from(([11, 0, 0, 1], port));
+    let (host, mapped) = (public(47_800), public(47_801));
+    world.parties[0].session.set_reachable(Some(host));
+    world.parties[1].session.set_reachable(Some(mapped));
+    world.run(ms(1500));
+    // One who lives with them, and one who does not.
+    world.join();
+    let outside = world.join();
+    world.parties[outside].addr = "11.0.0.99:4700".parse().unwrap();
+    let outside = world.parties[outside].addr;
+    world.run(ms(3000));
+    let goes = |world: &World, from, to| world.tape.iter().any(|sent| sent.from == from && sent.to == to);
+    assert!(goes(&world, outside, mapped), "it is sought where the router lets others in");
+    assert!(!goes(&world, outside, addr(1)), "and not where only the home finds it");
+    assert!(goes(&world, addr(2), addr(1)), "within the home it is where it is");
+    assert!(!goes(&world, addr(2), mapped));
+    // An address that is not the host's own is nobody's to claim.
+    let elsewhere = "11.0.0.50:47801".parse().unwrap();
+    world.parties[1].session.set_reachable(Some(elsewhere));
+    world.run(ms(5000));
+    assert!(!world.tape.iter().any(|sent| sent.to == elsewhere));
 }
 
 #[test]
@@ -314,6 +372,13 @@ fn a_guest_is_introduced_where_its_router_lets_others_in_and_nowhere_else() {
     world.cut.extend([(1, 2), (2, 1)]);
     world.run(ms(2500));
     assert!(world.tape.iter().any(|sent| sent.from == addr(2) && sent.to == mapped), "it is sought there");
+    // The router forgets it: so does the host.
+    world.parties[1].session.set_reachable(None);
+    world.run(ms(7000));
+    let since = world.tape.len();
+    world.run(ms(5000));
+    assert!(world.tape[since..].iter().any(|sent| sent.from == addr(2) && sent.to == addr(1)));
+    assert!(!world.tape[since..].iter().any(|sent| sent.to == mapped), "nobody seeks it there any more");
     // Nobody can have others send to a third.
     let elsewhere = "10.9.9.9:47800".parse().unwrap();
     world.parties[1].session.set_reachable(Some(elsewhere));

@@ -63,7 +63,7 @@ fn main() {
             let since = Instant::now();
             let len = sealer.wrap(way, &inner, &mut out).unwrap_or(0);
             let wrapped = Instant::now();
-            passed += u32::from(host.relay(now, addr(1), &mut out[..len]).is_some());
+            passed += u32::from(host.relay(now, addr(1), &mut out[..len]).onward().is_some());
             relaying += wrapped.elapsed();
             wrapping += wrapped - since;
         }

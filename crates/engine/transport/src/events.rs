@@ -61,6 +61,8 @@ pub struct LinkStats {
     pub video_frames: u64,
     /// Bytes of media received.
     pub bytes_received: u64,
+    /// Bytes that we, the host, passed on from the peer to other guests, envelopes included.
+    pub relayed_bytes: u64,
     /// Packets and frames thrown away since nobody took them out of their ring in time.
     pub overflowed: u64,
 }

@@ -16,6 +16,10 @@ pub(crate) struct VideoGate {
     held: AtomicU8,
     /// Bit n: what is being sent to participant n waits for better news of the path.
     paused: AtomicU8,
+    /// Bit n: and that only since what comes from participant n queues.
+    suspected: AtomicU8,
+    /// Bit n: a frame to participant n was given up for that, so it needs a keyframe.
+    lacking: AtomicU8,
     pace_kbps: AtomicU32,
     /// When the next datagram may leave, in nanoseconds since `epoch`.
     free_at_ns: AtomicU64,
@@ -29,6 +33,8 @@ impl Default for VideoGate {
             off: AtomicU8::new(0),
             held: AtomicU8::new(0),
             paused: AtomicU8::new(0),
+            suspected: AtomicU8::new(0),
+            lacking: AtomicU8::new(0),
             pace_kbps,
             free_at_ns: AtomicU64::new(0),
             epoch: Instant::now(),
@@ -52,6 +58,25 @@ impl VideoGate {
     /// Whether video to participant `peer` waits. Somebody else sees to it that this comes to an end.
     pub(crate) fn is_paused(&self, peer: u8) -> bool {
         self.paused.load(Ordering::Relaxed) & bit(peer) != 0
+    }
+
+    pub(crate) fn set_suspected(&self, peer: u8, suspected: bool) {
+        set(&self.suspected, peer, suspected);
+    }
+
+    /// Whether it waits only since what comes from participant `peer` queues.
+    pub(crate) fn is_suspected(&self, peer: u8) -> bool {
+        self.suspected.load(Ordering::Relaxed) & bit(peer) != 0
+    }
+
+    /// A frame to participant `peer` was given up on suspicion, or it has its keyframe since.
+    pub(crate) fn set_lacking(&self, peer: u8, lacking: bool) {
+        set(&self.lacking, peer, lacking);
+    }
+
+    /// Whether participant `peer` needs a keyframe after a suspicion, and can be sent one.
+    pub(crate) fn is_due_a_keyframe(&self, peer: u8) -> bool {
+        self.lacking.load(Ordering::Relaxed) & bit(peer) != 0 && self.is_open(peer) && !self.is_paused(peer)
     }
 
     pub(crate) fn set_pace(&self, kbps: u32) {

@@ -39,11 +39,13 @@ impl Heed {
 
     fn change(&mut self, gate: &VideoGate, id: u8, change: impl FnOnce(&mut Brake)) {
         let Some(brake) = self.brakes.get_mut(usize::from(id)) else { return };
-        let before = (brake.is_held(), brake.is_paused());
+        let state = |brake: &Brake| (brake.is_held(), brake.is_paused(), brake.is_only_suspected());
+        let before = state(brake);
         change(brake);
-        let after = (brake.is_held(), brake.is_paused());
+        let after = state(brake);
         if before != after {
             gate.set_held(id, after.0);
+            gate.set_suspected(id, after.2);
             gate.set_paused(id, after.1);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyperzoom_protocol::{Filling, MAX_PARTICIPANTS, PacketType, PathReport};
-use hyperzoom_session::{Event, Session};
+use hyperzoom_session::{Event, Relaying, Session};
 use hyperzoom_timing::SharedClock;
 
 use crate::events::{EventSink, LinkStats, TransportEvent};
@@ -26,6 +26,9 @@ const BATCH: usize = 64;
 /// For how long datagrams are read before that: those of an ordinary call come one by one, each just before the read that
 /// waits for it would give up.
 const TURN: Duration = Duration::from_millis(5);
+
+/// Those whose frames were given up on suspicion get a keyframe no more often than this.
+const KEYFRAME_SPACING: Duration = Duration::from_secs(1);
 
 /// So many reads may fail in a row before the socket is taken to be down. An error may be about one datagram, and whoever
 /// can cause those must not hold up all others.
@@ -68,6 +71,10 @@ pub(crate) struct ReceiveThread<W> {
     heed: Heed,
     /// When each participant's next filling is due.
     next_filling: [Duration; MAX_PARTICIPANTS],
+    /// When a keyframe may next be made for one whose frame was given up on suspicion.
+    next_keyframe: Duration,
+    /// Bytes passed on for each participant.
+    relayed: [u64; MAX_PARTICIPANTS],
     /// Reads that have failed in a row.
     failures: u32,
 }
@@ -95,6 +102,8 @@ impl<W: Wire> ReceiveThread<W> {
             gate,
             heed: Heed::default(),
             next_filling: [Duration::ZERO; MAX_PARTICIPANTS],
+            next_keyframe: Duration::ZERO,
+            relayed: [0; MAX_PARTICIPANTS],
             failures: 0,
         }
     }
@@ -128,6 +137,7 @@ impl<W: Wire> ReceiveThread<W> {
             }
         }
         self.heed.release(&self.gate, now);
+        self.make_good(now);
         self.fill(now);
         self.transmit();
         self.take_events();
@@ -188,10 +198,6 @@ impl<W: Wire> ReceiveThread<W> {
         let Some(resender) = &mut self.resender else { return };
         resender.keep();
         while let Some(sent) = resender.poll(self.wire.now()) {
-            // A path that is full gets no more of it.
-            if !self.gate.is_open(sent.id) {
-                continue;
-            }
             if self.session.send_again(sent.id, sent.bytes()) {
                 self.senders.count_resent(sent.id, sent.bytes().len());
             }
@@ -233,11 +239,17 @@ impl<W: Wire> ReceiveThread<W> {
 
     fn receive(&mut self, now: Duration, from: SocketAddr, datagram: &mut [u8]) {
         // First of all what others wait for.
-        if let Some(onward) = self.session.relay(now, from, datagram) {
-            if let Err(error) = self.wire.send(datagram, onward) {
-                tracing::debug!(%error, to = %onward, "a datagram was not passed on");
+        match self.session.relay(now, from, datagram) {
+            Relaying::NotOurs => {}
+            Relaying::Dropped => return self.take_events(),
+            Relaying::Onward { to, source } => {
+                if let Err(error) = self.wire.send(datagram, to) {
+                    tracing::debug!(%error, %to, "a datagram was not passed on");
+                } else if let Some(bytes) = self.relayed.get_mut(usize::from(source)) {
+                    *bytes += datagram.len() as u64;
+                }
+                return self.take_events();
             }
-            return self.take_events();
         }
         let media = self.session.handle_datagram(now, from, datagram);
         self.take_events();
@@ -265,6 +277,19 @@ impl<W: Wire> ReceiveThread<W> {
     fn heed(&mut self, now: Duration, by: u8, report: &PathReport) {
         if self.heed.report(&self.gate, now, by, queue(report)) {
             self.orders.set_filling(by, 0);
+        }
+    }
+
+    /// Has a keyframe made for one whose frame was given up on suspicion, now that there is none. It goes to all, and so is not made for each time
+    /// that somebody's path comes and goes.
+    fn make_good(&mut self, now: Duration) {
+        let due = (0..MAX_PARTICIPANTS as u8).find(|id| self.gate.is_due_a_keyframe(*id));
+        if let Some(by) = due
+            && now >= self.next_keyframe
+        {
+            self.next_keyframe = now + KEYFRAME_SPACING;
+            self.gate.set_lacking(by, false);
+            self.events.push(TransportEvent::KeyframeRequested { by });
         }
     }
 
@@ -309,6 +334,7 @@ impl<W: Wire> ReceiveThread<W> {
                 self.forget_sent(id);
                 // Nothing is known of the way to it yet.
                 self.gate.set_off(id, false);
+                self.gate.set_lacking(id, false);
                 self.heed.forget(&self.gate, id);
                 self.orders.set_filling(id, 0);
                 // A peer connects only to a session that this process is in.
@@ -392,6 +418,7 @@ impl<W: Wire> ReceiveThread<W> {
         inbound.fill(&mut stats);
         stats.round_trip = self.session.peers().find(|p| p.id == id).and_then(|p| p.round_trip);
         self.senders.fill(id, &mut stats);
+        stats.relayed_bytes = self.relayed.get(usize::from(id)).copied().unwrap_or(0);
         stats.video_resent = self.resender.as_ref().map_or(0, |resender| resender.resent(id));
         Some(stats)
     }

@@ -64,7 +64,7 @@ pub(crate) struct Resender {
     gate: Arc<VideoGate>,
     /// The moment that [`poll`](Self::poll)'s times are counted from.
     epoch: Instant,
-    /// When it is the turn of the first in the queue, once it has its place at the pace.
+    /// When it is the turn of the next in the queue, once it has its place at the pace.
     due: Option<Duration>,
     /// Nothing was waiting before what waits now.
     is_first: bool,
@@ -133,15 +133,17 @@ impl Resender {
             return None;
         }
         self.keep();
-        while let Some((by, sequence)) = self.queue.front().copied() {
-            if self.gate.is_paused(by) {
-                return None;
-            }
+        // A path that is full gets no more of it, and takes no place at the pace for that.
+        self.queue.retain(|(by, _)| self.gate.is_open(*by));
+        // Who waits for news of its path waits alone.
+        while let Some(next) = self.queue.iter().position(|(by, _)| !self.gate.is_paused(*by))
+            && let Some((by, sequence)) = self.queue.get(next).copied()
+        {
             let found = self.kept.iter().rposition(|sent| (sent.id, sent.sequence) == (by, sequence));
             let len = found.and_then(|at| self.kept.get(at)).map_or(0, |sent| sent.bytes().len());
             let credit = self.credit.get(usize::from(by)).filter(|credit| **credit >= len * PRICE);
             let (Some(credit), Some(at)) = (credit.copied(), found) else {
-                self.queue.pop_front();
+                self.queue.remove(next);
                 continue;
             };
             let due = self.due.unwrap_or_else(|| now + self.place(now, len));
@@ -150,10 +152,13 @@ impl Resender {
                 return None;
             }
             self.due = None;
-            self.queue.pop_front();
+            self.queue.remove(next);
             self.credit[usize::from(by)] = credit - len * PRICE;
             self.resent[usize::from(by)] += 1;
             return self.kept.get(at);
+        }
+        if self.queue.is_empty() {
+            self.due = None;
         }
         None
     }
@@ -185,6 +190,10 @@ mod tests {
 
     /// A resender that knows of datagrams 0 to `count` to peer 1, and its turn.
     fn resender(count: u64) -> (Resender, Turn) {
+        resender_of(&[1], count)
+    }
+
+    fn resender_of(peers: &[u8], count: u64) -> (Resender, Turn) {
         let (mut feed, ring) = HeapRb::new(RING).split();
         let turn = Turn::default();
         let gate = Arc::new(VideoGate::default());
@@ -192,7 +201,9 @@ mod tests {
         gate.set_pace(800);
         let mut resender = Resender::new(ring, turn.clone(), gate);
         for sequence in 0..count {
-            feed.try_push(Sent::new(1, sequence, &[sequence as u8; 100])).ok().unwrap();
+            for id in peers {
+                feed.try_push(Sent::new(*id, sequence, &[sequence as u8; 100])).ok().unwrap();
+            }
             resender.keep();
         }
         (resender, turn)
@@ -268,6 +279,28 @@ mod tests {
         assert!(all(&mut resender).is_empty());
         resender.gate.set_paused(1, false);
         assert_eq!(all(&mut resender), [7]);
+    }
+
+    #[test]
+    fn who_waits_for_news_or_gets_nothing_holds_up_nobody_else() {
+        let (mut resender, _) = resender_of(&[1, 2, 3], 30);
+        resender.gate.set_paused(1, true);
+        resender.gate.set_held(2, true);
+        for by in [1, 2, 3] {
+            resender.missed(by, VideoNack { first: 7, following: 0b11 });
+        }
+        // 100 bytes are a millisecond: those for the full path took no place.
+        let mut sent = Vec::new();
+        for now in 0..6 {
+            sent.extend(resender.poll(ms(now)).map(|sent| (now, sent.id, sent.bytes()[0])));
+        }
+        assert_eq!(sent, [(0, 3, 7), (1, 3, 8), (2, 3, 9)]);
+        assert_eq!([1, 2, 3].map(|id| resender.resent(id)), [0, 0, 3]);
+        resender.gate.set_held(2, false);
+        resender.gate.set_paused(1, false);
+        let rest: Vec<_> =
+            (6..20).filter_map(|now| resender.poll(ms(now)).map(|s| (s.id, s.bytes()[0]))).collect();
+        assert_eq!(rest, [(1, 7), (1, 8), (1, 9)], "in their order, and what was given up is");
     }
 
     #[test]

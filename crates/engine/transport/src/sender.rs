@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyperzoom_congestion::fragment_len;
 use hyperzoom_media::{MediaKind, PacketSink};
@@ -24,9 +24,16 @@ const OVERHEAD: usize = HEADER_LEN + TAG_LEN;
 /// The host's number.
 const HOST: u8 = 0;
 
-/// How often it is looked whether there is better news of a path, and how often at most for one datagram: the receive thread lets go sooner.
+/// How often it is looked whether there is better news of a path.
 const NEWS: Duration = Duration::from_millis(1);
-const LOOKS: u32 = 500;
+
+/// For how long at most all wait for news of one path, in a frame: the receive thread lets go a little sooner. The others' picture is late
+/// by that.
+const PATIENCE: Duration = Duration::from_millis(60);
+
+/// And where nobody's path is clear, and no queue is known but on the ways here: waiting costs nobody anything then, and keeps the voice free of
+/// what a path that has become narrow both ways would have to carry.
+const SUSPENSE: Duration = Duration::from_millis(400);
 
 /// Which fragment, of how many, and its bytes.
 type Part<'a> = (u8, u8, &'a [u8]);
@@ -167,15 +174,43 @@ impl StreamSender {
         self.socket.send_to(&envelope[..len], host).ok().map(|_| len)
     }
 
-    /// Waits while a path that gets the frame may have become narrow. All wait for one: it is not for long, and each is sent the same.
-    fn wait_for_news(&mut self) {
-        for _ in 0..LOOKS {
-            let gets = |link: &&Link| link.gets_frame && self.gate.is_open(link.id);
-            if !self.links.iter().flatten().filter(gets).any(|link| self.gate.is_paused(link.id)) {
+    /// Waits while a path that gets the frame may have become narrow. All wait for one: it is not for long, and each is sent the same. One that
+    /// is only suspected of it is not waited for while another is clear: the frame is given up for it. `waited` is for how long the
+    /// frame has waited so far.
+    fn wait_for_news(&mut self, waited: &mut Duration) {
+        loop {
+            let gate = &self.gate;
+            let getting =
+                || self.links.iter().flatten().filter(move |link| link.gets_frame && gate.is_open(link.id));
+            let is_suspected = getting().any(|link| gate.is_suspected(link.id));
+            let is_paused = getting().any(|link| gate.is_paused(link.id) && !gate.is_suspected(link.id));
+            if is_suspected && getting().any(|link| !gate.is_paused(link.id)) {
+                self.give_up_suspected();
+                continue;
+            }
+            let limit = match (is_paused, is_suspected) {
+                (true, _) => PATIENCE,
+                (false, true) => SUSPENSE,
+                (false, false) => return,
+            };
+            if *waited >= limit {
                 return;
             }
+            let since = Instant::now();
             std::thread::sleep(NEWS);
+            *waited += since.elapsed();
             self.apply_commands();
+        }
+    }
+
+    fn give_up_suspected(&mut self) {
+        for link in self.links.iter_mut().flatten() {
+            if link.gets_frame && self.gate.is_suspected(link.id) {
+                link.gets_frame = false;
+                link.lacks_keyframe = true;
+                // The receive thread has one made when the suspicion is gone: the peer cannot see that it misses anything.
+                self.gate.set_lacking(link.id, true);
+            }
         }
     }
 
@@ -186,6 +221,9 @@ impl StreamSender {
         for link in self.links.iter_mut().flatten() {
             link.gets_frame = self.gate.is_open(link.id) && (is_keyframe || !link.lacks_keyframe);
             link.lacks_keyframe = !link.gets_frame;
+            if link.gets_frame && is_keyframe {
+                self.gate.set_lacking(link.id, false);
+            }
             anybody |= link.gets_frame;
         }
         if !anybody {
@@ -196,13 +234,14 @@ impl StreamSender {
         let Ok(parts) = fragments_of(payload, len) else { return };
         let epoch = self.gate.epoch();
         self.gate.begin(epoch.elapsed());
+        let mut waited = Duration::ZERO;
         for part in parts {
             let wait = self.gate.place(epoch.elapsed(), part.2.len() + OVERHEAD);
             if wait > Duration::ZERO {
                 std::thread::sleep(wait);
                 self.apply_commands();
             }
-            self.wait_for_news();
+            self.wait_for_news(&mut waited);
             for place in 0..self.links.len() {
                 let Some(link) = self.links[place].as_mut().filter(|link| link.gets_frame) else { continue };
                 if self.gate.is_open(link.id) {
@@ -415,6 +454,56 @@ mod tests {
         assert_eq!(come(&ear).len(), 1);
         video.send(MediaKind::VideoKeyframe, 0, b"nobody says that it goes on");
         assert_eq!(come(&ear), [(PacketType::VideoKeyframe, 0, 0)]);
+    }
+
+    #[test]
+    fn who_is_only_suspected_holds_up_nobody_else() {
+        let ears = [socket(), socket(), socket()];
+        let (_audio, mut video, mut links) = senders(&Turn::default(), &ears[0]);
+        for (id, ear) in (2..).zip(&ears[1..]) {
+            let addr = ear.local_addr().unwrap();
+            links.tell(LinkCommand::Add { id, addr, key: KEY.into(), me: 0, relayed: false });
+        }
+        let gate = video.gate.clone();
+        let suspect = |id, suspected| {
+            gate.set_suspected(id, suspected);
+            gate.set_paused(id, suspected);
+        };
+        let mut come = || ears.each_ref().map(|ear| come(ear).len());
+        video.send(MediaKind::VideoKeyframe, 0, b"for all");
+        assert_eq!(come(), [1, 1, 1]);
+        // The path from one comes and goes.
+        for toggle in 0..6 {
+            suspect(2, toggle % 2 == 0);
+            video.send(MediaKind::VideoDelta, 0, b"for the others");
+            assert_eq!(come(), [1, 0, 1]);
+            assert_eq!(gate.is_due_a_keyframe(2), toggle % 2 == 1, "once the suspicion is gone");
+            assert!(!gate.is_due_a_keyframe(1));
+        }
+        video.send(MediaKind::VideoKeyframe, 0, b"and for all again");
+        assert_eq!(come(), [1, 1, 1]);
+        assert!(!gate.is_due_a_keyframe(2));
+        video.send(MediaKind::VideoDelta, 0, b"on it goes");
+        assert_eq!(come(), [1, 1, 1]);
+        // Where all are suspected there is nobody to hold up, and nobody is given up.
+        (1..4).for_each(|id| suspect(id, true));
+        video.send(MediaKind::VideoDelta, 0, b"late");
+        assert_eq!(come(), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_frame_waits_for_news_once_and_not_with_each_datagram() {
+        let ear = socket();
+        let (_audio, mut video, _links) = senders(&Turn::default(), &ear);
+        video.send(MediaKind::VideoKeyframe, 0, b"one");
+        video.gate.set_paused(1, true);
+        video.links[0].as_mut().unwrap().gets_frame = true;
+        let mut waited = Duration::ZERO;
+        video.wait_for_news(&mut waited);
+        let first = waited;
+        assert!(first >= PATIENCE);
+        video.wait_for_news(&mut waited);
+        assert_eq!(waited, first);
     }
 
     #[test]

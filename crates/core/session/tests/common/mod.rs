@@ -10,7 +10,7 @@ use hyperzoom_netem::{Conditions, Link};
 use hyperzoom_protocol::{
     Envelope, Header, InviteKey, MAX_DATAGRAM, PacketType, RelaySealer, RelayWay, Stream, StreamSealer,
 };
-use hyperzoom_session::{Config, Event, PeerState, Session};
+use hyperzoom_session::{Config, Event, PeerState, Relaying, Session};
 
 pub(crate) const KEY: InviteKey = InviteKey([42; 32]);
 pub(crate) const SESSION: u64 = 0xFEED;
@@ -245,11 +245,15 @@ impl World {
         let mut datagram = datagram.to_vec();
         let now = self.now;
         let party = &mut self.parties[to];
-        if let Some(onward) = party.session.relay(now, from, &mut datagram) {
-            party.passed_on += 1;
-            party.drain_events(now);
-            let from = party.addr;
-            return self.send(to, from, onward, datagram);
+        match party.session.relay(now, from, &mut datagram) {
+            Relaying::NotOurs => {}
+            Relaying::Dropped => return party.drain_events(now),
+            Relaying::Onward { to: onward, .. } => {
+                party.passed_on += 1;
+                party.drain_events(now);
+                let from = party.addr;
+                return self.send(to, from, onward, datagram);
+            }
         }
         if let Some(media) = party.session.handle_datagram(now, from, &mut datagram) {
             party.media.push((media.peer, media.sequence, media.payload.to_vec()));

@@ -6,7 +6,9 @@ use std::net::UdpSocket;
 use std::rc::Rc;
 
 use hyperzoom_media::{MediaKind, PacketSink};
-use hyperzoom_protocol::{InviteKey, MAX_DATAGRAM, Stream, StreamSealer, VideoNack};
+use hyperzoom_protocol::{
+    InviteKey, MAX_DATAGRAM, RelaySealer, RelayWay, SecretKey, Stream, StreamSealer, VideoNack,
+};
 use hyperzoom_session::{Config, LeaveReason};
 use ringbuf::traits::{Consumer, Observer};
 
@@ -406,6 +408,54 @@ fn video_to_a_peer_stops_while_its_path_is_full_and_not_for_longer() {
     assert!(!host.thread.gate.is_paused(GUEST));
     let reported = host.events().iter().filter(|e| matches!(e, TransportEvent::PathReported { .. })).count();
     assert_eq!(reported, 5);
+}
+
+#[test]
+fn who_was_given_up_on_suspicion_gets_a_keyframe_when_it_is_gone_and_not_at_every_turn() {
+    let (mut host, _guest, _, _inbox) = Bench::with_guest();
+    let asked = |host: &mut Bench| {
+        let events = host.events();
+        events.iter().filter(|e| matches!(e, TransportEvent::KeyframeRequested { by: GUEST })).count()
+    };
+    let mut all = 0;
+    let until = host.wire.now() + ms(3000);
+    while host.wire.now() < until {
+        let now = host.wire.now();
+        let gate = host.thread.gate.clone();
+        host.thread.heed.suspect(&gate, now, GUEST, ms(20));
+        gate.set_lacking(GUEST, true);
+        host.turn();
+        assert_eq!(asked(&mut host), 0, "not while there may be a queue");
+        host.thread.heed.suspect(&gate, now, GUEST, ms(0));
+        host.turn();
+        all += asked(&mut host);
+    }
+    assert!((3..=4).contains(&all), "{all} keyframes in three seconds");
+}
+
+#[test]
+fn what_is_passed_on_is_counted_for_whose_it_is_and_what_is_refused_once() {
+    let (mut host, _guest, key, _inbox) = Bench::with_guest();
+    let mut other = Session::guest(config(3), SocketAddr::from(([10, 0, 0, 1], 1)), host.wire.now());
+    for _ in 0..4 {
+        exchange(&mut host, &mut other);
+    }
+    host.wire.take_sent();
+    let way = RelayWay { source: GUEST, target: 2, lane: Stream::Audio };
+    let envelope = |key: SecretKey| {
+        let mut out = [0; MAX_DATAGRAM];
+        let len = RelaySealer::new(key, GUEST).wrap(way, &[1; 300], &mut out).unwrap();
+        host.wire.net.arrived.borrow_mut().push_back(out[..len].to_vec());
+        len
+    };
+    let len = envelope(key);
+    envelope([9; 32].into());
+    let refused = host.thread.session.stats().unauthenticated;
+    host.turn();
+    assert_eq!(host.wire.take_sent().iter().filter(|sent| sent.len() == len).count(), 1);
+    assert_eq!(host.thread.session.stats().unauthenticated, refused + 1);
+    let relayed = [GUEST, 2].map(|id| host.thread.stats(id).map(|stats| stats.relayed_bytes));
+    assert_eq!(relayed, [Some(len as u64), Some(0)]);
 }
 
 #[test]

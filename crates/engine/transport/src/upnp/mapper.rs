@@ -10,6 +10,10 @@ use super::{Internal, NotMapped, RETRY, RouterEvent, is_not_public};
 /// A mapping that lasts for ever is looked after as often as if it did not: the router may have been restarted.
 const PERMANENT_CHECK: Duration = Duration::from_secs(150);
 
+/// Where it never worked it is tried again after each of these: the search is one datagram to all of the network, and over Wi-Fi nobody
+/// asks whether such a one has arrived. After that there is taken to be no router that opens ports.
+const FIRST_RETRIES: [Duration; 2] = [RETRY, Duration::from_secs(60)];
+
 /// So many other ports are tried where somebody else has ours.
 const OTHER_PORTS: u16 = 5;
 
@@ -55,7 +59,11 @@ pub(crate) struct Mapper<R: Router> {
     found: bool,
     /// The port on the router that is ours.
     external: Option<u16>,
+    /// The port that it was last asked for: it may have mapped that and its answer was lost.
+    asked: Option<u16>,
     permanent: bool,
+    /// Tries in a row that failed before one worked.
+    failures: usize,
     /// What was said last.
     said: Option<RouterEvent>,
     held: Arc<AtomicBool>,
@@ -63,7 +71,18 @@ pub(crate) struct Mapper<R: Router> {
 
 impl<R: Router> Mapper<R> {
     pub(crate) fn new(router: R, internal: Internal, lease: Duration, held: Arc<AtomicBool>) -> Self {
-        Self { router, internal, lease, found: false, external: None, permanent: false, said: None, held }
+        Self {
+            router,
+            internal,
+            lease,
+            found: false,
+            external: None,
+            asked: None,
+            permanent: false,
+            failures: 0,
+            said: None,
+            held,
+        }
     }
 
     /// Maps the port, or renews the mapping.
@@ -74,16 +93,22 @@ impl<R: Router> Mapper<R> {
             Err(why) => RouterEvent::NotMapped(why.clone()),
         };
         let was_mapped = self.external.is_some();
-        self.held.store(was_mapped, Ordering::Release);
+        self.held.store(self.asked.is_some(), Ordering::Release);
         let again_in = match outcome {
             Ok(_) if self.permanent => Some(PERMANENT_CHECK),
             Ok(_) => Some(self.lease / 2),
-            // A router that was there comes back; one that never was is not waited for.
+            // A router that was there comes back.
             Err(_) if was_mapped => {
                 self.found = false;
                 Some(RETRY.min(self.lease / 2))
             }
-            Err(_) => None,
+            // What stands between it and the internet does not go away.
+            Err(NotMapped::BehindAnother { .. }) => None,
+            Err(_) => {
+                self.found = false;
+                self.failures += 1;
+                FIRST_RETRIES.get(self.failures - 1).copied()
+            }
         };
         let is_new = self.said.as_ref() != Some(&event);
         self.said = Some(event.clone());
@@ -110,6 +135,7 @@ impl<R: Router> Mapper<R> {
             let external = wanted.checked_add(tries).unwrap_or(1024 + tries);
             // From here on the router may have it, whatever becomes of its answer.
             self.held.store(true, Ordering::Release);
+            self.asked = Some(external);
             let lease = if self.permanent { Duration::ZERO } else { self.lease };
             match self.router.add(external, self.internal, lease) {
                 Ok(()) => {
@@ -117,17 +143,24 @@ impl<R: Router> Mapper<R> {
                     return Ok(SocketAddr::new(ip, external));
                 }
                 Err(AddError::PermanentOnly) if !self.permanent => self.permanent = true,
-                Err(AddError::Taken) if tries < OTHER_PORTS => tries += 1,
-                Err(AddError::Taken) => return Err(refused("the port is taken".into())),
+                Err(AddError::Taken) => {
+                    // It is another's, who is not to lose it.
+                    self.asked = None;
+                    if tries == OTHER_PORTS {
+                        return Err(refused("the port is taken".into()));
+                    }
+                    tries += 1;
+                }
                 Err(AddError::PermanentOnly) => return Err(refused("it takes no lease".into())),
                 Err(AddError::Refused(why)) => return Err(refused(why)),
             }
         }
     }
 
-    /// Takes the mapping back.
+    /// Takes the mapping back, also one that the router may have made without our hearing of it.
     pub(crate) fn remove(&mut self) {
-        if let Some(external) = self.external.take()
+        self.external = None;
+        if let Some(external) = self.asked.take()
             && let Err(error) = self.router.remove(external)
         {
             tracing::debug!(error, "the router keeps the mapping until its lease ends");
@@ -151,6 +184,8 @@ mod tests {
         ip: IpAddr,
         permanent_only: bool,
         refuses: bool,
+        /// It does what it is asked, and nobody hears of it.
+        mumbles: bool,
         table: BTreeMap<u16, (Internal, Duration)>,
         searches: u32,
     }
@@ -176,7 +211,7 @@ mod tests {
                 return Err(AddError::Taken);
             }
             self.table.insert(external, (internal, lease));
-            Ok(())
+            if self.mumbles { Err(AddError::Refused("no answer".into())) } else { Ok(()) }
         }
 
         fn remove(&mut self, external: u16) -> Result<(), String> {
@@ -190,6 +225,7 @@ mod tests {
             ip: [11, 0, 0, 11].into(),
             permanent_only: false,
             refuses: false,
+            mumbles: false,
             table: BTreeMap::new(),
             searches: 0,
         };
@@ -215,6 +251,29 @@ mod tests {
         mapper.remove();
         assert!(mapper.router.table.is_empty());
         assert!(!mapper.held.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn a_mapping_whose_answer_was_lost_is_taken_back_as_well() {
+        let mut mapper = mapper();
+        mapper.router.mumbles = true;
+        assert!(matches!(mapper.step().event, Some(RouterEvent::NotMapped(NotMapped::Refused { .. }))));
+        assert!(mapper.held.load(Ordering::Acquire), "the end of the call waits for its removal");
+        mapper.remove();
+        assert!(mapper.router.table.is_empty());
+        assert!(!mapper.held.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn what_is_another_s_stays_another_s() {
+        let mut mapper = mapper();
+        let other = Internal::new([192, 168, 1, 9].into(), 47_800);
+        for port in 0..=OTHER_PORTS {
+            mapper.router.table.insert(47_800 + port, (other, LEASE));
+        }
+        assert!(matches!(mapper.step().event, Some(RouterEvent::NotMapped(NotMapped::Refused { .. }))));
+        mapper.remove();
+        assert_eq!(mapper.router.table.len(), usize::from(OTHER_PORTS) + 1);
     }
 
     #[test]
@@ -250,12 +309,23 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_router_it_ends() {
+    fn where_there_is_no_router_it_ends_after_some_tries_and_is_said_once() {
         let mut mapper = mapper();
         mapper.router.there = false;
         let why = RouterEvent::NotMapped(NotMapped::NoRouter { port: 47_800 });
-        assert_eq!(mapper.step(), Step { event: Some(why), again_in: None });
+        assert_eq!(mapper.step(), Step { event: Some(why), again_in: Some(RETRY) });
+        assert_eq!(mapper.step(), Step { event: None, again_in: Some(Duration::from_secs(60)) });
+        assert_eq!(mapper.step(), Step { event: None, again_in: None });
         assert!(!mapper.held.load(Ordering::Acquire), "nobody waits for it at the end");
+    }
+
+    #[test]
+    fn a_router_that_did_not_hear_the_first_question_is_asked_again() {
+        let mut mapper = mapper();
+        mapper.router.there = false;
+        mapper.step();
+        mapper.router.there = true;
+        assert_eq!(mapper.step(), Step { event: mapped(47_800, false), again_in: Some(LEASE / 2) });
     }
 
     #[test]
@@ -284,11 +354,13 @@ mod tests {
     }
 
     #[test]
-    fn a_router_that_says_no_is_asked_once() {
+    fn a_router_that_says_no_is_asked_no_more_than_three_times() {
         let mut mapper = mapper();
         mapper.router.refuses = true;
         let step = mapper.step();
         let why = NotMapped::Refused { port: 47_800, why: "not today".into() };
-        assert_eq!(step, Step { event: Some(RouterEvent::NotMapped(why)), again_in: None });
+        assert_eq!(step, Step { event: Some(RouterEvent::NotMapped(why)), again_in: Some(RETRY) });
+        assert!(mapper.step().again_in.is_some());
+        assert_eq!(mapper.step(), Step { event: None, again_in: None });
     }
 }
