@@ -3,6 +3,7 @@
 //! Everything here panics with a reason where something that a test needs does not work; a program that is not installed
 //! is asked for with [`have`] first.
 
+mod corpus;
 mod heap;
 mod jack;
 pub mod media;
@@ -10,6 +11,7 @@ mod pulse;
 pub mod signal;
 mod stalls;
 
+pub use corpus::replay;
 pub use heap::{CountingHeap, heap_calls};
 pub use jack::Jack;
 pub use pulse::{Module, Pulse, Recording};

@@ -235,7 +235,9 @@ impl Stage {
         self.has_reference = decoded.is_ok();
         match decoded {
             Ok(()) => {
-                self.shared.decoded.fetch_add(1, Relaxed);
+                if self.shared.decoded.fetch_add(1, Relaxed) == 0 {
+                    tracing::debug!("the first picture of a peer is decoded");
+                }
                 self.shared.wants_keyframe.store(false, Relaxed);
             }
             Err(error) => {
