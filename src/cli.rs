@@ -102,6 +102,12 @@ pub struct CallArgs {
     /// The address of the network interface to use [default: all]
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<IpAddr>,
+    /// Do not ask the router to let others in (UPnP)
+    #[arg(long)]
+    pub no_upnp: bool,
+    /// How long the router is asked to let others in at a time, in seconds. For tests: what a crash leaves behind lasts so long
+    #[arg(long, value_name = "SECONDS", hide = true, default_value_t = crate::call::ROUTER_LEASE.as_secs())]
+    pub upnp_lease: u64,
     /// End the call this long after it began, in seconds [default: when you press Ctrl-C]
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub for_seconds: Option<f64>,

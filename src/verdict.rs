@@ -1,6 +1,6 @@
 //! What was found in a take, for a script and for a person.
 
-use hyperzoom_recorder::{Check, Verdict};
+use hyperzoom_recorder::{Check, Comparison, Verdict};
 use serde_json::{Value, json};
 
 /// The findings as JSON.
@@ -29,6 +29,19 @@ pub fn text(verdict: &Verdict) -> String {
         text.push('\n');
     }
     text
+}
+
+/// How two takes lie to each other, as a line.
+#[must_use]
+pub fn pair_text(pair: &Comparison) -> String {
+    let grade = pair.grade.map_or_else(|| "-".to_owned(), |grade| grade.to_string());
+    let drift = pair.residual_drift_ppm.map(|ppm| format!(", drift {ppm:+.2} ppm")).unwrap_or_default();
+    let offset = pair.offset_ms.map(|ms| format!("{ms:+.3} ms{drift}: ")).unwrap_or_default();
+    let name = |path: &std::path::Path| {
+        let last: Vec<_> = path.iter().rev().take(2).collect();
+        last.iter().rev().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+    };
+    format!("  {grade:<7} {} and {}: {offset}{}", name(&pair.first), name(&pair.second), pair.reason)
 }
 
 fn line(check: &Check) -> String {

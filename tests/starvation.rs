@@ -45,11 +45,13 @@ fn starve(seconds: u32, camera: &str, hogs: usize) -> Value {
     };
     let mut host = person(&["host", "--port", "0"], "host", camera);
     host.args(["--for", &seconds.to_string(), "--folder"]).arg(folder.path());
+    host.env("HZ_LOG", "warn,hyperzoom_video=debug");
     let mut host = HyperZoom::spawn(host);
     let mut guest = person(&["join", &host.invite()], "guest", "pattern:854x480@24");
     guest.arg("--no-record");
     let guest = HyperZoom::spawn(guest);
-    host.wait_for("recording into");
+    // The call is there as a whole, with pictures both ways, before it is starved.
+    host.wait_for("the first picture of a peer is decoded");
     let hogs = Hogs::start(hogs);
     let ended = host.wait();
     drop(hogs);

@@ -6,6 +6,7 @@ use bevy_app::{App, Update};
 use hyperzoom_capture_plugin::{CapturePlugin, Pictures, Sound, VoiceCare};
 use hyperzoom_net_plugin::{Net, NetPlugin};
 use hyperzoom_record_plugin::RecordPlugin;
+use hyperzoom_sync_plugin::{Clock, SyncPlugin};
 
 use super::flow::{self, Call, Phase};
 use super::markers::Prompt;
@@ -20,7 +21,7 @@ use crate::stop::Stop;
 const FRAME: Duration = Duration::from_millis(10);
 
 pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<CallReport, CommandError> {
-    let Engines { options, epoch, clock, invite: _, transport, sound, pictures } = engines;
+    let Engines { options, epoch, clock, invite: _, router, transport, sound, pictures } = engines;
     let prompt = options.folder.is_some().then(|| Prompt::open(options.markers)).flatten();
     if let Some(folder) = &options.folder {
         unfinished::recover_in_background(folder.clone(), console.clone());
@@ -28,10 +29,12 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
     let care = if options.frame.is_none() { VoiceCare::choosing_frames() } else { VoiceCare::default() };
     let camera_off = options.camera_off;
     let mut app = App::new();
-    app.add_plugins((NetPlugin, CapturePlugin, RecordPlugin))
+    app.add_plugins((NetPlugin, CapturePlugin, RecordPlugin, SyncPlugin))
+        .insert_resource(Clock::new(clock.clone()))
         .insert_resource(Net::new(transport.0, transport.1))
         .insert_resource(Sound::new(sound.0, sound.1))
         .insert_resource(care)
+        .insert_resource(router)
         .insert_resource(Call::new(options, epoch, clock, console.clone(), stop.clone()))
         .add_systems(Update, flow::systems());
     if let Some(PictureEngines { camera, events, live }) = pictures {

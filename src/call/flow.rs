@@ -22,6 +22,7 @@ use hyperzoom_timing::{SharedClock, tick_time_ns};
 
 use super::budget::{MIC_RING_SECONDS, picture_ring};
 use super::markers::{self, Prompt};
+use super::router;
 use super::setup::CallOptions;
 use crate::console::{Console, clock};
 use crate::error::CommandError;
@@ -92,6 +93,7 @@ impl Call {
 pub(super) fn systems() -> ScheduleConfigs<ScheduleSystem> {
     (
         announce_net,
+        router::announce,
         announce_devices,
         announce_recording,
         begin,
@@ -120,8 +122,18 @@ fn announce_net(
             found.map_or_else(|| format!("participant {id}"), |(p, _)| p.name.clone())
         };
         let line = match message {
-            NetMessage::PeerConnected { name, rejoined: false, .. } => format!("{name} is here"),
-            NetMessage::PeerConnected { name, rejoined: true, .. } => format!("{name} is back"),
+            NetMessage::PeerConnected { name, rejoined, relayed, .. } => {
+                let back = if *rejoined { "back" } else { "here" };
+                let way =
+                    if *relayed { ", by way of the host: you cannot reach each other directly" } else { "" };
+                format!("{name} is {back}{way}")
+            }
+            NetMessage::PeerRelayed { id, relayed: true } => {
+                format!("{}: by way of the host from now on, since the direct way has failed", name_of(id))
+            }
+            NetMessage::PeerRelayed { id, relayed: false } => {
+                format!("{}: reached directly now", name_of(id))
+            }
             NetMessage::PeerSilent { id } => format!("{}: nothing heard for a moment", name_of(id)),
             NetMessage::PeerBack { id } => format!("{}: heard again", name_of(id)),
             NetMessage::PeerLeft { id, reason: LeaveReason::Bye } => format!("{} has left", name_of(id)),
@@ -129,6 +141,12 @@ fn announce_net(
                 let recording = matches!(take.state(), TakeState::Starting | TakeState::Recording { .. });
                 let goes_on = if recording { "; the recording goes on" } else { "" };
                 format!("{}: disconnected (nothing heard for 5 s){goes_on}", name_of(id))
+            }
+            NetMessage::PeerLeft { id, reason: LeaveReason::HostLeft } => {
+                format!(
+                    "{}: disconnected (the host, who passed on what you said to each other, has left)",
+                    name_of(id)
+                )
             }
             NetMessage::Failed(failure) => {
                 let why = match failure {
@@ -154,6 +172,7 @@ fn announce_net(
             | NetMessage::KeyframeRequested { .. }
             | NetMessage::AudioReported { .. }
             | NetMessage::PathReported { .. }
+            | NetMessage::SyncTone { .. }
             | NetMessage::Ended => continue,
         };
         call.console.say(line);
@@ -359,6 +378,7 @@ mod tests {
             frame: Some(FrameSize::Ms5),
             folder: None,
             flac: true,
+            router_lease: None,
             markers: false,
         };
         let mut call =

@@ -8,9 +8,11 @@ mod budget;
 mod flow;
 mod markers;
 mod report;
+mod router;
 mod setup;
 mod unfinished;
 
+pub use hyperzoom_transport::LEASE as ROUTER_LEASE;
 pub use report::{CallReport, LiveVideoReport, PeerReport, RecordingReport, SoundReport};
 pub use setup::{CallOptions, DEFAULT_PORT, Side, recordings_folder};
 pub(crate) use unfinished::describe as describe_recovery;

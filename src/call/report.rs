@@ -7,13 +7,14 @@ use std::time::Duration;
 use bevy_ecs::world::World;
 use hyperzoom_audio::{Latency, SendLatency, SoundHost, StreamShape};
 use hyperzoom_capture_plugin::{MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
-use hyperzoom_net_plugin::{Link, Membership, Peer, Presence};
+use hyperzoom_net_plugin::{Link, Membership, Peer, Presence, Route};
 use hyperzoom_record_plugin::{Take, TakeState};
-use hyperzoom_recorder::{PressureReport, TakeReport};
+use hyperzoom_recorder::{PressureReport, SyncCertificate, TakeReport};
 use hyperzoom_session::LeaveReason;
 use serde::Serialize;
 
 use super::flow::Call;
+use super::router::Router;
 use crate::error::CommandError;
 
 /// The report of one participant's call.
@@ -27,6 +28,8 @@ pub struct CallReport {
     pub session_id: Option<String>,
     /// How long the call was, in seconds.
     pub duration_seconds: f64,
+    /// Where the router lets others in; none where it was not asked, or does not.
+    pub external_address: Option<String>,
     /// Its microphone and loudspeaker.
     pub sound: SoundReport,
     /// Everybody else who was there.
@@ -153,6 +156,8 @@ pub struct PeerReport {
     pub name: String,
     /// `here`, `silent`, `left` or `disconnected`, at the end.
     pub state: &'static str,
+    /// Whether what went between the two went by way of the host at the end.
+    pub relayed: bool,
     /// The smoothed round trip, in milliseconds.
     pub round_trip_ms: Option<f64>,
     /// How long a datagram takes one way: half the round trip, in milliseconds.
@@ -261,6 +266,8 @@ pub struct RecordingReport {
     pub slowest_picture_ms: f64,
     /// How much faster than the session clock the microphone ran, in parts per million; none for a short take.
     pub microphone_drift_ppm: Option<f64>,
+    /// How well the take's time holds; none where nobody could look.
+    pub certificate: Option<SyncCertificate>,
 }
 
 impl CallReport {
@@ -296,9 +303,10 @@ impl fmt::Display for CallReport {
             let trip = peer.round_trip_ms.map_or_else(|| "?".into(), |ms| format!("{ms:.1}"));
             writeln!(
                 f,
-                "{:<9} {}; round trip {trip} ms, jitter buffer {:.1} ms; audio: {} received, {} lost, {} concealed; video: {} pictures",
+                "{:<9} {}{}; round trip {trip} ms, jitter buffer {:.1} ms; audio: {} received, {} lost, {} concealed; video: {} pictures",
                 peer.name,
                 peer.state,
+                if peer.relayed { ", by way of the host" } else { "" },
                 peer.audio.jitter_buffer_ms,
                 peer.audio.received,
                 peer.audio.lost,
@@ -335,6 +343,9 @@ impl fmt::Display for CallReport {
                     r.bytes as f64 / 1e6,
                     r.folder.display()
                 )?;
+                if let Some(certificate) = &r.certificate {
+                    writeln!(f, "sync      {}", certificate.line())?;
+                }
                 if r.frames_captured + r.frames_written == 0 {
                     return Ok(());
                 }
@@ -356,11 +367,19 @@ impl fmt::Display for CallReport {
 /// Reads the report out of the app when the call is over.
 pub(super) fn collect(world: &mut World) -> CallReport {
     let mut peers = Vec::new();
-    let mut query =
-        world.query::<(&Peer, &Presence, &Link, Option<&Voice>, Option<&MouthToEar>, Option<&Picture>)>();
-    for (peer, presence, link, voice, latency, picture) in query.iter(world) {
+    let mut query = world.query::<(
+        &Peer,
+        &Presence,
+        &Route,
+        &Link,
+        Option<&Voice>,
+        Option<&MouthToEar>,
+        Option<&Picture>,
+    )>();
+    for (peer, presence, route, link, voice, latency, picture) in query.iter(world) {
         let latency = latency.and_then(MouthToEar::mean);
-        peers.push(peer_report(peer, *presence, link, voice, latency, picture));
+        let report = peer_report(peer, *presence, link, voice, latency, picture);
+        peers.push(PeerReport { relayed: *route == Route::Relayed, ..report });
     }
     peers.sort_by_key(|p| p.id);
     let membership = world.resource::<Membership>().clone();
@@ -392,6 +411,7 @@ pub(super) fn collect(world: &mut World) -> CallReport {
         name: call.options.name.clone(),
         id: membership.me,
         session_id: membership.session_id.map(|id| format!("{id:016x}")),
+        external_address: world.resource::<Router>().reported().map(|addr| addr.to_string()),
         duration_seconds: round(duration),
         sound,
         peers,
@@ -421,8 +441,9 @@ fn peer_report(
             Presence::Here => "here",
             Presence::Silent => "silent",
             Presence::Gone(LeaveReason::Bye) => "left",
-            Presence::Gone(LeaveReason::TimedOut) => "disconnected",
+            Presence::Gone(LeaveReason::TimedOut | LeaveReason::HostLeft) => "disconnected",
         },
+        relayed: false,
         round_trip_ms: round_trip_ms.map(round),
         one_way_ms: round_trip_ms.map(|ms| round(ms / 2.0)),
         latency: latency.map(LatencyReport::from),
@@ -476,6 +497,7 @@ impl From<&TakeReport> for RecordingReport {
             pressure: take.pressure,
             slowest_picture_ms: round(take.slowest_picture_ms),
             microphone_drift_ppm: take.microphone_drift_ppm.map(round),
+            certificate: take.certificate.clone(),
         }
     }
 }

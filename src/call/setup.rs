@@ -1,6 +1,6 @@
 //! Opening everything that a call needs, in the order in which a person wants to hear of what is missing.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,11 +11,12 @@ use hyperzoom_protocol::{Invite, InviteKey};
 use hyperzoom_recorder::RecordError;
 use hyperzoom_session::Config;
 use hyperzoom_timing::SharedClock;
-use hyperzoom_transport::{Bound, Interface, Role, StreamSender, Transport, TransportError, TransportEvents};
+use hyperzoom_transport::{Bound, Role, StreamSender, Transport, TransportError, TransportEvents};
 use hyperzoom_video::{
     Camera, CameraConfig, CameraEvents, CameraSpec, LiveConfig, LiveVideo, MakeScaler, Scaler,
 };
 
+use super::router::Router;
 use crate::console::Console;
 use crate::error::CommandError;
 
@@ -68,6 +69,8 @@ pub struct CallOptions {
     pub folder: Option<PathBuf>,
     /// Whether the microphone is kept as it came as well, where a take is kept.
     pub flac: bool,
+    /// How long the router is asked to let others in at a time; none does not ask it.
+    pub router_lease: Option<std::time::Duration>,
     /// Set a marker for each line of standard input, also where that is no terminal.
     pub markers: bool,
 }
@@ -85,6 +88,7 @@ pub(super) struct Engines {
     pub(super) epoch: Instant,
     pub(super) clock: SharedClock,
     pub(super) invite: Option<String>,
+    pub(super) router: Router,
     pub(super) transport: (Transport, TransportEvents),
     pub(super) sound: (AudioEngine, AudioEvents),
     pub(super) pictures: Option<PictureEngines>,
@@ -99,7 +103,18 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
             return Err(CommandError::Usage(RecordError::Nothing.to_string()));
         }
     }
+    let key = match options.side {
+        Side::Host { open: false, .. } => Some(InviteKey(random()?)),
+        Side::Host { open: true, .. } => {
+            console.say("this session is OPEN: anybody who can reach this machine can join and listen");
+            None
+        }
+        Side::Guest(ref invite) => invite.key,
+    };
     let (bound, audio_out, video_out) = bind(&options)?;
+    // The router has until the devices are open, and somewhat longer.
+    let is_host = matches!(options.side, Side::Host { .. });
+    let mut router = Router::start(bound.local_addr(), options.router_lease, is_host, key, console);
     let sound = hyperzoom_audio::start(
         AudioConfig {
             epoch,
@@ -113,19 +128,11 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
     )?;
     let pictures = start_pictures(&options.camera, epoch, &clock, video_out)?;
 
-    let key = match options.side {
-        Side::Host { open: false, .. } => Some(InviteKey(random()?)),
-        Side::Host { open: true, .. } => {
-            console.say("this session is OPEN: anybody who can reach this machine can join and listen");
-            None
-        }
-        Side::Guest(ref invite) => invite.key,
-    };
     let role = match options.side {
         Side::Host { .. } => Role::Host,
         Side::Guest(ref invite) => Role::Guest(invite.addr),
     };
-    let invite = matches!(role, Role::Host).then(|| invite(&bound, key, console));
+    let invite = is_host.then(|| router.invite(console));
     let session = Config {
         name: options.name.clone(),
         key,
@@ -134,7 +141,7 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
         capacity: CAPACITY,
     };
     let transport = bound.start(role, session, epoch, clock.clone())?;
-    Ok(Engines { options, epoch, clock, invite, transport, sound, pictures })
+    Ok(Engines { options, epoch, clock, invite, router, transport, sound, pictures })
 }
 
 fn start_pictures(
@@ -158,11 +165,8 @@ fn start_pictures(
 }
 
 fn bind(options: &CallOptions) -> Result<(Bound, StreamSender, StreamSender), TransportError> {
-    let any = match &options.side {
-        Side::Guest(invite) if invite.addr.is_ipv6() => IpAddr::from(Ipv6Addr::UNSPECIFIED),
-        _ => Ipv4Addr::UNSPECIFIED.into(),
-    };
-    let ip = options.bind.unwrap_or(any);
+    // All addresses of both families: others may come by either.
+    let ip = options.bind.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
     match options.side {
         Side::Host { port: Some(port), .. } => hyperzoom_transport::bind(SocketAddr::new(ip, port)),
         Side::Host { port: None, .. } => match hyperzoom_transport::bind(SocketAddr::new(ip, DEFAULT_PORT)) {
@@ -171,15 +175,6 @@ fn bind(options: &CallOptions) -> Result<(Bound, StreamSender, StreamSender), Tr
         },
         Side::Guest(_) => hyperzoom_transport::bind(SocketAddr::new(ip, 0)),
     }
-}
-
-fn invite(bound: &Bound, key: Option<InviteKey>, console: &Console) -> String {
-    let local = bound.local_addr();
-    let interface = hyperzoom_transport::local_address(local.ip());
-    if interface == Interface::LoopbackOnly {
-        console.say("this machine has no network: only programs on it can join");
-    }
-    Invite { addr: SocketAddr::new(interface.ip(), local.port()), key }.to_string()
 }
 
 fn random<const N: usize>() -> Result<[u8; N], CommandError> {

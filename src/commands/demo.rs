@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use hyperzoom_recorder::{Comparison, Grade};
 use hyperzoom_timing::tick_at_or_after;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ use crate::verdict;
 /// Who talks, and the pitch of the tone that each one's microphone hears, in Hz: far enough apart to be told from one
 /// another in a spectrum.
 const PEOPLE: [(&str, u32); 4] = [("Ada", 220), ("Grace", 330), ("Alan", 440), ("Katherine", 550)];
+
+/// What the cameras of more than two people see: this one computer records for all of them, and would not keep up with their 1080p.
+const CROWDED: &str = "pattern:640x360@30";
 
 /// How long the people may take beyond the call itself, to start and to finish their recordings.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,6 +55,8 @@ fn temporary_folder() -> PathBuf {
 struct Outcome {
     folder: PathBuf,
     people: Vec<Outgoing>,
+    /// Each two takes against each other.
+    pairs: Vec<Comparison>,
     problems: Vec<String>,
 }
 
@@ -68,7 +74,7 @@ impl Outcome {
             .iter()
             .map(|p| json!({ "name": p.name, "report": p.report, "verify": p.verdict }))
             .collect();
-        json!({ "ok": self.problems.is_empty(), "folder": self.folder.to_string_lossy(), "problems": self.problems, "people": people })
+        json!({ "ok": self.problems.is_empty(), "folder": self.folder.to_string_lossy(), "problems": self.problems, "people": people, "pairs": self.pairs })
     }
 
     fn print(&self) {
@@ -85,6 +91,14 @@ impl Outcome {
                 recording["frames_decimated"],
                 recording["frames_dropped"],
             );
+            let certificate = &recording["certificate"];
+            println!(
+                "  sync      {}: offset {} ms, drift {} ppm, clock within {} ms",
+                certificate["grade"].as_str().unwrap_or("no certificate"),
+                certificate["offset_ms"],
+                certificate["residual_drift_ppm"],
+                certificate["clock_bound_ms"],
+            );
             for peer in person.report["peers"].as_array().into_iter().flatten() {
                 println!(
                     "  from {:<9} {} frames of audio, {} lost, jitter buffer {} ms, round trip {} ms, {} pictures",
@@ -96,6 +110,9 @@ impl Outcome {
                     peer["video"]["decoded"],
                 );
             }
+        }
+        for pair in &self.pairs {
+            println!("{}", verdict::pair_text(pair));
         }
         println!("folder    {}", self.folder.display());
     }
@@ -112,7 +129,8 @@ fn call(args: &DemoArgs, folder: &Path) -> Result<Outcome, CommandError> {
     }
     wait(&mut people, Duration::from_secs_f64(args.seconds), folder)?;
 
-    let mut outcome = Outcome { folder: folder.to_owned(), people: Vec::new(), problems: Vec::new() };
+    let mut outcome =
+        Outcome { folder: folder.to_owned(), people: Vec::new(), pairs: Vec::new(), problems: Vec::new() };
     for person in people {
         let name = person.name;
         match person.finish() {
@@ -125,6 +143,7 @@ fn call(args: &DemoArgs, folder: &Path) -> Result<Outcome, CommandError> {
             Err(problem) => outcome.problems.push(problem),
         }
     }
+    compare_takes(&mut outcome);
     Ok(outcome)
 }
 
@@ -151,11 +170,37 @@ fn check_report(name: &str, report: &Value, others: usize, seconds: f64, problem
         recording["samples_dropped"] == 0,
         format!("{name}'s recording dropped {} samples", recording["samples_dropped"]),
     );
+    let certificate = &recording["certificate"];
+    must(
+        certificate["grade"] == "green",
+        format!("{name}'s sync certificate is {}: {}", certificate["grade"], certificate["reasons"]),
+    );
     let frames = tick_at_or_after(Duration::from_secs_f64(seconds).as_nanos() as i64);
     must(
         recording["frames_written"].as_u64() == Some(frames),
         format!("{name}'s recording has {} frames instead of {frames}", recording["frames_written"]),
     );
+}
+
+/// Every two masters have a sync tone in common, and it lies within a millisecond, whatever the metadata says.
+fn compare_takes(outcome: &mut Outcome) {
+    let mut heard = Vec::new();
+    for person in &outcome.people {
+        let Some(folder) = person.report["recording"]["folder"].as_str() else { continue };
+        match hyperzoom_recorder::listen(Path::new(folder)) {
+            Ok(take) => heard.push((person.name, take)),
+            Err(error) => outcome.problems.push(format!("{}'s take: {error}", person.name)),
+        }
+    }
+    for (n, (first, a)) in heard.iter().enumerate() {
+        for (second, b) in &heard[n + 1..] {
+            let pair = hyperzoom_recorder::compare(a, b);
+            if pair.grade != Some(Grade::Green) {
+                outcome.problems.push(format!("the takes of {first} and {second}: {}", pair.reason));
+            }
+            outcome.pairs.push(pair);
+        }
+    }
 }
 
 fn check_take(name: &str, report: &Value, problems: &mut Vec<String>) -> Value {
@@ -232,10 +277,11 @@ impl Person {
         let failed =
             |e: std::io::Error| CommandError::Failed(format!("could not start {name}'s process: {e}"));
         let program = std::env::current_exe().map_err(failed)?;
+        let camera = if args.people > 2 { CROWDED } else { "pattern" };
         let mut child = Command::new(program)
             .args(verb)
             .args(["--headless", "--json", "--name", name, "--bind", "127.0.0.1"])
-            .args(["--mic", &format!("tone:{pitch}"), "--speaker", "none", "--camera", "pattern"])
+            .args(["--mic", &format!("tone:{pitch}"), "--speaker", "none", "--camera", camera])
             .args(["--for", &args.seconds.to_string()])
             .arg("--folder")
             .arg(folder.join(name))

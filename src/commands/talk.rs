@@ -56,6 +56,7 @@ fn options(side: Side, args: CallArgs) -> Result<CallOptions, CommandError> {
         },
         folder,
         flac: !args.media.no_flac,
+        router_lease: (!args.no_upnp).then(|| Duration::from_secs(args.upnp_lease)),
         markers: args.markers,
     })
 }

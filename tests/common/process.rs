@@ -108,6 +108,11 @@ impl HyperZoom {
         self.signal("-INT");
     }
 
+    /// Asks it to end, as a system that shuts down does.
+    pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(&mut self) {
         self.child.kill().expect("it runs");

@@ -177,3 +177,6 @@ fn from_wire(report: AudioReport) -> ReceiverReport {
     let AudioReport { lost_permille, late_permille, burst_us, depth_us, reach_us } = report;
     ReceiverReport { lost_permille, late_permille, burst_us, depth_us, reach_us }
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,7 +188,7 @@ impl Picture {
 }
 
 /// The newest picture of a peer, ready to be drawn: [three planes](hyperzoom_video::Picture::planes). None before the first one,
-/// and when the peer has gone.
+/// while its camera is off or gives no pictures ([`PeerCamera`](hyperzoom_net_plugin::PeerCamera) says which), and when the peer has gone.
 ///
 /// It is changed when there is a newer one, and not else. The pixels are shared with the decoder: whoever draws them may keep a clone
 /// for a frame or two, and copies nothing.

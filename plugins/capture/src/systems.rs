@@ -5,7 +5,7 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::message::{MessageReader, MessageWriter};
 use bevy_ecs::query::Changed;
 use bevy_ecs::system::{Commands, Local, Query, ResMut};
-use hyperzoom_net_plugin::{Incoming, Net, NetMessage, Peer, Presence};
+use hyperzoom_net_plugin::{Incoming, Net, NetMessage, Peer, PeerCamera, Presence};
 use hyperzoom_protocol::CameraState;
 use hyperzoom_video::{CameraEvent, CameraHealth};
 
@@ -79,13 +79,21 @@ pub(crate) fn mirror_voices(
 /// Mirrors the decoders and their newest pictures, and passes on that one of them needs a keyframe.
 pub(crate) fn mirror_pictures(
     net: Option<ResMut<'_, Net>>,
-    mut pictures: Query<'_, '_, (&Peer, &mut Picture, &mut NewestPicture)>,
+    mut pictures: Query<'_, '_, (&Peer, &PeerCamera, &mut Picture, &mut NewestPicture)>,
 ) {
     let Some(mut net) = net else { return };
-    for (peer, mut picture, mut newest) in &mut pictures {
+    for (peer, camera, mut picture, mut newest) in &mut pictures {
         let Some(decoder) = picture.decoder() else { continue };
+        // What was on its way when the camera went off is taken, and not shown, neither now nor when it is on again.
+        let shown = matches!(camera.0, None | Some(CameraState::On));
         if decoder.newest.has_new() {
-            newest.0 = decoder.newest.latest().cloned();
+            let latest = decoder.newest.latest();
+            if shown {
+                newest.0 = latest.cloned();
+            }
+        }
+        if !shown && newest.0.is_some() {
+            newest.0 = None;
         }
         let (stats, wants_keyframe) = (decoder.stats(), decoder.wants_keyframe());
         picture.stats = stats;

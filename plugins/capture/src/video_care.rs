@@ -88,6 +88,29 @@ impl VideoCare {
     }
 }
 
+#[cfg(test)]
+impl VideoCare {
+    /// One that sends video to a peer.
+    pub(crate) fn talking_to(peer: u8) -> Self {
+        let mut care = Self::default();
+        care.ladder.add(Duration::ZERO, peer);
+        care
+    }
+
+    /// Video to a peer has been off for at least this long; for zero, it has not begun to be.
+    pub(crate) fn turn_off(&mut self, peer: u8, span: Duration) {
+        let begins = if span.is_zero() { Duration::MAX } else { Duration::ZERO };
+        self.began = Instant::now() - span;
+        self.off[usize::from(peer)] = true;
+        self.off_since[usize::from(peer)] = begins;
+    }
+
+    /// The path to a peer becomes full, or free.
+    pub(crate) fn fill(&mut self, peer: u8, full: bool) {
+        self.full[usize::from(peer)] = full;
+    }
+}
+
 /// Puts what peers say of their paths into the ladder, and sends video as it says.
 pub(crate) fn heed(
     net: Option<ResMut<'_, Net>>,

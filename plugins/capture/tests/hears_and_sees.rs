@@ -117,6 +117,14 @@ fn a_peer_is_heard_and_seen_until_it_leaves() {
             std::thread::yield_now();
             assert!(Instant::now() < deadline, "the host is not told {camera:?}");
         }
+        // A placeholder is drawn instead, until there is a picture again.
+        assert!(on || drawn(&mut host).is_none());
+        while on && drawn(&mut host).is_none() {
+            host.update();
+            guest.update();
+            std::thread::yield_now();
+            assert!(Instant::now() < deadline, "the host sees nothing");
+        }
         // Those that are on their way when the camera goes off are still sent; then none is while ten more are captured.
         let mut before = counts(&mut guest);
         loop {
@@ -131,6 +139,7 @@ fn a_peer_is_heard_and_seen_until_it_leaves() {
             host.update();
             guest.update();
             std::thread::yield_now();
+            assert!(on || drawn(&mut host).is_none(), "a picture that came late is not drawn");
             assert!(Instant::now() < deadline, "{camera:?}: {before:?}, then {now:?}");
         }
     }

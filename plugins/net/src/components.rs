@@ -60,7 +60,7 @@ pub enum JoinFailure {
 
 /// A member of the call beside this process. It stays after it has left, with what it did until then.
 #[derive(Component, Debug, Clone, PartialEq, Eq)]
-#[require(Presence, Link, Hearing, PeerCamera)]
+#[require(Presence, Link, Hearing, PeerCamera, Route)]
 pub struct Peer {
     /// Its participant id.
     pub id: u8,
@@ -80,6 +80,22 @@ pub enum Presence {
     Silent,
     /// It has gone.
     Gone(LeaveReason),
+}
+
+/// How what goes between us and a peer gets there.
+#[derive(Component, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Route {
+    /// Straight.
+    #[default]
+    Direct,
+    /// By way of the host, since the two of us cannot reach each other: sealed for each other, and twice as long on the way.
+    Relayed,
+}
+
+impl Route {
+    pub(crate) fn relayed(relayed: bool) -> Self {
+        if relayed { Self::Relayed } else { Self::Direct }
+    }
 }
 
 /// What the link to a peer carried, as of the last second.
@@ -125,6 +141,15 @@ pub enum NetMessage {
         name: String,
         /// It was here before.
         rejoined: bool,
+        /// What goes between us goes by way of the host.
+        relayed: bool,
+    },
+    /// What goes between us and a peer takes another way from now on.
+    PeerRelayed {
+        /// Its participant id.
+        id: u8,
+        /// Whether by way of the host.
+        relayed: bool,
     },
     /// Nothing came from a peer for a while.
     PeerSilent {
@@ -168,6 +193,11 @@ pub enum NetMessage {
         by: u8,
         /// How it did.
         report: PathReport,
+    },
+    /// The sync tone is due: to be played, and to be in the recording.
+    SyncTone {
+        /// When it begins, session time in nanoseconds.
+        at_ns: i64,
     },
     /// Joining came to nothing.
     Failed(JoinFailure),

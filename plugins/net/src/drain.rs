@@ -5,14 +5,16 @@ use bevy_ecs::message::MessageWriter;
 use bevy_ecs::system::{Commands, Query, ResMut};
 use hyperzoom_transport::TransportEvent;
 
-use crate::{Hearing, Incoming, JoinFailure, Link, Membership, Net, NetMessage, Peer, PeerCamera, Presence};
+use crate::{
+    Hearing, Incoming, JoinFailure, Link, Membership, Net, NetMessage, Peer, PeerCamera, Presence, Route,
+};
 
 pub(crate) fn drain(
     net: Option<ResMut<'_, Net>>,
     mut membership: ResMut<'_, Membership>,
     mut peers: Query<'_, '_, (Entity, &Peer, &mut Presence, &mut Link)>,
     mut hearing: Query<'_, '_, &mut Hearing>,
-    mut cameras: Query<'_, '_, &mut PeerCamera>,
+    mut shown: Query<'_, '_, (&mut PeerCamera, &mut Route)>,
     mut messages: MessageWriter<'_, NetMessage>,
     mut commands: Commands<'_, '_>,
 ) {
@@ -29,7 +31,7 @@ pub(crate) fn drain(
                 membership.clock_ready = true;
                 messages.write(NetMessage::ClockReady);
             }
-            TransportEvent::PeerConnected { id, name, addr, rejoined, inbox } => {
+            TransportEvent::PeerConnected { id, name, addr, relayed, rejoined, inbox } => {
                 let peer = Peer { id, name: name.clone(), addr };
                 // The number of one who has left may be given to a newcomer; who left stays as it was, for the report.
                 let entity = peers
@@ -41,9 +43,25 @@ pub(crate) fn drain(
                     Some(entity) => commands.entity(entity),
                     None => commands.spawn_empty(),
                 };
-                entity.insert((peer, Presence::Here, Hearing(None), PeerCamera(None), Incoming::new(inbox)));
-                messages.write(NetMessage::PeerConnected { id, name, rejoined });
+                entity.insert((
+                    peer,
+                    Presence::Here,
+                    Hearing(None),
+                    PeerCamera(None),
+                    Route::relayed(relayed),
+                    Incoming::new(inbox),
+                ));
+                messages.write(NetMessage::PeerConnected { id, name, rejoined, relayed });
                 break;
+            }
+            TransportEvent::PeerRelayed { id, relayed } => {
+                let here = peers.iter().find(|(_, p, presence, _)| p.id == id && !is_gone(presence));
+                if let Some((entity, ..)) = here
+                    && let Ok((_, mut route)) = shown.get_mut(entity)
+                {
+                    *route = Route::relayed(relayed);
+                }
+                messages.write(NetMessage::PeerRelayed { id, relayed });
             }
             TransportEvent::PeerSilent { id } => {
                 set_presence(&mut peers, id, Presence::Silent);
@@ -80,11 +98,14 @@ pub(crate) fn drain(
             TransportEvent::CameraChanged { id, camera } => {
                 let here = peers.iter().find(|(_, p, presence, _)| p.id == id && !is_gone(presence));
                 if let Some((entity, ..)) = here
-                    && let Ok(mut it) = cameras.get_mut(entity)
+                    && let Ok((mut it, _)) = shown.get_mut(entity)
                 {
                     it.0 = Some(camera);
                 }
                 messages.write(NetMessage::CameraChanged { id, camera });
+            }
+            TransportEvent::SyncTone { at_ns } => {
+                messages.write(NetMessage::SyncTone { at_ns });
             }
             TransportEvent::PathReported { by, report } => {
                 messages.write(NetMessage::PathReported { by, report });

@@ -1,14 +1,14 @@
 //! Mirrors the call's members as entities.
 //!
 //! [`NetPlugin`] drains the receive thread's events once a frame. A member is an entity with a [`Peer`], its
-//! [`Presence`], its [`Link`], how it hears us ([`Hearing`]) and what became of its pictures ([`PeerCamera`]); what happened to the call as a whole is in [`Membership`] and goes out as
+//! [`Presence`], its [`Route`] and [`Link`], how it hears us ([`Hearing`]) and what became of its pictures ([`PeerCamera`]); what happened to the call as a whole is in [`Membership`] and goes out as
 //! [`NetMessage`]s. Media does not pass here: a connected peer's rings are handed on once, in [`Incoming`].
 
 mod components;
 mod drain;
 
 pub use components::{
-    Hearing, Incoming, JoinFailure, Link, Membership, Net, NetMessage, Peer, PeerCamera, Presence,
+    Hearing, Incoming, JoinFailure, Link, Membership, Net, NetMessage, Peer, PeerCamera, Presence, Route,
 };
 
 use bevy_app::{App, Plugin, PreUpdate};
@@ -25,7 +25,7 @@ pub enum NetSystems {
 /// | --- | --- |
 /// | [`Membership`] | who we are, and whether we are in |
 /// | [`NetMessage`] | what happened since the last frame |
-/// | [`Peer`], [`Presence`], [`Link`], [`Hearing`], [`PeerCamera`], [`Incoming`] | a member of the call |
+/// | [`Peer`], [`Presence`], [`Route`], [`Link`], [`Hearing`], [`PeerCamera`], [`Incoming`] | a member of the call |
 ///
 /// It works once the [`Net`] resource is there.
 #[derive(Debug, Default)]

@@ -86,6 +86,13 @@ impl Take {
         }
     }
 
+    /// A sync tone begins at `session_ns` of session time: the master has it there. To say so again changes nothing.
+    pub fn tone_at(&mut self, session_ns: i64) {
+        if let Some((recorder, _)) = self.running.get() {
+            recorder.tone_at(session_ns);
+        }
+    }
+
     /// Names everybody who is in the session, for the take's metadata.
     pub fn set_participants(&mut self, participants: Vec<Participant>) {
         if let Some((recorder, _)) = self.running.get() {

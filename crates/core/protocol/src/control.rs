@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{HEADER_LEN, MAX_CONTROL, Name, TAG_LEN, VideoNack};
 
 /// The version of the control messages. Participants of different versions do not understand each other.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// The most participants of a session, the host included (spec §4.1).
 pub const MAX_PARTICIPANTS: usize = 4;
@@ -82,6 +82,15 @@ pub enum Control {
     PathReport(PathReport),
     /// Nothing: it takes as much of the path as some video would, to find out whether the path holds it.
     Filling(Filling),
+    /// Everybody plays the sync tone, and has it in the recording, from this session time on. Said by the host, and again with every
+    /// heartbeat until then, so that a lost one does not matter.
+    SyncTone {
+        /// When it begins, session time in nanoseconds.
+        at_ns: i64,
+    },
+    /// The sender's router lets datagrams in at this address: where it is to be introduced, rather than where it is heard from. Said with every
+    /// heartbeat.
+    Reachable(SocketAddr),
 }
 
 /// What has become of a participant's pictures, so that others know what to show in their place.

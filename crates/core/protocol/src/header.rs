@@ -22,6 +22,9 @@ pub enum PacketType {
     Control = 0x04,
     /// A goodbye.
     Bye = 0x05,
+    /// Another datagram, on its way between two guests by way of the host. The spec has no such type: in its calls such two do not
+    /// meet.
+    Relayed = 0x06,
 }
 
 impl PacketType {
@@ -32,6 +35,7 @@ impl PacketType {
             0x03 => Self::VideoDelta,
             0x04 => Self::Control,
             0x05 => Self::Bye,
+            0x06 => Self::Relayed,
             _ => return None,
         })
     }

@@ -20,6 +20,7 @@ mod name;
 mod noise;
 mod open;
 mod reassemble;
+mod relay;
 mod seal;
 
 pub use control::{
@@ -34,6 +35,7 @@ pub use name::{Name, NameError};
 pub use noise::{Envelope, HandshakeError, Initiator, PairKeys, Received, Responder, probe};
 pub use open::{OpenError, Opened, OpenedAt, StreamOpener};
 pub use reassemble::{Reassembled, Reassembler, ReassemblyLimits, ReassemblyStats};
+pub use relay::{RELAY_OVERHEAD, RelayOpener, RelaySealer, RelaySide, RelayWay};
 pub use seal::{MAX_SILENT_SKIPS, SecretKey, Stream, StreamSealer};
 
 /// The longest datagram, in bytes of UDP payload: with IPv6 and UDP headers it stays under the 1280 bytes that every
@@ -43,8 +45,9 @@ pub const MAX_DATAGRAM: usize = 1200;
 /// Bytes that sealing adds to a payload: the Poly1305 tag (RFC 8439 §2.8).
 pub const TAG_LEN: usize = 16;
 
-/// The longest payload of an audio or video datagram, in bytes.
-pub const MAX_PAYLOAD: usize = MAX_DATAGRAM - HEADER_LEN - TAG_LEN;
+/// The longest payload of an audio or video datagram, in bytes. With the envelope of a relay the datagram is [`MAX_DATAGRAM`] bytes long:
+/// whatever is sealed for a peer can take either way to it, also when it is sent once more.
+pub const MAX_PAYLOAD: usize = MAX_DATAGRAM - HEADER_LEN - TAG_LEN - RELAY_OVERHEAD;
 
 /// The longest payload of a sealed control datagram, in bytes: one less than [`MAX_PAYLOAD`], for the
 /// [`Envelope`] byte.

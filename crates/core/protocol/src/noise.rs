@@ -9,7 +9,7 @@ use std::fmt;
 
 use snow::{Builder, HandshakeState};
 
-use crate::{Control, HEADER_LEN, Header, InviteKey, MAX_CONTROL, MAX_DATAGRAM, SecretKey};
+use crate::{Control, HEADER_LEN, Header, InviteKey, MAX_CONTROL, MAX_DATAGRAM, RELAY_OVERHEAD, SecretKey};
 
 const PATTERN: &str = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s";
 /// Ties the handshake to this protocol (Noise specification §6, "Prologue").
@@ -18,8 +18,8 @@ const PROLOGUE: &[u8] = b"HyperZoom/1";
 const EPHEMERAL_LEN: usize = 32;
 /// What a handshake message adds to its payload: ephemeral key and tag.
 const MESSAGE_OVERHEAD: usize = EPHEMERAL_LEN + 16;
-/// The longest payload of a handshake message that fits a datagram.
-const MAX_MESSAGE_PAYLOAD: usize = MAX_DATAGRAM - HEADER_LEN - 1 - MESSAGE_OVERHEAD;
+/// The longest payload of a handshake message that fits a datagram, and that one an envelope.
+const MAX_MESSAGE_PAYLOAD: usize = MAX_DATAGRAM - RELAY_OVERHEAD - HEADER_LEN - 1 - MESSAGE_OVERHEAD;
 
 const PROBE: u8 = 0;
 const INIT: u8 = 1;

@@ -91,7 +91,7 @@ impl StreamOpener {
     pub fn open_at(&mut self, datagram: &mut [u8]) -> Result<OpenedAt, OpenError> {
         let (header, _) = Header::parse(datagram)?;
         let clear = self.stream.clear_len();
-        if Stream::of(header.kind) != self.stream
+        if Stream::of(header.kind) != Some(self.stream)
             || header.participant != self.sender
             || datagram.len() < clear + TAG_LEN
             || (clear > HEADER_LEN && datagram[HEADER_LEN] != SEALED)

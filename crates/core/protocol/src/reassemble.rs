@@ -156,7 +156,9 @@ impl Reassembler {
         let keyframe = match header.kind {
             PacketType::VideoKeyframe => true,
             PacketType::VideoDelta => false,
-            PacketType::Audio | PacketType::Control | PacketType::Bye => return self.refuse(),
+            PacketType::Audio | PacketType::Control | PacketType::Bye | PacketType::Relayed => {
+                return self.refuse();
+            }
         };
         let Some(first_sequence) = sequence.checked_sub(u64::from(header.fragment)) else {
             return self.refuse();

@@ -5,7 +5,7 @@ use std::fmt;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 use crate::noise::SEALED;
-use crate::{HEADER_LEN, Header, MAX_DATAGRAM, PacketType, TAG_LEN};
+use crate::{HEADER_LEN, Header, MAX_DATAGRAM, PacketType, RELAY_OVERHEAD, TAG_LEN};
 
 /// The key of one direction between two participants.
 ///
@@ -45,13 +45,14 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// The stream that datagrams of a type belong to.
+    /// The stream that datagrams of a type belong to; a relayed one to none, but for the one that it holds.
     #[must_use]
-    pub fn of(kind: PacketType) -> Self {
+    pub fn of(kind: PacketType) -> Option<Self> {
         match kind {
-            PacketType::Audio => Self::Audio,
-            PacketType::VideoKeyframe | PacketType::VideoDelta => Self::Video,
-            PacketType::Control | PacketType::Bye => Self::Control,
+            PacketType::Audio => Some(Self::Audio),
+            PacketType::VideoKeyframe | PacketType::VideoDelta => Some(Self::Video),
+            PacketType::Control | PacketType::Bye => Some(Self::Control),
+            PacketType::Relayed => None,
         }
     }
 
@@ -131,10 +132,14 @@ impl StreamSealer {
         payload: &[u8],
         out: &mut [u8],
     ) -> usize {
-        assert_eq!(Stream::of(kind), self.stream, "a datagram of another stream");
+        assert_eq!(Stream::of(kind), Some(self.stream), "a datagram of another stream");
         let clear = self.stream.clear_len();
         let len = clear + payload.len() + TAG_LEN;
-        assert!(len <= MAX_DATAGRAM, "a payload of {} bytes does not fit a datagram", payload.len());
+        assert!(
+            len <= MAX_DATAGRAM - RELAY_OVERHEAD,
+            "a payload of {} bytes does not fit a datagram",
+            payload.len()
+        );
         let index = self.next;
         self.next += 1;
         self.skipped = 0;

@@ -61,6 +61,7 @@ fn longest_of_each() -> Vec<Control> {
             reach_us: AudioReport::MAX_US,
         }),
         Control::Camera(CameraState::None),
+        Control::SyncTone { at_ns: i64::MIN },
         Control::PathReport(PathReport {
             queue_us: PathReport::MAX_US,
             most_queue_us: PathReport::MAX_US,
@@ -70,6 +71,7 @@ fn longest_of_each() -> Vec<Control> {
             lost: PathReport::MAX_DATAGRAMS,
         }),
         Control::Filling(Filling::default()),
+        Control::Reachable("[2001:db8::7]:47800".parse().expect("an address")),
     ]
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use hyperzoom_protocol::{
     Capabilities, Control, Greet, Greeted, HandshakeError, Header, Hello, MAX_PARTICIPANTS, Name, OpenedAt,
-    PROTOCOL_VERSION, PeerEntry, Refusal, Responder, Stream, Welcome,
+    PROTOCOL_VERSION, PairKeys, PeerEntry, Refusal, Responder, Stream, Welcome,
 };
 
 use crate::config::{ATTEMPTS_KEPT, CONFIRM_WITHIN, EPHEMERALS_MOST, PENDING_MOST};
 use crate::link::Link;
 use crate::peer::Peer;
+use crate::relay::Route;
 use crate::{Event, PeerState, Session};
 
 /// A handshake that we answered, whose other side has yet to show that it is there and not a recording.
@@ -46,7 +47,7 @@ impl Ephemerals {
 }
 
 impl Session {
-    pub(crate) fn handle_init(&mut self, now: Duration, from: SocketAddr, header: &Header, init: &[u8]) {
+    pub(crate) fn handle_init(&mut self, now: Duration, route: Route, header: &Header, init: &[u8]) {
         // Before we are in there is nobody to let in.
         let Some(me) = self.me else { return };
         if !self.budgets.inits.pass(now) {
@@ -68,22 +69,27 @@ impl Session {
         match received.message {
             Ok(Control::Hello(hello)) if self.is_host() => match self.judge(&hello) {
                 Ok(id) => {
+                    let Route::Direct(from) = route else { return };
                     let welcome = Control::Welcome(self.welcome(id, &hello, from));
-                    self.answer(now, from, received.responder, &welcome, id, hello.instance, hello.name);
+                    self.answer(now, route, received.responder, &welcome, id, hello.instance, hello.name);
                 }
-                Err(refusal) => self.answer_refusal(from, received.responder, refusal),
+                Err(refusal) => self.answer_refusal(route, received.responder, refusal),
             },
             Err(HandshakeError::NotUnderstood { version: Some(version) })
                 if self.is_host() && version != PROTOCOL_VERSION =>
             {
                 let refusal = Refusal::Version { host: PROTOCOL_VERSION };
-                self.answer_refusal(from, received.responder, refusal);
+                self.answer_refusal(route, received.responder, refusal);
             }
-            Ok(Control::Greet(greet)) if !self.is_host() && self.is_introduced(&greet) => {
+            Ok(Control::Greet(greet))
+                if !self.is_host()
+                    && self.is_introduced(&greet)
+                    && header.participant == greet.participant =>
+            {
                 let greeted = Control::Greeted(Greeted { participant: me, instance: self.config.instance });
                 let id = greet.participant;
                 let name = self.peer_mut(id).map_or_else(|| Name::clean(""), |peer| peer.name.clone());
-                self.answer(now, from, received.responder, &greeted, id, greet.instance, name);
+                self.answer(now, route, received.responder, &greeted, id, greet.instance, name);
             }
             _ => self.stats.ignored += 1,
         }
@@ -151,7 +157,7 @@ impl Session {
                 participant,
                 instance: peer.instance,
                 name: peer.name.clone(),
-                addr: peer.addr(),
+                addr: peer.introduction(),
             })
         })
     }
@@ -167,8 +173,8 @@ impl Session {
                 .is_some_and(|peer| peer.instance == greet.instance)
     }
 
-    fn answer_refusal(&mut self, from: SocketAddr, responder: Responder, refusal: Refusal) {
-        if let Some(me) = self.me
+    fn answer_refusal(&mut self, route: Route, responder: Responder, refusal: Refusal) {
+        if let (Some(me), Route::Direct(from)) = (self.me, route)
             && let Ok((_, datagram)) = responder.respond(me, &Control::Refused(refusal))
         {
             self.transmit(from, datagram);
@@ -179,7 +185,7 @@ impl Session {
     fn answer(
         &mut self,
         now: Duration,
-        from: SocketAddr,
+        route: Route,
         responder: Responder,
         message: &Control,
         id: u8,
@@ -188,7 +194,7 @@ impl Session {
     ) {
         let Some(me) = self.me else { return };
         let Ok((keys, datagram)) = responder.respond(me, message) else { return };
-        self.transmit(from, datagram);
+        self.transmit_by(id, route, datagram);
         // Several attempts of one guest wait side by side, since it may take the answer to any of its last ones.
         let of_same = |pending: &Pending| pending.instance == instance;
         if self.pending.iter().filter(|pending| of_same(pending)).count() >= ATTEMPTS_KEPT
@@ -198,7 +204,7 @@ impl Session {
         } else if self.pending.len() >= PENDING_MOST {
             self.pending.remove(0);
         }
-        let link = Link::new(now, me, id, &keys, from);
+        let link = self.new_link(now, me, id, &keys, route);
         self.pending.push(Pending { id, instance, name, expires: now + CONFIRM_WITHIN, link });
     }
 
@@ -207,7 +213,7 @@ impl Session {
     pub(crate) fn confirm(
         &mut self,
         now: Duration,
-        from: SocketAddr,
+        route: Route,
         id: u8,
         datagram: &[u8],
         copy: &mut [u8],
@@ -223,11 +229,16 @@ impl Session {
             })?;
         let mut pending = self.pending.remove(at);
         self.pending.retain(|other| other.instance != pending.instance && other.id != id);
-        pending.link.addr = from;
+        pending.link.relayed = route == Route::Relayed;
+        if let Route::Direct(from) = route {
+            pending.link.addr = from;
+            pending.link.last_direct = now;
+        }
         pending.link.last_heard = now;
         self.connect(now, id, pending.instance, &pending.name, pending.link);
         if self.is_host() {
             self.introduce_newcomer(now, id);
+            self.schedule_tone(now, id);
         }
         Some(opened)
     }
@@ -238,11 +249,26 @@ impl Session {
             participant: id,
             instance: peer.instance,
             name: peer.name.clone(),
-            addr: peer.addr(),
+            addr: peer.introduction(),
         });
         for other in (1..MAX_PARTICIPANTS as u8).filter(|other| *other != id) {
             if self.peer_mut(other).is_some_and(|peer| peer.is_in()) {
                 self.send(now, other, &entry);
+            }
+        }
+    }
+
+    /// The link that a handshake over `route` made.
+    pub(crate) fn new_link(&self, now: Duration, me: u8, id: u8, keys: &PairKeys, route: Route) -> Link {
+        match route {
+            Route::Direct(from) => Link::new(now, me, id, keys, from),
+            Route::Relayed => {
+                // Only guests that were introduced are spoken to by way of the host.
+                let known = self.peers[usize::from(id)].as_ref().map(|peer| peer.introduced_addr);
+                let addr = known.unwrap_or_else(|| (std::net::Ipv4Addr::UNSPECIFIED, 0).into());
+                let mut link = Link::new(now, me, id, keys, addr);
+                link.relayed = true;
+                link
             }
         }
     }
@@ -259,11 +285,13 @@ impl Session {
             id,
             name: name.clone(),
             addr: link.addr,
+            relayed: link.relayed,
             rejoined: peer.was_connected,
             send_key: link.send_key,
         };
         peer.state = PeerState::Connected;
         peer.was_connected = true;
+        peer.sought_since = now;
         peer.link = Some(link);
         self.greetings[usize::from(id)] = None;
         self.event(event);

@@ -26,6 +26,31 @@ impl Budget {
     }
 }
 
+/// Lets so many bytes pass in a second, and some more at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Allowance {
+    /// Until when what has passed takes at the rate.
+    paid_until: Duration,
+}
+
+impl Allowance {
+    pub(crate) fn pass(
+        &mut self,
+        now: Duration,
+        bytes: usize,
+        bits_per_second: u64,
+        burst: Duration,
+    ) -> bool {
+        let cost = Duration::from_nanos(bytes as u64 * 8_000_000_000 / bits_per_second);
+        let paid_until = self.paid_until.max(now) + cost;
+        let pass = paid_until <= now + burst;
+        if pass {
+            self.paid_until = paid_until;
+        }
+        pass
+    }
+}
+
 /// The budgets of a session's handshakes. Each is below a tenth of a core.
 #[derive(Debug)]
 pub(crate) struct Budgets {

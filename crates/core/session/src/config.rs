@@ -47,6 +47,23 @@ pub const REPORT_SPACING: Duration = Duration::from_millis(500);
 /// Of the path to a peer it tells us, and is listened to, no more often than this: at once when a queue grows, and twenty times a second while
 /// there is one.
 pub const PATH_REPORT_SPACING: Duration = Duration::from_millis(2);
+/// The sync tone is no sooner than this after somebody has come: until then the clock is known, the recording runs, and the news of it
+/// has arrived even where the network has lost it twice.
+pub const TONE_LEAD: Duration = Duration::from_secs(3);
+
+/// Two guests who could not meet for so long are relayed by their host.
+pub const RELAY_AFTER: Duration = Duration::from_secs(3);
+/// The most that is passed on from one guest to another, in bits a second, IP and UDP headers included: a voice in frames of 2.5 ms with copies
+/// (200 kbit/s), video at its fastest pace (1500 kbit/s), and as much again for bursts and what is sent once more.
+pub const RELAY_RATE: u64 = 3_000_000;
+/// How much may pass at once, as the time that it takes at [`RELAY_RATE`]: two keyframes.
+pub(crate) const RELAY_BURST: Duration = Duration::from_millis(250);
+/// A direct path on which no question was answered for so long is taken to have failed in one direction: three in a row were lost.
+pub(crate) const UNANSWERED_AFTER: Duration = Duration::from_millis(3500);
+/// For so long after its goodbye to the host a guest's goodbyes to others are passed on.
+pub(crate) const BYE_PASSES: Duration = Duration::from_secs(1);
+/// IPv6 and UDP headers (RFC 8200 §3, RFC 768), in bytes.
+pub(crate) const IP_UDP: usize = 48;
 
 /// The wait before the second attempt of a handshake; it doubles up to [`RETRY_MOST`].
 pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);

@@ -6,11 +6,13 @@ use hyperzoom_protocol::{Control, Nack};
 use hyperzoom_timing::Exchange;
 
 use crate::peer::Peer;
+use crate::relay::Route;
 use crate::session::HOST;
+use crate::timers::EVERYBODY;
 use crate::{Event, LeaveReason, PeerState, Session};
 
 impl Session {
-    pub(crate) fn handle_message(&mut self, now: Duration, from: u8, message: Control) {
+    pub(crate) fn handle_message(&mut self, now: Duration, route: Route, from: u8, message: Control) {
         match message {
             Control::Heartbeat | Control::Filling(_) => {}
             Control::PeerJoined(entry) if from == HOST => self.introduce(now, &entry),
@@ -19,11 +21,12 @@ impl Session {
                     // It leaves as soon as its driver polls, right after this.
                     let now_ns = self.clock.now.session_ns(now);
                     let pong = Control::TimePong { token, received_ns: now_ns, sent_ns: now_ns };
-                    self.send(now, from, &pong);
+                    // The way that the question took, since it may ask whether there is one.
+                    self.send_by(now, from, route, &pong);
                 }
             }
             Control::TimePong { token, received_ns, sent_ns } => {
-                self.handle_pong(now, from, token, received_ns, sent_ns);
+                self.handle_pong(now, route, from, token, received_ns, sent_ns);
             }
             Control::Nack(Nack::Keyframe) => {
                 let link = self.peer_mut(from).and_then(Peer::live_mut);
@@ -57,8 +60,14 @@ impl Session {
                     self.event(Event::PathReported { by: from, report });
                 }
             }
+            Control::SyncTone { at_ns } => self.handle_tone(now, from, at_ns),
+            Control::Reachable(addr) => {
+                if let Some(link) = self.peer_mut(from).and_then(Peer::live_mut) {
+                    link.reachable = Some(addr);
+                }
+            }
             Control::Bye => self.part(now, from, LeaveReason::Bye),
-            Control::Gone => self.lose(now, from),
+            Control::Gone => self.lose(now, from, LeaveReason::TimedOut),
             Control::Hello(_)
             | Control::Welcome(_)
             | Control::Refused(_)
@@ -68,7 +77,15 @@ impl Session {
         }
     }
 
-    fn handle_pong(&mut self, now: Duration, from: u8, token: u32, received_ns: i64, sent_ns: i64) {
+    fn handle_pong(
+        &mut self,
+        now: Duration,
+        route: Route,
+        from: u8,
+        token: u32,
+        received_ns: i64,
+        sent_ns: i64,
+    ) {
         let is_host = self.is_host();
         let Some(link) = self.peer_mut(from).and_then(Peer::live_mut) else { return };
         let Some(asked) = link.pings.answer(token) else {
@@ -78,6 +95,9 @@ impl Session {
         let held = Duration::from_nanos(sent_ns.saturating_sub(received_ns).max(0).unsigned_abs());
         link.round_trip = Some(now.saturating_sub(asked).saturating_sub(held));
         let since = link.pings.started;
+        if let Route::Direct(at) = route {
+            self.take_direct_path(now, at, from);
+        }
         if from == HOST && !is_host {
             let exchange = Exchange { t0: asked, t1: received_ns, t2: sent_ns, t3: now };
             if let Some(event) = self.clock.learn(&exchange, since) {
@@ -94,6 +114,7 @@ impl Session {
         if was_in || reason == LeaveReason::Bye {
             peer.state = PeerState::Left(reason);
             peer.left_at = now;
+            peer.sought_since = now;
         }
         if reason == LeaveReason::Bye {
             self.greetings[usize::from(id)] = None;
@@ -101,14 +122,21 @@ impl Session {
         if was_in {
             self.event(Event::PeerLeft { id, reason });
         }
+        if id == HOST && reason == LeaveReason::Bye {
+            for other in EVERYBODY {
+                if self.peer_mut(other).and_then(Peer::live_mut).is_some_and(|link| link.relayed) {
+                    self.lose(now, other, LeaveReason::HostLeft);
+                }
+            }
+        }
     }
 
     /// A peer is out of reach: it is given up, and sought anew.
-    pub(crate) fn lose(&mut self, now: Duration, id: u8) {
+    pub(crate) fn lose(&mut self, now: Duration, id: u8, reason: LeaveReason) {
         let Some(addr) = self.peer_mut(id).filter(|peer| peer.is_in()).map(|peer| peer.addr()) else {
             return;
         };
-        self.part(now, id, LeaveReason::TimedOut);
+        self.part(now, id, reason);
         if self.is_host() {
             // Guests find their way back by themselves.
         } else if id == HOST {

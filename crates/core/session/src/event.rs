@@ -22,8 +22,10 @@ pub enum Event {
         id: u8,
         /// Its name.
         name: Name,
-        /// Where it is.
+        /// Where it is, as far as is known.
         addr: SocketAddr,
+        /// Whether what goes to it goes by way of the host: in envelopes, to the host's address.
+        relayed: bool,
         /// Whether it is the same participant as one that was connected before: its streams begin anew, its place on the
         /// timeline is the old one.
         rejoined: bool,
@@ -36,6 +38,13 @@ pub enum Event {
         id: u8,
         /// Where it is now.
         addr: SocketAddr,
+    },
+    /// What goes to a peer takes another way from now on: by the host, or straight.
+    PeerRelayed {
+        /// The peer's number.
+        id: u8,
+        /// Whether by the host.
+        relayed: bool,
     },
     /// Nothing came from a peer for [`SILENT_AFTER`](crate::SILENT_AFTER).
     PeerSilent {
@@ -91,6 +100,11 @@ pub enum Event {
         /// How it did.
         report: PathReport,
     },
+    /// The sync tone is due: to be played, and to be in the recording. It lies ahead when this comes.
+    SyncTone {
+        /// When it begins, session time in nanoseconds.
+        at_ns: i64,
+    },
     /// The host does not let us in. Where we never were in, this is the last event.
     Refused(Refusal),
     /// The host did not answer for [`UNREACHABLE_AFTER`](crate::UNREACHABLE_AFTER). The last event.
@@ -106,6 +120,8 @@ pub enum LeaveReason {
     Bye,
     /// It was not heard for [`TIMEOUT`](crate::TIMEOUT).
     TimedOut,
+    /// The host relayed it, and has left.
+    HostLeft,
 }
 
 /// A datagram to send.

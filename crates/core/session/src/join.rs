@@ -12,6 +12,7 @@ use hyperzoom_protocol::{
 use crate::config::{ATTEMPTS_KEPT, INTRODUCTION_HOLDS, RETRY_FIRST, RETRY_MOST};
 use crate::link::Link;
 use crate::peer::Peer;
+use crate::relay::Route;
 use crate::session::{HOST, Phase};
 use crate::{Event, LeaveReason, PeerState, Session};
 
@@ -52,10 +53,15 @@ impl Session {
         }
         let message = self.greeting_message(id);
         let sender = self.me.unwrap_or(UNASSIGNED);
+        let may_be_relayed = self.may_be_relayed(now, id);
         let Some(greeting) = &mut self.greetings[usize::from(id)] else { return };
+        let longest = if may_be_relayed { RETRY_MOST / 2 } else { RETRY_MOST };
+        greeting.wait = greeting.wait.min(longest);
         greeting.next_at = now + greeting.wait;
-        greeting.wait = (greeting.wait * 2).min(RETRY_MOST);
+        greeting.wait *= 2;
         let sequence = greeting.next_sequence;
+        // Each other attempt: one that arrives by both ways would be answered by the quicker one alone.
+        let relayed = may_be_relayed && sequence % 2 == 1;
         greeting.next_sequence = sequence.wrapping_add(1);
         // Without randomness there is no safe attempt; there may be some by the next one.
         if let Ok((initiator, datagram)) =
@@ -65,8 +71,8 @@ impl Session {
                 greeting.attempts.pop_front();
             }
             greeting.attempts.push_back(initiator);
-            let to = greeting.addr;
-            self.transmit(to, datagram);
+            let route = if relayed { Route::Relayed } else { Route::Direct(greeting.addr) };
+            self.transmit_by(id, route, datagram);
         }
     }
 
@@ -86,19 +92,13 @@ impl Session {
     }
 
     /// Whether the host is there and no longer speaks of a peer.
-    fn introduction_is_stale(&self, now: Duration, id: u8) -> bool {
+    pub(crate) fn introduction_is_stale(&self, now: Duration, id: u8) -> bool {
         let host_is_here = self.peers[usize::from(HOST)].as_ref().is_some_and(Peer::is_in);
         let peer = self.peers[usize::from(id)].as_ref();
         peer.is_none_or(|peer| host_is_here && now.saturating_sub(peer.introduced_at) > INTRODUCTION_HOLDS)
     }
 
-    pub(crate) fn handle_response(
-        &mut self,
-        now: Duration,
-        from: SocketAddr,
-        header: &Header,
-        response: &[u8],
-    ) {
+    pub(crate) fn handle_response(&mut self, now: Duration, route: Route, header: &Header, response: &[u8]) {
         // The header is not authentic; it only tells which attempt is worth trying.
         let id = header.participant;
         let attempt = self.greetings.get_mut(usize::from(id)).and_then(Option::as_mut).and_then(|greeting| {
@@ -111,7 +111,8 @@ impl Session {
             return;
         };
         let budgets = &mut self.budgets;
-        let budget = if from == greeted { &mut budgets.expected } else { &mut budgets.unexpected };
+        let is_expected = route == Route::Direct(greeted) || route == Route::Relayed;
+        let budget = if is_expected { &mut budgets.expected } else { &mut budgets.unexpected };
         if !budget.pass(now) {
             self.stats.flooded += 1;
             return;
@@ -121,7 +122,11 @@ impl Session {
             return;
         };
         match message {
-            Control::Welcome(welcome) if id == HOST => self.enter(now, from, &keys, &welcome),
+            Control::Welcome(welcome) if id == HOST => {
+                if let Route::Direct(from) = route {
+                    self.enter(now, from, &keys, &welcome);
+                }
+            }
             Control::Refused(refusal) if id == HOST => {
                 self.greetings[usize::from(HOST)] = None;
                 self.refuse(refusal);
@@ -129,7 +134,7 @@ impl Session {
             Control::Greeted(greeted) if id != HOST && greeted.participant == id => {
                 let name = self.peer_mut(id).filter(|peer| peer.instance == greeted.instance);
                 if let (Some(name), Some(me)) = (name.map(|peer| peer.name.clone()), self.me) {
-                    let link = Link::new(now, me, id, &keys, from);
+                    let link = self.new_link(now, me, id, &keys, route);
                     self.connect(now, id, greeted.instance, &name, link);
                     self.service_link(now, id);
                 }
@@ -192,7 +197,13 @@ impl Session {
         let peer = self.peers[usize::from(id)]
             .get_or_insert_with(|| Peer::new(now, entry.instance, entry.name.clone(), entry.addr));
         peer.introduced_at = now;
-        peer.introduced_addr = entry.addr;
+        if peer.introduced_addr != entry.addr {
+            peer.introduced_addr = entry.addr;
+            // It is not heard from where it was, so it is sought where it is.
+            if let Some(link) = peer.live_mut().filter(|link| link.relayed) {
+                link.addr = entry.addr;
+            }
+        }
         if peer.is_in() {
             return;
         }

@@ -14,13 +14,19 @@
 //! host tells every member of every other, each second anew; of two guests the one with the higher number greets the
 //! other in a handshake of their own, while the other sends probes, so that both their routers open.
 //!
+//!
+//! Two guests who have not met for [`RELAY_AFTER`] shake hands by way of the host, which then passes on what they send each other
+//! ([`Session::relay`]), sealed for each other as ever. They go on looking for a direct path, and take it once a question has come back over
+//! it; where one fails that worked, they come back to the host.
+//!
 //! # Whom it believes
 //! Without the invite's key nothing that is sent gets an answer or leaves a trace but a count in [`Stats`]. The
 //! first message of a handshake can be recorded and played again, so it is answered once for each ephemeral key, and the one who
 //! answered takes the other in only when a datagram sealed with the new keys arrives, which a recording cannot produce.
 //! Handshake messages cost more to try than all else, so only so many are looked at in a second: a flood of them keeps
 //! newcomers waiting, and takes nothing from those who talk.
-//! Everybody who has the key is trusted not to pose as another participant.
+//! Everybody who has the key is trusted not to pose as another participant. That goes for a host that relays as well: it has no key to what
+//! it passes on, and could have only by taking each one's place in the other's handshake.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -33,12 +39,14 @@ mod event;
 mod join;
 mod link;
 mod peer;
+mod relay;
 mod session;
 mod timers;
+mod tone;
 
 pub use config::{
-    BYE_COUNT, BYE_SPACING, Config, HEARTBEAT, KEYFRAME_REQUEST_SPACING, PATH_REPORT_SPACING, REPORT_SPACING,
-    SILENT_AFTER, TIMEOUT, UNREACHABLE_AFTER,
+    BYE_COUNT, BYE_SPACING, Config, HEARTBEAT, KEYFRAME_REQUEST_SPACING, PATH_REPORT_SPACING, RELAY_AFTER,
+    RELAY_RATE, REPORT_SPACING, SILENT_AFTER, TIMEOUT, TONE_LEAD, UNREACHABLE_AFTER,
 };
 pub use event::{Event, LeaveReason, Media, Transmit};
 pub use link::PeerStats;

@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    CameraState, Control, MAX_CONTROL, MAX_DATAGRAM, OpenError, OpenedAt, PacketType, PairKeys, SecretKey,
-    Stream, StreamOpener, StreamSealer,
+    CameraState, Control, MAX_CONTROL, MAX_DATAGRAM, OpenError, OpenedAt, PacketType, PairKeys, RelaySide,
+    SecretKey, Stream, StreamOpener, StreamSealer,
 };
 
 use crate::budget::Budget;
 use crate::config::{
     CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
-    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, VIDEO_REQUEST_BURST, VIDEO_REQUEST_SPACING,
+    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, SILENT_AFTER, UNANSWERED_AFTER, VIDEO_REQUEST_BURST,
+    VIDEO_REQUEST_SPACING,
 };
+use crate::relay::{Relays, Route};
+use crate::session::HOST;
 
 /// What came from a peer over its present link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,7 +35,18 @@ pub struct PeerStats {
 /// Keys, counters and timers of one handshake's outcome. Coming back after a timeout makes a new one.
 #[derive(Debug)]
 pub(crate) struct Link {
+    /// Where the peer is, as far as we know; datagrams go there unless they are relayed.
     pub(crate) addr: SocketAddr,
+    /// Where its router lets datagrams in, as it said.
+    pub(crate) reachable: Option<SocketAddr>,
+    /// Datagrams go by way of the host.
+    pub(crate) relayed: bool,
+    /// When something last came straight from the peer.
+    pub(crate) last_direct: Duration,
+    /// When a question that was asked straight was last answered straight.
+    pub(crate) last_answered: Duration,
+    /// Envelopes on the link between the host and a guest.
+    pub(crate) relays: Option<Box<Relays>>,
     pub(crate) send_key: SecretKey,
     pub(crate) last_heard: Duration,
     pub(crate) next_heartbeat: Duration,
@@ -58,8 +72,18 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(now: Duration, me: u8, peer: u8, keys: &PairKeys, addr: SocketAddr) -> Self {
+        let relays = match (me, peer) {
+            (HOST, guest) => Some(Box::new(Relays::new(keys, guest, RelaySide::Host))),
+            (guest, HOST) => Some(Box::new(Relays::new(keys, guest, RelaySide::Guest))),
+            _ => None,
+        };
         Self {
             addr,
+            reachable: None,
+            relayed: false,
+            last_direct: now,
+            last_answered: now,
+            relays,
             send_key: keys.send,
             last_heard: now,
             // Between two time questions, so that one burst of loss does not take both.
@@ -82,6 +106,17 @@ impl Link {
             audio: StreamOpener::new(keys.receive, Stream::Audio, peer),
             video: StreamOpener::new(keys.receive, Stream::Video, peer),
         }
+    }
+
+    /// The way that datagrams take to the peer.
+    pub(crate) fn route(&self) -> Route {
+        if self.relayed { Route::Relayed } else { Route::Direct(self.addr) }
+    }
+
+    /// Whether the direct way seems to have failed, in one direction at least.
+    pub(crate) fn direct_is_doubtful(&self, now: Duration) -> bool {
+        now.saturating_sub(self.last_direct) >= SILENT_AFTER
+            || now.saturating_sub(self.last_answered) >= UNANSWERED_AFTER
     }
 
     pub(crate) fn open(&mut self, stream: Stream, datagram: &mut [u8]) -> Result<OpenedAt, OpenError> {
@@ -161,9 +196,7 @@ impl Pings {
 
     /// The token of a new question, asked now. `burst`: whether the first ones follow one another closely.
     pub(crate) fn ask(&mut self, now: Duration, burst: bool) -> u32 {
-        let token = self.next_token;
-        self.next_token = token.wrapping_add(1);
-        self.asked[token as usize % self.asked.len()] = Some((token, now));
+        let token = self.token(now);
         self.next_at = now
             + if burst && self.burst_left > 0 {
                 self.burst_left -= 1;
@@ -171,6 +204,14 @@ impl Pings {
             } else {
                 PING_EVERY
             };
+        token
+    }
+
+    /// The token of a question that is asked now, beside those that are asked regularly.
+    pub(crate) fn token(&mut self, now: Duration) -> u32 {
+        let token = self.next_token;
+        self.next_token = token.wrapping_add(1);
+        self.asked[token as usize % self.asked.len()] = Some((token, now));
         token
     }
 

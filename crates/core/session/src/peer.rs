@@ -34,6 +34,8 @@ pub struct PeerInfo<'a> {
     pub state: PeerState,
     /// The last measured round trip to it.
     pub round_trip: Option<Duration>,
+    /// Whether what goes to it goes by way of the host.
+    pub relayed: bool,
     /// What came from it over its present link.
     pub stats: PeerStats,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Peer {
     /// Where the host says it is; a link knows better.
     pub(crate) introduced_addr: SocketAddr,
     pub(crate) introduced_at: Duration,
+    /// Since when a link to it is sought, or was found.
+    pub(crate) sought_since: Duration,
     pub(crate) state: PeerState,
     pub(crate) left_at: Duration,
     pub(crate) was_connected: bool,
@@ -59,6 +63,7 @@ impl Peer {
             name,
             introduced_addr: addr,
             introduced_at: now,
+            sought_since: now,
             state: PeerState::Connecting,
             left_at: now,
             was_connected: false,
@@ -84,6 +89,12 @@ impl Peer {
         self.link.as_ref().map_or(self.introduced_addr, |link| link.addr)
     }
 
+    /// Where others are to look for it: where its router lets them in, if that is where we hear it from, or else anybody could be pointed at.
+    pub(crate) fn introduction(&self) -> SocketAddr {
+        let reachable = self.link.as_ref().and_then(|link| link.reachable);
+        reachable.filter(|addr| addr.ip() == self.addr().ip() && addr.port() != 0).unwrap_or(self.addr())
+    }
+
     /// When its silence must be looked at next.
     pub(crate) fn silence_due(&self) -> Option<Duration> {
         let link = self.link.as_ref()?;
@@ -101,6 +112,7 @@ impl Peer {
             addr: self.addr(),
             state: self.state,
             round_trip: self.link.as_ref().and_then(|link| link.round_trip),
+            relayed: self.live().is_some_and(|link| link.relayed),
             stats: self.link.as_ref().map(|link| link.stats).unwrap_or_default(),
         }
     }

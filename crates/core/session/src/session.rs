@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    AudioReport, CameraState, Control, Envelope, Filling, Header, MAX_DATAGRAM, MAX_PARTICIPANTS, Nack, Name,
-    OpenError, PacketType, PathReport, Refusal, Stream, VideoNack,
+    AudioReport, CameraState, Control, Envelope, Filling, HEADER_LEN, Header, MAX_DATAGRAM, MAX_PARTICIPANTS,
+    Nack, Name, OpenError, PacketType, PathReport, Refusal, Stream, VideoNack,
 };
 use hyperzoom_timing::SessionClock;
 
@@ -15,7 +15,9 @@ use crate::budget::Budgets;
 use crate::clock::Clock;
 use crate::config::{PENDING_MOST, TRANSMIT_MOST};
 use crate::join::Greeting;
+use crate::link::Link;
 use crate::peer::Peer;
+use crate::relay::Route;
 use crate::timers::EVERYBODY;
 use crate::{BYE_COUNT, Config, Event, LeaveReason, Media, PeerInfo, PeerState, Transmit};
 
@@ -58,6 +60,10 @@ pub struct Session {
     pub(crate) clock: Clock,
     /// What became of our pictures, once it was said.
     pub(crate) camera: Option<CameraState>,
+    /// When the last sync tone was or will be, session time in nanoseconds.
+    pub(crate) tone: Option<i64>,
+    /// Where our router lets datagrams in.
+    pub(crate) reachable: Option<SocketAddr>,
     /// The others by their number.
     pub(crate) peers: [Option<Peer>; MAX_PARTICIPANTS],
     /// Our own handshakes by whom they are for.
@@ -102,6 +108,8 @@ impl Session {
             session_id: None,
             clock,
             camera: None,
+            tone: None,
+            reachable: None,
             peers: Default::default(),
             greetings: Default::default(),
             pending: Vec::with_capacity(PENDING_MOST),
@@ -124,24 +132,58 @@ impl Session {
         if matches!(self.phase, Phase::Leaving(..) | Phase::Ended) {
             return None;
         }
-        let (header, payload) = match Header::parse(datagram) {
-            Ok(parsed) if datagram.len() <= MAX_DATAGRAM => parsed,
+        let header = match Header::parse(datagram) {
+            Ok((header, _)) if datagram.len() <= MAX_DATAGRAM => header,
             _ => {
                 self.stats.malformed += 1;
                 return None;
             }
         };
-        let stream = Stream::of(header.kind);
-        if stream != Stream::Control {
-            return self.handle_media(now, from, stream, header, datagram);
+        if header.kind != PacketType::Relayed {
+            return self.handle_inner(now, Route::Direct(from), header, datagram);
         }
-        match Envelope::of(payload) {
-            Some(Envelope::Sealed) => self.handle_control(now, from, header.participant, datagram),
+        let (source, inner) = match self.unwrap_relayed(now, from, datagram) {
+            Ok(unwrapped) => unwrapped,
+            Err(error) => {
+                self.refused(error);
+                return None;
+            }
+        };
+        let inner = &mut datagram[inner];
+        match Header::parse(inner) {
+            Ok((header, _)) if header.participant == source => {
+                self.handle_inner(now, Route::Relayed, header, inner)
+            }
+            _ => {
+                self.stats.malformed += 1;
+                None
+            }
+        }
+    }
+
+    /// Takes a datagram that is in no envelope, or out of it.
+    fn handle_inner<'a>(
+        &mut self,
+        now: Duration,
+        route: Route,
+        header: Header,
+        datagram: &'a mut [u8],
+    ) -> Option<Media<'a>> {
+        let Some(stream) = Stream::of(header.kind) else {
+            // What was relayed once is not relayed again.
+            self.stats.malformed += 1;
+            return None;
+        };
+        if stream != Stream::Control {
+            return self.handle_media(now, route, stream, header, datagram);
+        }
+        match Envelope::of(&datagram[HEADER_LEN..]) {
+            Some(Envelope::Sealed) => self.handle_control(now, route, header.participant, datagram),
             Some(Envelope::Init(init)) if header.kind == PacketType::Control => {
-                self.handle_init(now, from, &header, init);
+                self.handle_init(now, route, &header, init);
             }
             Some(Envelope::Response(response)) if header.kind == PacketType::Control => {
-                self.handle_response(now, from, &header, response);
+                self.handle_response(now, route, &header, response);
             }
             Some(Envelope::Probe) => {}
             _ => self.stats.malformed += 1,
@@ -152,7 +194,7 @@ impl Session {
     fn handle_media<'a>(
         &mut self,
         now: Duration,
-        from: SocketAddr,
+        route: Route,
         stream: Stream,
         header: Header,
         datagram: &'a mut [u8],
@@ -164,7 +206,7 @@ impl Session {
         };
         match link.open(stream, datagram) {
             Ok(opened) => {
-                let heard = self.heard(now, from, id, opened.newest);
+                let heard = self.heard(now, route, id, opened.newest);
                 let payload = &datagram[opened.payload];
                 // An empty one only keeps the count of a stream that is silent.
                 (heard && !payload.is_empty()).then_some(Media {
@@ -181,7 +223,7 @@ impl Session {
         }
     }
 
-    fn handle_control(&mut self, now: Duration, from: SocketAddr, id: u8, datagram: &[u8]) {
+    fn handle_control(&mut self, now: Duration, route: Route, id: u8, datagram: &[u8]) {
         // Opening with a wrong key destroys what it was tried on, so each key has a copy.
         let mut copy = [0; MAX_DATAGRAM];
         let copy = &mut copy[..datagram.len()];
@@ -191,7 +233,7 @@ impl Session {
         let opened = match opened {
             Ok(at) => at,
             // Somebody comes in, or back, under new keys.
-            Err(error) => match self.confirm(now, from, id, datagram, copy) {
+            Err(error) => match self.confirm(now, route, id, datagram, copy) {
                 Some(at) => at,
                 None => return self.refused(error),
             },
@@ -205,50 +247,44 @@ impl Session {
             Ok(Control::Gone) => !is_in,
             _ => false,
         };
-        if is_last_word || self.heard(now, from, id, opened.newest) {
+        if is_last_word || self.heard(now, route, id, opened.newest) {
             match message {
-                Ok(message) => self.handle_message(now, id, message),
+                Ok(message) => self.handle_message(now, route, id, message),
                 Err(_) => self.stats.ignored += 1,
             }
         }
     }
 
     /// Notes a sign of life from a peer. False where it had been given up.
-    fn heard(&mut self, now: Duration, from: SocketAddr, id: u8, newest: bool) -> bool {
+    pub(crate) fn heard(&mut self, now: Duration, route: Route, id: u8, newest: bool) -> bool {
         let Some(peer) = self.peer_mut(id) else { return false };
         let Some(link) = peer.link.as_mut() else { return false };
-        let event = match peer.state {
+        let back = match peer.state {
             PeerState::Left(LeaveReason::TimedOut) => {
                 if link.goners.pass(now) {
-                    link.addr = from;
-                    self.send(now, id, &Control::Gone);
+                    if let Route::Direct(from) = route {
+                        link.addr = from;
+                    }
+                    self.send_by(now, id, route, &Control::Gone);
                 }
                 return false;
             }
-            PeerState::Left(LeaveReason::Bye) => return false,
+            PeerState::Left(LeaveReason::Bye | LeaveReason::HostLeft) => return false,
             PeerState::Silent => {
                 peer.state = PeerState::Connected;
-                Some(Event::PeerBack { id })
+                true
             }
-            PeerState::Connecting | PeerState::Connected => None,
+            PeerState::Connecting | PeerState::Connected => false,
         };
         link.last_heard = link.last_heard.max(now);
-        // Only the newest datagram of its stream shows where a peer is: older ones may have been held back, or recorded and
-        // sent again from elsewhere before their original arrived.
-        let moved = link.addr != from && newest && link.moves.pass(now);
-        if moved {
-            link.addr = from;
+        if back {
+            self.event(Event::PeerBack { id });
         }
-        if let Some(event) = event {
-            self.event(event);
-        }
-        if moved {
-            self.event(Event::PeerMoved { id, addr: from });
-        }
+        self.note_route(now, route, id, newest);
         true
     }
 
-    fn refused(&mut self, error: OpenError) {
+    pub(crate) fn refused(&mut self, error: OpenError) {
         match error {
             OpenError::Header(_) => self.stats.malformed += 1,
             OpenError::NotOurs | OpenError::Forged => self.stats.unauthenticated += 1,
@@ -316,6 +352,11 @@ impl Session {
                 self.send(now, id, &Control::Camera(camera));
             }
         }
+    }
+
+    /// Where our router lets datagrams in, if it does: the host introduces us with that address from the next heartbeat on.
+    pub fn set_reachable(&mut self, addr: Option<SocketAddr>) {
+        self.reachable = addr;
     }
 
     /// Tells a peer how the path from it serves what it sends. What is beyond the bounds of a report is brought within them.
@@ -396,10 +437,18 @@ impl Session {
 
     /// Seals a message for a peer that has a link.
     pub(crate) fn send(&mut self, now: Duration, id: u8, message: &Control) {
+        let route = self.peer_mut(id).and_then(|peer| peer.link.as_ref()).map(Link::route);
+        if let Some(route) = route {
+            self.send_by(now, id, route, message);
+        }
+    }
+
+    /// As [`send`](Self::send), by a given way.
+    pub(crate) fn send_by(&mut self, now: Duration, id: u8, route: Route, message: &Control) {
         let timestamp_ms = self.clock.now.session_ms(now);
         if let Some(link) = self.peer_mut(id).and_then(|peer| peer.link.as_mut()) {
-            let (to, datagram) = (link.addr, link.seal(timestamp_ms, message));
-            self.transmit(to, datagram);
+            let datagram = link.seal(timestamp_ms, message);
+            self.transmit_by(id, route, datagram);
         }
     }
 

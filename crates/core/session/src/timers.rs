@@ -6,7 +6,7 @@ use hyperzoom_protocol::{Control, MAX_PARTICIPANTS};
 
 use crate::peer::Peer;
 use crate::session::{HOST, Phase};
-use crate::{BYE_SPACING, Event, HEARTBEAT, PeerState, Session, TIMEOUT, UNREACHABLE_AFTER};
+use crate::{BYE_SPACING, Event, HEARTBEAT, LeaveReason, PeerState, Session, TIMEOUT, UNREACHABLE_AFTER};
 
 pub(crate) const EVERYBODY: std::ops::Range<u8> = 0..MAX_PARTICIPANTS as u8;
 
@@ -68,7 +68,7 @@ impl Session {
             self.event(Event::PeerSilent { id });
         }
         if silence >= TIMEOUT {
-            self.lose(now, id);
+            self.lose(now, id, LeaveReason::TimedOut);
         }
     }
 
@@ -86,9 +86,14 @@ impl Session {
         }
         if heartbeat {
             self.send(now, id, &Control::Heartbeat);
+            self.try_other_route(now, id);
+            if let (HOST, Some(addr)) = (id, self.reachable) {
+                self.send(now, id, &Control::Reachable(addr));
+            }
             if let Some(camera) = self.camera {
                 self.send(now, id, &Control::Camera(camera));
             }
+            self.tell_tone(now, id);
             if self.is_host() {
                 let introductions: Vec<_> = self.introductions(id).collect();
                 for entry in introductions {

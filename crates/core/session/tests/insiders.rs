@@ -90,7 +90,7 @@ fn any_move() -> impl Strategy<Value = Move> {
             prop::sample::select(kinds),
             any::<u32>(),
             any::<(u8, u8)>(),
-            prop::collection::vec(any::<u8>(), 0..1172)
+            prop::collection::vec(any::<u8>(), 0..=hyperzoom_protocol::MAX_PAYLOAD)
         )
             .prop_map(|(kind, at, (fragment, fragments), payload)| Move::Media(
                 kind, at, fragment, fragments, payload

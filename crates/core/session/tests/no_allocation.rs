@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{World, addr};
-use hyperzoom_protocol::{MAX_DATAGRAM, PacketType, Stream, StreamSealer};
+use common::{World, addr, ms};
+use hyperzoom_protocol::{MAX_DATAGRAM, PacketType, RelaySealer, RelayWay, Stream, StreamSealer};
 use hyperzoom_session::Event;
 use hyperzoom_testkit::{CountingHeap, heap_calls};
 
@@ -45,4 +45,31 @@ fn sealing_and_opening_media_allocates_nothing() {
     });
     assert_eq!(calls, 0, "calls of the allocator");
     assert_eq!(seen, 20_000);
+}
+
+#[test]
+fn passing_on_what_one_guest_sends_another_allocates_nothing() {
+    let mut world = World::pair();
+    world.join();
+    world.run(ms(1000));
+    let key = world.parties[1].events.iter().find_map(|(_, event)| match event {
+        Event::PeerConnected { id: 0, send_key, .. } => Some(*send_key),
+        _ => None,
+    });
+    let mut sealer = RelaySealer::new(key.unwrap(), 1);
+    let way = RelayWay { source: 1, target: 2, lane: Stream::Audio };
+    let session = &mut world.parties[0].session;
+    let mut out = [0; MAX_DATAGRAM];
+    let mut passed = 0;
+    let calls = heap_calls(|| {
+        for round in 0..10_000_u32 {
+            let now = world.now + ms(u64::from(round));
+            let len = sealer.wrap(way, &[1; 200], &mut out).unwrap();
+            let mut again = out;
+            passed += u32::from(session.relay(now, addr(1), &mut out[..len]).is_some());
+            passed += u32::from(session.relay(now, addr(1), &mut again[..len]).is_some());
+        }
+    });
+    assert_eq!(calls, 0, "calls of the allocator");
+    assert_eq!(passed, 10_000);
 }

@@ -10,17 +10,23 @@
 //!
 //! Masters are written on a grid of [ticks](tick_time_ns) of 1/30 s of session time, and [`Timecode`] names a tick.
 //!
+//! A [sync tone](tone_sample) lies at the same session time in each of them. [`ToneFinder`] finds it again, and [`align`] says how two
+//! recordings of the same sound lie to each other: neither trusts what anybody says of the clock.
+//!
 //! Nothing here asks for the time: a local moment is a [`Duration`](std::time::Duration) since the process's epoch.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod align;
 mod clock;
 mod device;
 mod estimator;
 mod line;
 mod shared;
 mod tick;
+mod tone;
 
+pub use align::{Alignment, Drift, align};
 pub use clock::SessionClock;
 pub use device::DeviceClock;
 pub use estimator::{ClockEstimator, Exchange, Rejected};
@@ -28,3 +34,4 @@ pub use shared::SharedClock;
 pub use tick::{
     SAMPLES_PER_TICK, Timecode, TimecodeError, tick_at_or_after, tick_at_or_before, tick_sample, tick_time_ns,
 };
+pub use tone::{FoundTone, TONE_AMPLITUDE, TONE_HZ, TONE_SAMPLES, ToneFinder, tone_sample};

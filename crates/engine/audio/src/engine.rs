@@ -156,7 +156,7 @@ pub fn start(
     let (command, commands) = HeapRb::new(2 * MAX_VOICES).split();
     let (retire_voice, retired_voices) = HeapRb::new(MAX_VOICES).split();
     let ahead = DeviceAhead::default();
-    let mixer = Mixer::new(commands, retire_voice, ahead.clone());
+    let mixer = Mixer::new(commands, retire_voice, ahead.clone(), config.clock.clone());
 
     let (owner_sender, messages) = sync_channel(16);
     let (event_sender, audio_events) = events();
@@ -232,6 +232,14 @@ impl AudioEngine {
         lock(&self.mixer).try_push(MixerCommand::Remove(id)).map_err(|_| Busy)?;
         lock(&self.voices).remove(&id);
         Ok(())
+    }
+
+    /// Plays the sync tone from `at_ns` of session time on, in nanoseconds. One that was to come is replaced.
+    ///
+    /// # Errors
+    /// [`Busy`] where the loudspeaker has not taken in the commands before.
+    pub fn play_tone(&self, at_ns: i64) -> Result<(), Busy> {
+        lock(&self.mixer).try_push(MixerCommand::Tone(at_ns)).map_err(|_| Busy)
     }
 
     /// Uses another microphone or loudspeaker from now on. [`AudioEvent::Switched`](crate::AudioEvent::Switched) tells when; where it

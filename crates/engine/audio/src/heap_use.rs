@@ -94,7 +94,7 @@ fn ten_seconds_of_a_call_do_not_touch_the_heap() {
     let (mut command, commands) = HeapRb::new(16).split();
     let (retire_voice, mut retired_voices) = HeapRb::new(MAX_VOICES).split();
     let ahead = DeviceAhead::default();
-    let mixer = Mixer::new(commands, retire_voice, ahead.clone());
+    let mixer = Mixer::new(commands, retire_voice, ahead.clone(), SharedClock::new());
     let mut microphone = lend(capture);
     let mut loudspeaker = lend(mixer);
     let mut switches = 0;

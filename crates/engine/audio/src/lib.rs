@@ -43,6 +43,7 @@ mod source;
 mod spec;
 mod stream;
 mod timer;
+mod tone;
 
 pub use codec::{Decoder, Encoder, MAX_PAYLOAD};
 pub use devices::{Direction, SoundDevice, SoundHost, devices};

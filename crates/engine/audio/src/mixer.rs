@@ -15,6 +15,7 @@ use crate::codec::{Decoder, frame_size};
 use crate::convert::Play;
 use crate::latency::{DeviceAhead, Transit};
 use crate::meter::Level;
+use crate::tone::TonePlayer;
 
 /// The most peers that can be heard at once: the design's three, and room for those who left and are still being put away.
 pub(crate) const MAX_VOICES: usize = 8;
@@ -126,6 +127,8 @@ impl Voice {
 pub(crate) enum MixerCommand {
     Add(Box<Voice>),
     Remove(u8),
+    /// The sync tone begins at that session time, in nanoseconds.
+    Tone(i64),
 }
 
 /// The voices, owned by whatever thread plays. Never blocks, allocates or frees.
@@ -134,18 +137,22 @@ pub(crate) struct Mixer {
     commands: HeapCons<MixerCommand>,
     retired: HeapProd<Box<Voice>>,
     ahead: DeviceAhead,
+    clock: SharedClock,
+    tone: TonePlayer,
     scratch: [f32; BLOCK],
 }
 
 impl Mixer {
     /// `retired` takes voices away to where they may be freed; it must hold [`MAX_VOICES`]. `ahead` is told what lies before what is
-    /// mixed.
+    /// mixed, and `clock` says when the sync tone is due.
     pub(crate) fn new(
         commands: HeapCons<MixerCommand>,
         retired: HeapProd<Box<Voice>>,
         ahead: DeviceAhead,
+        clock: SharedClock,
     ) -> Self {
-        Self { voices: [const { None }; MAX_VOICES], commands, retired, ahead, scratch: [0.0; BLOCK] }
+        let (tone, scratch) = (TonePlayer::default(), [0.0; BLOCK]);
+        Self { voices: [const { None }; MAX_VOICES], commands, retired, ahead, clock, tone, scratch }
     }
 
     fn obey(&mut self) {
@@ -154,6 +161,10 @@ impl Mixer {
             let Some(command) = self.commands.try_pop() else { break };
             let dead = match command {
                 MixerCommand::Remove(id) => self.take(id),
+                MixerCommand::Tone(at_ns) => {
+                    self.tone.set(at_ns);
+                    None
+                }
                 MixerCommand::Add(voice) => {
                     // A voice of the same number takes the place of the one before it, as after a rejoin.
                     let old = self.take(voice.id);
@@ -192,6 +203,7 @@ impl Play for Mixer {
                     *sum += sample;
                 }
             }
+            self.tone.mix(now, &self.clock, block);
             block.iter_mut().for_each(|sample| *sample = limit(*sample));
         }
         for voice in self.voices.iter_mut().flatten() {
@@ -201,6 +213,7 @@ impl Play for Mixer {
 
     fn ahead(&mut self, device: Duration, resampler: Duration) {
         self.ahead.tell(device, resampler);
+        self.tone.period(device + resampler);
     }
 }
 
@@ -234,7 +247,12 @@ mod tests {
     fn rig(retire: usize) -> Rig {
         let (commands, receive) = HeapRb::new(32).split();
         let (retire, retired) = HeapRb::new(retire).split();
-        Rig { mixer: Mixer::new(receive, retire, DeviceAhead::default()), commands, retired, periods: 0 }
+        Rig {
+            mixer: Mixer::new(receive, retire, DeviceAhead::default(), SharedClock::new()),
+            commands,
+            retired,
+            periods: 0,
+        }
     }
 
     struct Peer {

@@ -1,6 +1,8 @@
 //! GPU or CPU, chosen by what they take for the pictures at hand.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hyperzoom_media::{Downscale, I420};
@@ -16,41 +18,79 @@ const WARM_UP: usize = 2;
 /// Pictures until it is measured again, a minute of them: a game may have started, or the laptop left its charger.
 const HOLD: u32 = 24 * 60;
 
-/// The program's GPU, or why there is none. Clones share it.
+/// How long a driver that is still opening the device is waited for at the end.
+const END_LIMIT: Duration = Duration::from_secs(5);
+
+/// The program's GPU, or why there is none. Clones share it; the last of them waits for a driver that is still opening it.
 #[derive(Clone)]
-pub struct SharedGpu(Arc<OnceLock<Result<Gpu, GpuError>>>);
+pub struct SharedGpu(Arc<Shared>);
+
+struct Shared {
+    gpu: Arc<OnceLock<Result<Gpu, GpuError>>>,
+    opening: Option<Opening>,
+}
+
+/// The thread that opens the device.
+struct Opening {
+    /// Closed when it is done. Nobody but the last owner reads it; the lock lets several threads own it.
+    done: Mutex<Receiver<()>>,
+    thread: JoinHandle<()>,
+}
+
+impl Drop for Shared {
+    /// A driver that is within its own code while the program ends is a crash on many systems.
+    fn drop(&mut self) {
+        let Some(Opening { done, thread }) = self.opening.take() else { return };
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match done.recv_timeout(END_LIMIT) {
+            Err(RecvTimeoutError::Timeout) => tracing::warn!("the GPU's driver hangs; it is left behind"),
+            _ => drop(thread.join()),
+        }
+    }
+}
 
 impl SharedGpu {
     /// Opens a device of our own on a thread of its own, since drivers take their time. Until it is there pictures are scaled
     /// on the CPU.
     #[must_use]
     pub fn open() -> Self {
-        let shared = Self(Arc::default());
-        let opened = shared.clone();
-        let open = move || {
-            let result = Gpu::open(Software::Refused);
+        Self::opened_by(|| Gpu::open(Software::Refused))
+    }
+
+    fn opened_by(open: impl FnOnce() -> Result<Gpu, GpuError> + Send + 'static) -> Self {
+        let gpu = Arc::<OnceLock<_>>::default();
+        let (alive, done) = mpsc::channel();
+        let opened = gpu.clone();
+        let body = move || {
+            // Moved in, so that it goes when the thread ends, however that is.
+            let _alive: mpsc::Sender<()> = alive;
+            let result = open();
             match &result {
                 Ok(gpu) => tracing::debug!(gpu = gpu.name(), "a GPU can scale pictures"),
                 Err(reason) => tracing::debug!("{reason}"),
             }
-            let _ = opened.0.set(result);
+            let _ = opened.set(result);
         };
-        if let Err(error) = std::thread::Builder::new().name("open GPU".to_owned()).spawn(open) {
-            let _ = shared.0.set(Err(GpuError::Device { action: "be opened", detail: error.to_string() }));
-        }
-        shared
+        let opening = match std::thread::Builder::new().name("open GPU".to_owned()).spawn(body) {
+            Ok(thread) => Some(Opening { done: Mutex::new(done), thread }),
+            Err(error) => {
+                let _ = gpu.set(Err(GpuError::Device { action: "be opened", detail: error.to_string() }));
+                None
+            }
+        };
+        Self(Arc::new(Shared { gpu, opening }))
     }
 
     /// One that is open already, as a renderer's is.
     #[must_use]
     pub fn of(gpu: Gpu) -> Self {
-        Self(Arc::new(OnceLock::from(Ok(gpu))))
+        Self(Arc::new(Shared { gpu: Arc::new(OnceLock::from(Ok(gpu))), opening: None }))
     }
 
     /// The GPU or the reason why there is none; nothing while it is being opened.
     #[must_use]
     pub fn get(&self) -> Option<&Result<Gpu, GpuError>> {
-        self.0.get()
+        self.0.gpu.get()
     }
 
     /// A scaler to `to` that has `cpu`, which scales to the same shape, to fall back on.
@@ -202,6 +242,8 @@ impl Trial {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
     use super::*;
 
     /// Lets both paths take this long until one is chosen; returns who had a turn.
@@ -216,6 +258,33 @@ mod tests {
             assert!(turns.len() < 100, "it never decides");
         }
         turns
+    }
+
+    #[test]
+    fn the_last_owner_waits_for_a_driver_that_is_still_opening_the_device() {
+        let (go, wait) = mpsc::channel();
+        let ended = Arc::new(AtomicBool::new(false));
+        let ends = ended.clone();
+        let shared = SharedGpu::opened_by(move || {
+            let _ = wait.recv();
+            ends.store(true, Relaxed);
+            Err(GpuError::NoAdapter("it is a test".to_owned()))
+        });
+        drop(shared.clone());
+        assert!(shared.get().is_none() && !ended.load(Relaxed), "one that is not the last waits for nothing");
+        let scaler = shared.scaler(I420 { width: 64, height: 64 }, Box::new(Nothing));
+        drop(shared);
+        go.send(()).unwrap();
+        drop(scaler);
+        assert!(ended.load(Relaxed));
+    }
+
+    struct Nothing;
+
+    impl Downscale for Nothing {
+        fn scale(&mut self, _: I420, _: &[u8]) -> &[u8] {
+            &[]
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 /// Which weights make luma of red, green and blue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Matrix {
-    /// ITU-R BT.601: what VP8 says of its pictures (RFC 6386 §9.2), and most webcams send.
+    /// ITU-R BT.601: what most webcams send.
     Bt601,
     /// ITU-R BT.709: HD video.
     Bt709,
@@ -31,8 +31,9 @@ pub struct ColourSpace {
 pub(crate) const RGB_BITS: u32 = 13;
 
 impl ColourSpace {
-    /// What the live picture is sent in (RFC 6386 §9.2).
-    pub const LIVE: Self = Self { matrix: Matrix::Bt601, range: Range::Limited };
+    /// What a camera's picture is converted to, recorded in and sent in. VP8 has no name for it (RFC 6386 §9.2 knows BT.601 alone), and
+    /// passes the samples on as they are: both ends are this program.
+    pub const LIVE: Self = Self { matrix: Matrix::Bt709, range: Range::Limited };
 
     /// Kr and Kb.
     pub(crate) fn weights(self) -> [f64; 2] {

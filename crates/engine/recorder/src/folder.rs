@@ -15,6 +15,8 @@ pub const MICROPHONE_CLOCK: &str = "microphone_clock.csv";
 pub const METADATA: &str = "session_metadata.json";
 /// The readable timecode reference's file name.
 pub const TIMECODES: &str = "sync_timecodes.txt";
+/// The sync certificate's file name.
+pub const CERTIFICATE: &str = "sync_certificate.json";
 
 /// The longest part of a folder's name that comes from the session's, in bytes: file systems take 255 for the whole.
 const NAME_BYTES: usize = 100;

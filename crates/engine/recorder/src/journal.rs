@@ -4,8 +4,9 @@
 //! the disk before anybody is told of it), and after each fragment what the counts have come to. It goes once the final
 //! metadata is written; where it is found, the program was cut off. Readers pass over lines that are torn or damaged.
 //!
-//! Of the gaps each line has only what differs from the line before, so that the journal of a long take with many of them stays
-//! short; all of them come again whenever as many have been written since, so that a damaged line does not cost all that follow.
+//! Of the sound's gaps each line has only what differs from the line before, so that the journal of a long take with many of them stays
+//! short; all of them come again whenever as many have been written since, so that a damaged line does not cost all that follow. Of the
+//! pictures' gaps each line has the last: there is none between two lines that neither of them has, since black comes after two seconds.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::sync_folder;
-use crate::ledger::{AudioCounts, Gap, VideoCounts};
+use crate::ledger::{AudioCounts, Gap, PictureGap, VideoCounts};
 use crate::marker::Marker;
 use crate::metadata::SessionMetadata;
 
@@ -37,11 +38,12 @@ enum Line {
 }
 
 /// What the counts have come to, for a file of so many ticks.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Progress {
     /// Ticks in the file.
     pub(crate) ticks: u64,
     pub(crate) video: VideoCounts,
+    pub(crate) picture_gaps: Vec<PictureGap>,
     pub(crate) audio: AudioCounts,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) microphone_drift_ppm: Option<f64>,
@@ -52,6 +54,8 @@ pub(crate) struct Progress {
 struct ProgressLine {
     ticks: u64,
     video: VideoCounts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    picture_gap: Option<PictureGap>,
     audio: AudioCounts,
     /// Gaps that are as they were in the line for `gaps_after` ticks; 0 where `gaps` has them all.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -111,7 +115,7 @@ impl Journal {
 
     /// Enters what the counts have come to. It gets to the disk when the system sees fit.
     pub(crate) fn progress(&mut self, progress: Progress) -> io::Result<()> {
-        let Progress { ticks, video, audio, gaps, microphone_drift_ppm } = progress;
+        let Progress { ticks, video, picture_gaps, audio, gaps, microphone_drift_ppm } = progress;
         // After a line that failed, nothing is relied on.
         let mut said = std::mem::take(&mut self.said);
         let same = said.gaps.iter().zip(&gaps).take_while(|(said, now)| said == now).count();
@@ -120,6 +124,7 @@ impl Journal {
         self.append(&Line::Progress(ProgressLine {
             ticks,
             video,
+            picture_gap: picture_gaps.last().copied(),
             audio,
             gaps_from: from,
             gaps_after: (from > 0).then_some(said.ticks),
@@ -172,8 +177,13 @@ impl Journalled {
     pub(crate) fn progress_within(&self, ticks: u64) -> Option<Progress> {
         let at = self.progress.iter().rposition(|it| it.ticks <= ticks)?;
         let mut gaps = Vec::new();
+        let mut picture_gaps = Vec::<PictureGap>::new();
         let mut known = None;
         for line in &self.progress[..=at] {
+            if let Some(gap) = line.picture_gap {
+                picture_gaps.pop_if(|last| last.start_frame == gap.start_frame);
+                picture_gaps.push(gap);
+            }
             if line.gaps_from == 0 || line.gaps_after == known && line.gaps_from <= gaps.len() {
                 gaps.truncate(line.gaps_from);
                 gaps.extend_from_slice(&line.gaps);
@@ -181,7 +191,7 @@ impl Journalled {
             }
         }
         let ProgressLine { ticks, video, audio, microphone_drift_ppm, .. } = self.progress[at].clone();
-        Some(Progress { ticks, video, audio, gaps, microphone_drift_ppm })
+        Some(Progress { ticks, video, picture_gaps, audio, gaps, microphone_drift_ppm })
     }
 }
 
@@ -226,13 +236,7 @@ mod tests {
 
     fn progress(ticks: u64) -> Progress {
         let video = VideoCounts { captured: ticks, written: ticks, ..VideoCounts::default() };
-        Progress {
-            ticks,
-            video,
-            audio: AudioCounts::default(),
-            gaps: Vec::new(),
-            microphone_drift_ppm: Some(1.5),
-        }
+        Progress { ticks, video, microphone_drift_ppm: Some(1.5), ..Progress::default() }
     }
 
     fn written(folder: &Path) -> Vec<u8> {
@@ -347,6 +351,7 @@ mod tests {
             let mut value = serde_json::to_value(Line::Progress(ProgressLine {
                 ticks,
                 video: VideoCounts::default(),
+                picture_gap: None,
                 audio: AudioCounts::default(),
                 gaps_from: 0,
                 gaps_after: None,
@@ -360,6 +365,28 @@ mod tests {
         let read = parse(format!("{}{}", line(30, 2), line(60, 3)).as_bytes());
         assert_eq!(read.progress_within(30).unwrap().gaps, gaps(2, 100));
         assert_eq!(read.progress_within(60).unwrap().gaps, gaps(3, 100));
+    }
+
+    #[test]
+    fn the_pictures_gaps_are_put_together_from_the_last_of_each_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(dir.path(), &metadata()).unwrap();
+        let (first, second) =
+            (PictureGap { start_frame: 70, frames: 20 }, PictureGap { start_frame: 200, frames: 7 });
+        let grown = PictureGap { frames: 40, ..first };
+        for (ticks, picture_gaps) in [
+            (60, vec![]),
+            (90, vec![first]),
+            (120, vec![grown]),
+            (150, vec![grown]),
+            (210, vec![grown, second]),
+        ] {
+            journal.progress(Progress { picture_gaps, ..progress(ticks) }).unwrap();
+        }
+        let read = read(dir.path());
+        let within = |ticks| read.progress_within(ticks).unwrap().picture_gaps;
+        assert_eq!((within(60), within(90), within(150)), (vec![], vec![first], vec![grown]));
+        assert_eq!(within(1000), [grown, second]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! The file is a fragmented MP4 while it grows, each second of it synced to the disk, and becomes a plain MP4 in place when the
 //! take ends. A crash, a full disk or a pulled plug at any instant leaves a file that plays up to its last second.
+//! Sync tones are mixed into its sound ([`Recorder::tone_at`]), and at its end the take is held against itself: its [`SyncCertificate`].
 //! [`verify()`] reads a take back and says whether it holds what it claims.
 
 mod audio_track;
@@ -30,14 +31,16 @@ mod resample;
 mod shared;
 mod space;
 mod steady;
+mod sync;
 mod threads;
+mod tone;
 mod verify;
 
 pub use encode::{Effort, EncodedPicture, H264Encoder, ParameterSets, VideoEncoder, VideoFormat};
 pub use error::{EncodeError, RecordError};
-pub use folder::{METADATA, MICROPHONE, MICROPHONE_CLOCK, RECORDING, TIMECODES};
+pub use folder::{CERTIFICATE, METADATA, MICROPHONE, MICROPHONE_CLOCK, RECORDING, TIMECODES};
 pub use journal::JOURNAL;
-pub use ledger::{AudioCounts, Gap, GapKind, VideoCounts};
+pub use ledger::{AudioCounts, Gap, GapKind, PictureGap, VideoCounts};
 pub use marker::Marker;
 pub use metadata::{MicrophoneFlac, Participant, RecordingMetadata, SessionMetadata};
 pub use pressure::{PressureChange, PressureReport, PressureSource, PressureStage};
@@ -45,4 +48,8 @@ pub use recorder::{Inputs, Recorder, RecorderConfig, RecorderEvents, start};
 pub use recover::{RecoverError, Recovered, find_unfinished, recover};
 pub use report::{RecorderEvent, TakeProgress, TakeReport};
 pub use shared::DISK_QUEUE_BYTES;
+pub use sync::{
+    CertifiedPoint, CertifiedTone, Comparison, Grade, Listened, SyncCertificate, compare, listen,
+};
+pub use tone::SyncTone;
 pub use verify::{Check, Verdict, VerifyError, verify};

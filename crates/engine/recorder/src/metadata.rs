@@ -2,14 +2,15 @@
 
 use std::fmt::Write;
 
-use hyperzoom_timing::Timecode;
-use jiff::Timestamp;
+use hyperzoom_timing::{Timecode, tick_time_ns};
+use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::encode::VideoFormat;
-use crate::ledger::{AudioCounts, Gap, VideoCounts};
+use crate::ledger::{AudioCounts, Gap, PictureGap, VideoCounts};
 use crate::marker::Marker;
 use crate::pressure::PressureReport;
+use crate::tone::SyncTone;
 
 /// Somebody in the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,9 @@ pub struct SessionMetadata {
     /// Moments that somebody gave a name, in the order in which they were set.
     #[serde(default)]
     pub markers: Vec<Marker>,
+    /// Sync tones in the sound.
+    #[serde(default)]
+    pub sync_tones: Vec<SyncTone>,
     /// Whether the take ended well. `false` while it runs, and ever after where the program was cut off.
     pub complete: bool,
     /// Whether the take was cut off and its file finished afterwards, from what was on the disk.
@@ -86,6 +90,9 @@ pub struct RecordingMetadata {
     pub total_frames_dropped: u64,
     /// What became of the pictures.
     pub video: VideoCounts,
+    /// Where the pictures are black though they should not be, in order.
+    #[serde(default)]
+    pub picture_gaps: Vec<PictureGap>,
     /// What the sound consists of.
     pub audio: AudioCounts,
     /// Where the sound is silent though it should not be, in order: their lengths are the `silence` and the `dropped` of `audio`.
@@ -136,6 +143,7 @@ impl RecordingMetadata {
             total_frames_captured: 0,
             total_frames_dropped: 0,
             video: VideoCounts::default(),
+            picture_gaps: Vec::new(),
             audio: AudioCounts::default(),
             gaps: Vec::new(),
             microphone_drift_ppm: None,
@@ -167,6 +175,12 @@ impl SessionMetadata {
         };
         line("HyperZoom session", &self.session_id);
         line("Recorded by", &format!("{name} (participant {})", self.recorded_by));
+        let into = std::time::Duration::from_nanos(tick_time_ns(self.start_tick).unsigned_abs());
+        if let Some(began) =
+            self.started_at_utc.checked_sub(into).ok().and_then(|it| it.round(Unit::Millisecond).ok())
+        {
+            line("Session began (UTC)", &began.to_string());
+        }
         line("Started (UTC)", &self.started_at_utc.to_string());
         line("First frame", &format!("{} at 30 fps, non-drop, session time", self.start_timecode));
         let frames = self.recording.video.written.max((self.duration_seconds * 30.0).round() as u64);
@@ -177,6 +191,8 @@ impl SessionMetadata {
         if self.recovered {
             line("Recovered", "the program was cut off; this is what was on the disk by then");
         }
+        self.list_participants(&mut text);
+        self.list_tones(&mut text);
         if !self.markers.is_empty() {
             writeln!(text, "\n{:<16}{:<16}Marker", "Timecode", "In the take")
                 .expect("a string takes any text");
@@ -191,6 +207,38 @@ impl SessionMetadata {
              first frame lies at its timecode; they stay in time to their ends.\n",
         );
         text
+    }
+}
+
+impl SessionMetadata {
+    fn list_participants(&self, text: &mut String) {
+        let mut line = |first: &str, second: &str, third: &str| {
+            let row = format!("{first:<16}{second:<16}{third}");
+            writeln!(text, "{}", row.trim_end()).expect("a string takes any text");
+        };
+        line("", "", "");
+        line("Participant", "Clock offset", "Name");
+        for it in &self.participants {
+            let offset = it.clock_offset_ms.map_or_else(|| "not known".into(), |ms| format!("{ms} ms"));
+            line(&it.id.to_string(), &offset, &it.name);
+        }
+    }
+
+    fn list_tones(&self, text: &mut String) {
+        if self.sync_tones.is_empty() {
+            return;
+        }
+        writeln!(text, "\n{:<16}{:<16}Sync tone", "Timecode", "In the take")
+            .expect("a string takes any text");
+        for tone in &self.sync_tones {
+            let into = in_the_take(tone.sample as f64 / f64::from(hyperzoom_media::SAMPLE_RATE));
+            writeln!(
+                text,
+                "{:<16}{into:<16}1 kHz, 200 ms, at this moment in every recording",
+                tone.timecode().to_string()
+            )
+            .expect("a string takes any text");
+        }
     }
 }
 
@@ -220,6 +268,7 @@ pub(crate) mod tests {
             start_timecode: Timecode::from_tick(90).to_string(),
             start_tick: 90,
             markers: vec![],
+            sync_tones: vec![],
             complete: false,
             recovered: false,
             error: None,
@@ -245,10 +294,27 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn tones_participants_and_the_sessions_beginning_are_for_people() {
+        let mut metadata = metadata();
+        metadata.sync_tones = vec![SyncTone { session_ns: 4_000_000_000, sample: 48_000 }];
+        metadata.participants[0].clock_offset_ms = Some(-12_340);
+        let text = metadata.to_timecodes();
+        for line in [
+            "Session began (UTC)     2026-02-27T19:14:57.25Z",
+            "Participant     Clock offset    Name",
+            "1               -12340 ms       Bob",
+            "00:00:04:00     0:01.000        1 kHz, 200 ms, at this moment in every recording",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
     fn metadata_of_older_takes_is_read() {
         let mut value = serde_json::to_value(metadata()).unwrap();
         let fields = value.as_object_mut().unwrap();
         fields.remove("markers").unwrap();
+        fields.remove("sync_tones").unwrap();
         fields.remove("recovered").unwrap();
         assert_eq!(serde_json::from_value::<SessionMetadata>(value).unwrap(), metadata());
     }

@@ -218,12 +218,13 @@ fn begin(
         start_timecode: Timecode::from_tick(start_tick).to_string(),
         start_tick,
         markers: Vec::new(),
+        sync_tones: Vec::new(),
         complete: false,
         recovered: false,
         error: None,
     };
     metadata.recording.microphone_flac = matches!(flac, Some(Ok(_))).then(MicrophoneFlac::new);
-    write_texts(take, &metadata).map_err(failed)?;
+    write_texts(take, &metadata, None).map_err(failed)?;
 
     let (event_sender, events) = mpsc::channel();
     let shared = Arc::new(Shared::new(config, clock, take.to_owned(), start_tick, event_sender, disk_times));
@@ -256,6 +257,7 @@ fn begin(
         muxer,
         flac,
         metadata,
+        certificate: None,
         journal_failed: journal.is_err(),
         journal: journal.ok(),
         unsaid: Vec::new(),
@@ -348,6 +350,13 @@ impl Recorder {
             drop(disk.send(ToDisk::Marker(marker.clone())));
         }
         marker
+    }
+
+    /// A sync tone begins at `session_ns`: it is mixed into the master's sound, at its very sample. Say so a second ahead; what comes
+    /// after its place was written is left out. Returns at once.
+    pub fn tone_at(&self, session_ns: i64) {
+        let take_ns = self.shared.take_ns(session_ns);
+        lock(&self.shared.tones).announce(session_ns, take_ns, self.shared.start_ns());
     }
 
     /// Ends the take at the first tick at or after `session_ns`, or as of now.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::{AudioCounts, VideoCounts};
 use crate::marker::Marker;
 use crate::pressure::{PressureChange, PressureReport};
+use crate::sync::SyncCertificate;
 
 /// A running take, as of now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -56,6 +57,9 @@ pub struct TakeReport {
     /// How far the recording was behind, and what was done about it.
     #[serde(default)]
     pub pressure: PressureReport,
+    /// How well the take's time holds, looked for in the finished file; `None` where nobody could look.
+    #[serde(default)]
+    pub certificate: Option<SyncCertificate>,
     /// Whether the take ended well: all of it is there, as a plain MP4.
     pub complete: bool,
     /// What went wrong, where something did.

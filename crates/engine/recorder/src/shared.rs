@@ -12,13 +12,15 @@ use hyperzoom_timing::{SAMPLES_PER_TICK, tick_time_ns};
 use crate::encode::{Effort, EncodedPicture};
 use crate::flac;
 use crate::folder::RECORDING;
-use crate::ledger::{AudioCounts, Gap, PictureLedger, SoundLedger, VideoCounts};
+use crate::ledger::{AudioCounts, Gap, PictureGap, PictureLedger, SoundLedger, VideoCounts};
 use crate::marker::Marker;
 use crate::metadata::Participant;
 use crate::pressure::{Fills, Pressure, PressureReport, PressureStage};
 use crate::recorder::RecorderConfig;
 use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 use crate::steady::{Reading, SteadyClock};
+use crate::sync::Kept;
+use crate::tone::Tones;
 
 /// Encoded bytes that may wait for a disk that stalls: 25 s of the highest bitrate.
 pub const DISK_QUEUE_BYTES: u64 = 64 << 20;
@@ -33,6 +35,11 @@ pub(crate) struct Shared {
     end_tick: AtomicU64,
     pub(crate) pictures: Mutex<PictureLedger>,
     pub(crate) sound: Mutex<SoundSoFar>,
+    pub(crate) tones: Mutex<Tones>,
+    /// Seconds of the microphone, as it came.
+    pub(crate) kept: Mutex<Kept>,
+    /// The furthest that the session clock may have been off so far, in nanoseconds.
+    pub(crate) clock_bound_ns: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) fragments: AtomicU64,
     /// Ticks of the take that are safe on the disk.
@@ -65,6 +72,7 @@ pub(crate) struct SoundSoFar {
 /// What became of pictures and sound, up to some end.
 pub(crate) struct Counts {
     pub(crate) video: VideoCounts,
+    pub(crate) picture_gaps: Vec<PictureGap>,
     pub(crate) audio: AudioCounts,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) drift_ppm: Option<f64>,
@@ -88,6 +96,9 @@ impl Shared {
             end_tick: AtomicU64::new(u64::MAX),
             pictures: Mutex::default(),
             sound: Mutex::default(),
+            tones: Mutex::default(),
+            kept: Mutex::default(),
+            clock_bound_ns: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             fragments: AtomicU64::new(0),
             ticks_on_disk: AtomicU64::new(0),
@@ -126,6 +137,7 @@ impl Shared {
 
     fn read_clock(&self, at: Duration) -> Reading {
         let reading = self.clock.read(at);
+        self.clock_bound_ns.fetch_max(reading.bound_ns, Ordering::Relaxed);
         if let Some(by_ns) = reading.jumped_ns {
             self.warn(format!(
                 "The session's clock has jumped by {:.0} s (a computer slept). This recording keeps its own time from here on; \
@@ -134,6 +146,11 @@ impl Shared {
             ));
         }
         reading
+    }
+
+    /// Whether the session's clock has jumped, so that the take goes on by its own.
+    pub(crate) fn clock_jumped(&self) -> bool {
+        self.clock.has_jumped()
     }
 
     pub(crate) fn start_ns(&self) -> i64 {
@@ -228,10 +245,12 @@ impl Shared {
 
     /// The counts of a take that ends after `asked` ticks, of which the first `on_disk` are in its file.
     pub(crate) fn counts(&self, asked: u64, on_disk: u64) -> Counts {
+        let pictures = lock(&self.pictures);
         let sound = lock(&self.sound);
         let total = asked.min(on_disk).saturating_mul(SAMPLES_PER_TICK);
         Counts {
-            video: lock(&self.pictures).counts(asked, on_disk),
+            video: pictures.counts(asked, on_disk),
+            picture_gaps: pictures.gaps(asked.min(on_disk)),
             audio: sound.ledger.counts(total),
             gaps: sound.ledger.gaps(total),
             drift_ppm: sound.drift_ppm.map(|ppm| (ppm * 10.0).round() / 10.0),
@@ -274,6 +293,7 @@ impl Shared {
             bytes: self.bytes.load(Ordering::Relaxed),
             slowest_picture_ms: self.slowest_picture_us.load(Ordering::Relaxed) as f64 / 1000.0,
             pressure: self.pressure(),
+            certificate: None,
             complete,
             error,
         }

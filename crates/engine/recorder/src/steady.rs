@@ -34,6 +34,8 @@ pub(crate) struct Reading {
     pub(crate) jumped_ns: Option<i64>,
     /// The take's time less the session's own, in nanoseconds: 0 but after a jump.
     pub(crate) ahead_ns: i64,
+    /// How far off the line may be, in nanoseconds.
+    pub(crate) bound_ns: u64,
 }
 
 impl SteadyClock {
@@ -41,6 +43,11 @@ impl SteadyClock {
     pub(crate) fn new(session: SharedClock) -> Self {
         let state = State { line: session.get(), warned: false };
         Self { session, state: Mutex::new(state) }
+    }
+
+    /// Whether a jump was refused.
+    pub(crate) fn has_jumped(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).warned
     }
 
     /// The session time of the local moment `at`.
@@ -51,10 +58,11 @@ impl SteadyClock {
         let by = offered.saturating_sub(kept);
         if by.saturating_abs() <= JUMP_NS {
             state.line = new;
-            return Reading { ns: offered, jumped_ns: None, ahead_ns: 0 };
+            return Reading { ns: offered, jumped_ns: None, ahead_ns: 0, bound_ns: new.bound_ns };
         }
         let first = !std::mem::replace(&mut state.warned, true);
-        Reading { ns: kept, jumped_ns: first.then_some(by), ahead_ns: by.saturating_neg() }
+        let bound_ns = state.line.bound_ns;
+        Reading { ns: kept, jumped_ns: first.then_some(by), ahead_ns: by.saturating_neg(), bound_ns }
     }
 }
 
@@ -80,7 +88,10 @@ mod tests {
             let new = line(7 * SECOND + tenth * SECOND / 2);
             session.set(new);
             let at = Duration::from_secs(tenth as u64);
-            assert_eq!(clock.read(at), Reading { ns: new.session_ns(at), jumped_ns: None, ahead_ns: 0 });
+            assert_eq!(
+                clock.read(at),
+                Reading { ns: new.session_ns(at), jumped_ns: None, ahead_ns: 0, bound_ns: 0 }
+            );
         }
     }
 
@@ -91,12 +102,12 @@ mod tests {
             let old = line(7 * SECOND);
             session.set(line(7 * SECOND + by));
             let at = Duration::from_secs(1000);
-            let told = Reading { ns: old.session_ns(at), jumped_ns: Some(by), ahead_ns: -by };
+            let told = Reading { ns: old.session_ns(at), jumped_ns: Some(by), ahead_ns: -by, bound_ns: 0 };
             assert_eq!(clock.read(at), told);
             // The old line goes on with its skew, and what follows the new one is refused as well.
             session.set(line(7 * SECOND + by + 1));
             let later = Duration::from_secs(5000);
-            let kept = Reading { ns: old.session_ns(later), jumped_ns: None, ahead_ns: -by - 1 };
+            let kept = Reading { ns: old.session_ns(later), jumped_ns: None, ahead_ns: -by - 1, bound_ns: 0 };
             assert_eq!(clock.read(later), kept);
         }
     }

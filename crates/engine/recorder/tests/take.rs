@@ -183,7 +183,7 @@ fn the_metadata_has_the_fields_of_the_spec() {
     let name = folder.file_name().unwrap().to_str().unwrap();
     assert!(name.ends_with("_Pilot") && name.len() == "2026-02-27_20-15-00_Pilot".len(), "{name}");
     let names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 5, "{names:?}");
+    assert_eq!(names.len(), 6, "{names:?}");
 }
 
 #[test]

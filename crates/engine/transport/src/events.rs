@@ -82,10 +82,19 @@ pub enum TransportEvent {
         name: String,
         /// Where it is.
         addr: SocketAddr,
+        /// What goes between the two of us goes by way of the host.
+        relayed: bool,
         /// It was in this session before.
         rejoined: bool,
         /// What it sends.
         inbox: PeerInbox,
+    },
+    /// What goes to a peer goes by way of the host from now on, or no longer.
+    PeerRelayed {
+        /// The peer.
+        id: u8,
+        /// Whether by the host.
+        relayed: bool,
     },
     /// Nothing has come from the peer for a while; it may come back.
     PeerSilent {
@@ -131,6 +140,11 @@ pub enum TransportEvent {
         by: u8,
         /// How it did.
         report: PathReport,
+    },
+    /// The sync tone is due: to be played, and to be in the recording.
+    SyncTone {
+        /// When it begins, session time in nanoseconds.
+        at_ns: i64,
     },
     /// What the link to one peer carried, once a second and at its end.
     Stats(LinkStats),

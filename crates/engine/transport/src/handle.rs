@@ -85,7 +85,7 @@ impl Bound {
             Role::Host => Session::host(session, now),
             Role::Guest(host) => Session::guest(session, host, now),
         };
-        let wire = SocketWire { socket: self.socket, epoch };
+        let wire = SocketWire::new(self.socket, epoch, self.local);
         let thread = ReceiveThread::new(
             wire,
             session,
@@ -123,6 +123,11 @@ impl Transport {
     /// Tells everybody what has become of our pictures, and whoever comes later.
     pub fn set_camera(&mut self, camera: CameraState) {
         self.orders.set_camera(camera);
+    }
+
+    /// Where our router lets others in, if it does: the host introduces us with that address.
+    pub fn set_reachable(&mut self, addr: Option<SocketAddr>) {
+        self.orders.set_reachable(addr);
     }
 
     /// Sends `peer` video, or none. It is sent some from the next keyframe on.

@@ -23,10 +23,12 @@ mod resend;
 mod sender;
 mod socket;
 mod turn;
+mod upnp;
 
 pub use error::TransportError;
 pub use events::{LinkStats, PeerInbox, TransportEvent, TransportEvents};
 pub use handle::{Bound, Role, Transport, bind};
 pub use sender::StreamSender;
-pub use socket::{Interface, local_address};
+pub use socket::{Interface, local_address, local_address_of_both};
 pub use turn::Turn;
+pub use upnp::{LEASE, NotMapped, PortMapping, RouterEvent};

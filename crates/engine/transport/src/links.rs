@@ -18,9 +18,11 @@ pub(crate) const MAX_PEERS: usize = 3;
 #[derive(Clone, Copy)]
 pub(crate) enum LinkCommand {
     /// Send to this peer from now on, under this key; a peer of the same id is replaced.
-    Add { id: u8, addr: SocketAddr, key: SecretKey, me: u8 },
+    Add { id: u8, addr: SocketAddr, key: SecretKey, me: u8, relayed: bool },
     /// The peer has another address now.
     Move { id: u8, addr: SocketAddr },
+    /// What goes to the peer goes by way of the host, or no longer.
+    Relay { id: u8, relayed: bool },
     /// The peer has left.
     Remove { id: u8 },
 }
@@ -29,15 +31,18 @@ impl LinkCommand {
     /// Whether a sender that is told this one need not be told `earlier` before it.
     pub(crate) fn supersedes(&self, earlier: &Self) -> bool {
         match (self, earlier) {
-            (Self::Move { id, .. }, Self::Move { id: earlier, .. }) => id == earlier,
-            (Self::Move { .. }, _) => false,
+            (Self::Move { id, .. }, Self::Move { id: earlier, .. })
+            | (Self::Relay { id, .. }, Self::Relay { id: earlier, .. }) => id == earlier,
+            (Self::Move { .. } | Self::Relay { .. }, _) => false,
             (Self::Add { id, .. } | Self::Remove { id }, _) => *id == earlier.id(),
         }
     }
 
     fn id(&self) -> u8 {
         match self {
-            Self::Add { id, .. } | Self::Move { id, .. } | Self::Remove { id } => *id,
+            Self::Add { id, .. } | Self::Move { id, .. } | Self::Relay { id, .. } | Self::Remove { id } => {
+                *id
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the control plane wants of the receive thread.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -21,6 +22,8 @@ pub(crate) struct Orders {
     reports: Mutex<[Option<AudioReport>; MAX_PARTICIPANTS]>,
     /// What became of our pictures: a place in [`CAMERAS`], and 1; 0 while nothing was said.
     camera: AtomicU8,
+    /// Where our router lets others in.
+    reachable: Mutex<Option<SocketAddr>>,
     /// How much filling each participant is sent, in kbit/s.
     filling: [AtomicU32; MAX_PARTICIPANTS],
 }
@@ -59,6 +62,15 @@ impl Orders {
     pub(crate) fn camera(&self) -> Option<CameraState> {
         let place = usize::from(self.camera.load(Ordering::Acquire));
         place.checked_sub(1).and_then(|place| CAMERAS.get(place)).copied()
+    }
+
+    pub(crate) fn set_reachable(&self, addr: Option<SocketAddr>) {
+        *self.reachable.lock().unwrap_or_else(PoisonError::into_inner) = addr;
+    }
+
+    /// Where our router lets others in. Never waits: where that is just being written, it is none this time.
+    pub(crate) fn reachable(&self) -> Option<SocketAddr> {
+        self.reachable.try_lock().ok().and_then(|addr| *addr)
     }
 
     pub(crate) fn set_filling(&self, peer: u8, kbps: u32) {

@@ -45,6 +45,11 @@ pub(crate) trait Wire {
     /// Sends a datagram, or gives up within a millisecond or so.
     fn send(&mut self, datagram: &[u8], to: SocketAddr) -> io::Result<()>;
 
+    /// An address in the form in which the socket wants it.
+    fn native(&self, addr: SocketAddr) -> SocketAddr {
+        addr
+    }
+
     /// Waits for a few milliseconds.
     fn pause(&mut self);
 }
@@ -153,6 +158,7 @@ impl<W: Wire> ReceiveThread<W> {
         if let Some(camera) = self.orders.camera() {
             self.session.set_camera(now, camera);
         }
+        self.session.set_reachable(self.orders.reachable());
         if self.orders.take_leave() {
             self.session.leave(now);
             self.transmit();
@@ -186,11 +192,11 @@ impl<W: Wire> ReceiveThread<W> {
             if !self.gate.is_open(sent.id) {
                 continue;
             }
-            let Some(addr) = self.session.peers().find(|p| p.id == sent.id).map(|p| p.addr) else { continue };
-            if self.wire.send(sent.bytes(), addr).is_ok() {
+            if self.session.send_again(sent.id, sent.bytes()) {
                 self.senders.count_resent(sent.id, sent.bytes().len());
             }
         }
+        self.transmit();
     }
 
     fn read(&mut self, datagram: &mut [u8]) {
@@ -226,6 +232,13 @@ impl<W: Wire> ReceiveThread<W> {
     }
 
     fn receive(&mut self, now: Duration, from: SocketAddr, datagram: &mut [u8]) {
+        // First of all what others wait for.
+        if let Some(onward) = self.session.relay(now, from, datagram) {
+            if let Err(error) = self.wire.send(datagram, onward) {
+                tracing::debug!(%error, to = %onward, "a datagram was not passed on");
+            }
+            return self.take_events();
+        }
         let media = self.session.handle_datagram(now, from, datagram);
         self.take_events();
         let Some(media) = media else { return };
@@ -237,7 +250,7 @@ impl<W: Wire> ReceiveThread<W> {
                 inbound.video(now, &media.header, media.sequence, media.payload);
                 is_video = true;
             }
-            PacketType::Control | PacketType::Bye => {}
+            PacketType::Control | PacketType::Bye | PacketType::Relayed => {}
         }
         if let Some(report) = inbound.path_report(now) {
             self.session.report_path(now, media.peer, report);
@@ -289,7 +302,7 @@ impl<W: Wire> ReceiveThread<W> {
     fn translate(&mut self, event: Event) {
         let event = match event {
             Event::Joined { me, session_id } => TransportEvent::Joined { me, session_id },
-            Event::PeerConnected { id, name, addr, rejoined, send_key } => {
+            Event::PeerConnected { id, name, addr, relayed, rejoined, send_key } => {
                 let (inbound, inbox) = Inbound::new(id);
                 self.inbound.retain(|i| i.id() != id);
                 self.inbound.push(inbound);
@@ -300,12 +313,19 @@ impl<W: Wire> ReceiveThread<W> {
                 self.orders.set_filling(id, 0);
                 // A peer connects only to a session that this process is in.
                 let me = self.session.me().unwrap_or_default();
-                self.senders.tell(LinkCommand::Add { id, addr, key: send_key, me });
-                TransportEvent::PeerConnected { id, name: name.as_str().to_owned(), addr, rejoined, inbox }
+                let to = self.wire.native(addr);
+                self.senders.tell(LinkCommand::Add { id, addr: to, key: send_key, me, relayed });
+                let name = name.as_str().to_owned();
+                TransportEvent::PeerConnected { id, name, addr, relayed, rejoined, inbox }
             }
             Event::PeerMoved { id, addr } => {
+                let addr = self.wire.native(addr);
                 self.senders.tell(LinkCommand::Move { id, addr });
                 return;
+            }
+            Event::PeerRelayed { id, relayed } => {
+                self.senders.tell(LinkCommand::Relay { id, relayed });
+                TransportEvent::PeerRelayed { id, relayed }
             }
             Event::PeerLeft { id, reason } => {
                 self.senders.tell(LinkCommand::Remove { id });
@@ -327,6 +347,7 @@ impl<W: Wire> ReceiveThread<W> {
             Event::KeyframeRequested { by } => TransportEvent::KeyframeRequested { by },
             Event::AudioReported { by, report } => TransportEvent::AudioReported { by, report },
             Event::CameraChanged { id, camera } => TransportEvent::CameraChanged { id, camera },
+            Event::SyncTone { at_ns } => TransportEvent::SyncTone { at_ns },
             Event::PathReported { by, report } => {
                 self.heed(self.wire.now(), by, &report);
                 TransportEvent::PathReported { by, report }

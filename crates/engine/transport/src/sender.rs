@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use hyperzoom_congestion::fragment_len;
 use hyperzoom_media::{MediaKind, PacketSink};
-use hyperzoom_protocol::{MAX_DATAGRAM, MAX_PAYLOAD, PacketType, Stream, StreamSealer, fragments_of};
+use hyperzoom_protocol::{
+    HEADER_LEN, MAX_DATAGRAM, MAX_PAYLOAD, PacketType, RelaySealer, RelayWay, Stream, StreamSealer, TAG_LEN,
+    fragments_of,
+};
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
@@ -16,7 +19,10 @@ use crate::resend::Sent;
 use crate::{Turn, resend};
 
 /// Bytes of a datagram that are no payload.
-const OVERHEAD: usize = MAX_DATAGRAM - MAX_PAYLOAD;
+const OVERHEAD: usize = HEADER_LEN + TAG_LEN;
+
+/// The host's number.
+const HOST: u8 = 0;
 
 /// How often it is looked whether there is better news of a path, and how often at most for one datagram: the receive thread lets go sooner.
 const NEWS: Duration = Duration::from_millis(1);
@@ -29,6 +35,8 @@ struct Link {
     id: u8,
     addr: SocketAddr,
     sealer: StreamSealer,
+    /// What goes to it goes to the host, in an envelope.
+    relayed: bool,
     /// It is sent all parts of the frame that is being sent.
     gets_frame: bool,
     /// It was not sent all frames since the last keyframe: no other is of use to it.
@@ -49,6 +57,8 @@ pub struct StreamSender {
     counters: Arc<SentCounters>,
     gate: Arc<VideoGate>,
     datagram: [u8; MAX_DATAGRAM],
+    /// Envelopes for the host, under our number: as long as the link to it has its key.
+    relay: Option<(RelaySealer, u8)>,
     /// Where copies of what was sent go, for peers that miss some of it.
     kept: Option<HeapProd<Sent>>,
 }
@@ -71,6 +81,7 @@ impl StreamSender {
             counters: counters.clone(),
             gate,
             datagram: [0; MAX_DATAGRAM],
+            relay: None,
             kept: None,
         };
         (sender, SenderLink::new(commands_in, counters))
@@ -86,9 +97,12 @@ impl StreamSender {
     fn apply_commands(&mut self) {
         while let Some(command) = self.commands.try_pop() {
             match command {
-                LinkCommand::Add { id, addr, key, me } => {
+                LinkCommand::Add { id, addr, key, me, relayed } => {
                     let sealer = StreamSealer::new(key, self.stream, me);
-                    let link = Link { id, addr, sealer, gets_frame: false, lacks_keyframe: true };
+                    if id == HOST {
+                        self.relay = Some((RelaySealer::new(key, me), me));
+                    }
+                    let link = Link { id, addr, sealer, relayed, gets_frame: false, lacks_keyframe: true };
                     let same = self.links.iter().position(|l| l.as_ref().is_some_and(|l| l.id == id));
                     let free = || self.links.iter().position(Option::is_none);
                     if let Some(place) = same.or_else(free) {
@@ -98,6 +112,11 @@ impl StreamSender {
                 LinkCommand::Move { id, addr } => {
                     if let Some(link) = self.links.iter_mut().flatten().find(|l| l.id == id) {
                         link.addr = addr;
+                    }
+                }
+                LinkCommand::Relay { id, relayed } => {
+                    if let Some(link) = self.links.iter_mut().flatten().find(|l| l.id == id) {
+                        link.relayed = relayed;
                     }
                 }
                 LinkCommand::Remove { id } => {
@@ -125,11 +144,27 @@ impl StreamSender {
         let Some(link) = &mut self.links[place] else { return };
         let sequence = link.sealer.next_sequence();
         let len = link.sealer.seal(kind, timestamp_ms, fragment, fragments, part, &mut self.datagram);
-        let taken = self.socket.send_to(&self.datagram[..len], link.addr).is_ok();
-        self.counters.count(link.id, len, taken);
+        let (id, addr, relayed) = (link.id, link.addr, link.relayed);
+        let taken =
+            if relayed { self.write_relayed(id, len) } else { self.write_to(addr, len).then_some(len) };
+        self.counters.count(id, taken.unwrap_or(0), taken.is_some());
         if let Some(kept) = &mut self.kept {
-            let _ = kept.try_push(Sent::new(link.id, sequence, &self.datagram[..len]));
+            let _ = kept.try_push(Sent::new(id, sequence, &self.datagram[..len]));
         }
+    }
+
+    fn write_to(&self, addr: SocketAddr, len: usize) -> bool {
+        self.socket.send_to(&self.datagram[..len], addr).is_ok()
+    }
+
+    /// Sends the datagram for `target` to the host, in an envelope; the length of all.
+    fn write_relayed(&mut self, target: u8, len: usize) -> Option<usize> {
+        let host = self.links.iter().flatten().find(|link| link.id == HOST)?.addr;
+        let (sealer, me) = self.relay.as_mut()?;
+        let way = RelayWay { source: *me, target, lane: self.stream };
+        let mut envelope = [0; MAX_DATAGRAM];
+        let len = sealer.wrap(way, &self.datagram[..len], &mut envelope)?;
+        self.socket.send_to(&envelope[..len], host).ok().map(|_| len)
     }
 
     /// Waits while a path that gets the frame may have become narrow. All wait for one: it is not for long, and each is sent the same.
@@ -207,12 +242,14 @@ impl PacketSink for StreamSender {
 
     fn skip(&mut self) {
         self.apply_commands();
-        let Self { socket, stream, links, datagram, .. } = self;
-        for link in links.iter_mut().flatten() {
+        for place in 0..self.links.len() {
+            let Some(link) = &mut self.links[place] else { continue };
             // The receiver is told now and then, or it would lose count of the 16-bit numbers.
-            if link.sealer.skip() && *stream == Stream::Audio {
-                let len = link.sealer.seal(PacketType::Audio, 0, 0, 0, &[], datagram);
-                let _ = socket.send_to(&datagram[..len], link.addr);
+            if link.sealer.skip() && self.stream == Stream::Audio {
+                let len = link.sealer.seal(PacketType::Audio, 0, 0, 0, &[], &mut self.datagram);
+                let (id, addr, relayed) = (link.id, link.addr, link.relayed);
+                let _ =
+                    if relayed { self.write_relayed(id, len).is_some() } else { self.write_to(addr, len) };
             }
         }
     }
@@ -242,7 +279,7 @@ mod tests {
         let (video, video_link) = StreamSender::new(socket(), Stream::Video, turn.clone(), gate);
         let mut links = Senders::new(audio_link, video_link);
         let addr = to.local_addr().unwrap();
-        links.tell(LinkCommand::Add { id: 1, addr, key: KEY.into(), me: 0 });
+        links.tell(LinkCommand::Add { id: 1, addr, key: KEY.into(), me: 0, relayed: false });
         (audio, video, links)
     }
 
@@ -334,6 +371,42 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_to_a_relayed_peer_goes_to_the_host_in_an_envelope() {
+        let (ear, host) = (socket(), socket());
+        let (mut sender, _video, mut links) = senders(&Turn::default(), &ear);
+        links.tell(LinkCommand::Relay { id: 1, relayed: true });
+        // Without a host it goes nowhere, and is counted as such.
+        sender.send(MediaKind::Audio, 0, b"lost");
+        assert_eq!(sent(&links), (0, 0));
+        let host_key = [8; 32];
+        let addr = host.local_addr().unwrap();
+        links.tell(LinkCommand::Add { id: 0, addr, key: host_key.into(), me: 2, relayed: false });
+        sender.send(MediaKind::Audio, 0, b"by the host");
+        let mut opener =
+            hyperzoom_protocol::RelayOpener::new(host_key, 2, hyperzoom_protocol::RelaySide::Host);
+        let mut inner = StreamOpener::new(KEY, Stream::Audio, 0);
+        let mut datagram = [0; MAX_DATAGRAM];
+        let mut found = Vec::new();
+        for _ in 0..2 {
+            let (len, _) = host.recv_from(&mut datagram).unwrap();
+            if let Ok((way, at)) = opener.open(&mut datagram[..len]) {
+                assert_eq!(way, RelayWay { source: 2, target: 1, lane: Stream::Audio });
+                found.push(inner.open(&mut datagram[at]).unwrap().payload.to_vec());
+            }
+        }
+        assert_eq!(found, [b"by the host".to_vec()]);
+        assert_eq!(come(&ear), [], "nothing straight");
+        // And straight again, under the numbers that go on.
+        links.tell(LinkCommand::Relay { id: 1, relayed: false });
+        sender.send(MediaKind::Audio, 0, b"straight");
+        let (len, _) = {
+            ear.set_nonblocking(false).unwrap();
+            ear.recv_from(&mut datagram).unwrap()
+        };
+        assert_eq!(inner.open(&mut datagram[..len]).unwrap().payload, b"straight");
+    }
+
+    #[test]
     fn a_frame_waits_for_news_of_a_path_and_leaves_all_the_same_where_there_is_none() {
         let ear = socket();
         let (mut audio, mut video, _links) = senders(&Turn::default(), &ear);
@@ -372,7 +445,7 @@ mod tests {
         for _ in 0..1000 {
             for id in 1..=3 {
                 links.tell(LinkCommand::Remove { id });
-                links.tell(LinkCommand::Add { id, addr: elsewhere, key: KEY.into(), me: 0 });
+                links.tell(LinkCommand::Add { id, addr: elsewhere, key: KEY.into(), me: 0, relayed: false });
                 links.tell(LinkCommand::Move { id, addr: elsewhere });
             }
         }

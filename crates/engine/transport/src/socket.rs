@@ -19,13 +19,28 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(1);
 /// Room for a burst of four peers' keyframes while the receive thread is not running, in bytes.
 const BUFFER: usize = 1 << 20;
 
+/// Binds to `addr`. `[::]` takes IPv4 as well, where the system can do that; where it has no IPv6 at all, IPv4 alone.
 pub(crate) fn bind(addr: SocketAddr) -> Result<UdpSocket, TransportError> {
     let refused = |source| TransportError::from_bind(addr, source);
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP)).map_err(refused)?;
+    let every = addr.is_ipv6() && addr.ip().is_unspecified();
+    let socket = match Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP)) {
+        Ok(socket) => socket,
+        Err(_) if every => return bind((Ipv4Addr::UNSPECIFIED, addr.port()).into()),
+        Err(error) => return Err(refused(error)),
+    };
+    if every && socket.set_only_v6(false).is_err() {
+        return bind((Ipv4Addr::UNSPECIFIED, addr.port()).into());
+    }
     // The system may grant less room than asked for: a smaller buffer is no reason not to talk.
     let _ = socket.set_recv_buffer_size(BUFFER);
     let _ = socket.set_send_buffer_size(BUFFER);
-    socket.bind(&addr.into()).map_err(refused)?;
+    match socket.bind(&addr.into()) {
+        // IPv6 is compiled in and turned off.
+        Err(error) if every && error.kind() == io::ErrorKind::AddrNotAvailable => {
+            return bind((Ipv4Addr::UNSPECIFIED, addr.port()).into());
+        }
+        bound => bound.map_err(refused)?,
+    }
     socket.set_read_timeout(Some(READ_TIMEOUT)).map_err(refused)?;
     socket.set_write_timeout(Some(WRITE_TIMEOUT)).map_err(refused)?;
     Ok(socket.into())
@@ -33,8 +48,24 @@ pub(crate) fn bind(addr: SocketAddr) -> Result<UdpSocket, TransportError> {
 
 /// The socket and the machine's clock.
 pub(crate) struct SocketWire {
-    pub(crate) socket: Arc<UdpSocket>,
-    pub(crate) epoch: Instant,
+    socket: Arc<UdpSocket>,
+    epoch: Instant,
+    /// It is an IPv6 socket, which knows IPv4 addresses by their mapped form only.
+    is_v6: bool,
+}
+
+impl SocketWire {
+    pub(crate) fn new(socket: Arc<UdpSocket>, epoch: Instant, local: SocketAddr) -> Self {
+        Self { socket, epoch, is_v6: local.is_ipv6() }
+    }
+}
+
+/// An address without its IPv6 clothing (RFC 4291 §2.5.5.2): the session knows each peer by one form only, which others can use as well.
+fn plain(addr: SocketAddr) -> SocketAddr {
+    match addr.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, addr.port()),
+        IpAddr::V6(_) => addr,
+    }
 }
 
 impl Wire for SocketWire {
@@ -43,11 +74,18 @@ impl Wire for SocketWire {
     }
 
     fn receive(&mut self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.recv_from(into)
+        self.socket.recv_from(into).map(|(len, from)| (len, plain(from)))
     }
 
     fn send(&mut self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
-        self.socket.send_to(datagram, to).map(|_| ())
+        self.socket.send_to(datagram, self.native(to)).map(|_| ())
+    }
+
+    fn native(&self, addr: SocketAddr) -> SocketAddr {
+        match addr {
+            SocketAddr::V4(v4) if self.is_v6 => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+            other => other,
+        }
     }
 
     fn pause(&mut self) {
@@ -88,6 +126,15 @@ pub fn local_address(bound: IpAddr) -> Interface {
     }
 }
 
+/// The same for a socket that takes both families: the IPv4 address where there is one, since that is the one that everybody can use.
+#[must_use]
+pub fn local_address_of_both() -> Interface {
+    match local_address(Ipv4Addr::UNSPECIFIED.into()) {
+        Interface::LoopbackOnly => local_address(Ipv6Addr::UNSPECIFIED.into()),
+        found => found,
+    }
+}
+
 impl Interface {
     /// The address to write into an invite.
     #[must_use]
@@ -116,6 +163,30 @@ mod tests {
     fn an_address_of_another_machine_is_refused() {
         let error = bind("192.0.2.7:0".parse().unwrap()).unwrap_err();
         assert!(matches!(error, TransportError::NotOurs { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_socket_for_all_addresses_takes_both_families() {
+        let socket = Arc::new(bind((Ipv6Addr::UNSPECIFIED, 0).into()).unwrap());
+        let local = socket.local_addr().unwrap();
+        let mut wire = SocketWire::new(socket, Instant::now(), local);
+        // Where the system has no IPv6 the socket is one for IPv4, and still takes that.
+        let families: &[IpAddr] = if local.is_ipv6() {
+            &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+        } else {
+            &[IpAddr::V4(Ipv4Addr::LOCALHOST)]
+        };
+        for ip in families {
+            let other = UdpSocket::bind((*ip, 0)).unwrap();
+            other.send_to(b"hello", (*ip, local.port())).unwrap();
+            let mut into = [0; 16];
+            let (len, from) =
+                std::iter::repeat_with(|| wire.receive(&mut into)).find_map(Result::ok).unwrap();
+            assert_eq!((len, from), (5, other.local_addr().unwrap()), "known by its plain address");
+            wire.send(b"and back", from).unwrap();
+            let (len, _) = other.recv_from(&mut into).unwrap();
+            assert_eq!(&into[..len], b"and back");
+        }
     }
 
     #[test]

@@ -23,6 +23,12 @@ const OPEN_LIMIT: Duration = Duration::from_secs(15);
 /// How often a camera that is gone is looked for.
 const SEARCH_EVERY: Duration = Duration::from_millis(500);
 
+/// How long it is left alone at most where it can be opened, and fails again soon.
+const LONGEST_REST: Duration = Duration::from_secs(8);
+
+/// A camera that has delivered so many pictures works: two seconds of them.
+const WORKS_AFTER: u32 = 60;
+
 /// So many damaged pictures in a row, two seconds of them, and the camera is opened anew.
 const DAMAGED_LIMIT: u32 = 60;
 
@@ -37,6 +43,10 @@ pub(crate) struct Place {
 
 /// A system that cameras are plugged into.
 pub(crate) trait System: Send {
+    /// Asks the user to let this program use cameras, where the system wants that and has not asked before. The answer takes as long as a
+    /// person does.
+    fn permit(&mut self) -> Result<(), VideoError>;
+
     /// What is plugged in, in the system's order. It opens none.
     fn list(&mut self) -> Result<Vec<Place>, VideoError>;
 
@@ -84,6 +94,7 @@ pub fn cameras() -> Result<Vec<CameraInfo>, VideoError> {
 }
 
 fn list(system: &mut dyn System) -> Result<Vec<CameraInfo>, VideoError> {
+    system.permit()?;
     let mut cameras = Vec::new();
     for place in system.list()? {
         let modes = system.modes(&place).map(|mut modes| {
@@ -161,6 +172,9 @@ pub(crate) fn start(
     wish: Wish,
     epoch: Instant,
 ) -> Result<(Camera, CameraEvents), VideoError> {
+    let mut system = system;
+    // Before the camera's time to open begins: a person who thinks about it is no camera that hangs.
+    system.permit()?;
     let (counters, pulse) = (Arc::new(Counters::default()), Arc::new(Pulse::new(epoch)));
     let (taps, new_taps) = mpsc::channel();
     let (events, events_out) = HeapRb::new(16).split();
@@ -188,6 +202,7 @@ pub(crate) fn start(
             choice: choice.clone(),
             index: 0,
             last_at: Duration::ZERO,
+            is_lost: false,
         };
         // Where nobody waits any more, nobody can take a tap either, and the worker ends by itself.
         let _ = tell.send(Ok(choice));
@@ -242,6 +257,25 @@ struct Worker {
     /// The next picture's number. One that finds no buffer has one too, so that its loss is seen.
     index: u64,
     last_at: Duration,
+    /// It was said that the camera is gone, and no picture has come since.
+    is_lost: bool,
+}
+
+/// How long a camera that has failed is left alone before it is opened again. One that opens and fails at once, as where its cable is bad or
+/// another program takes it, would else be opened without end.
+#[derive(Debug, PartialEq, Eq)]
+struct Rest(Duration);
+
+impl Rest {
+    /// After a stream of so many pictures: at once where it worked, else ever longer.
+    fn after(&mut self, pictures: u32) -> Duration {
+        if pictures >= WORKS_AFTER {
+            self.0 = SEARCH_EVERY;
+        }
+        let rest = self.0;
+        self.0 = (rest * 2).min(LONGEST_REST);
+        rest
+    }
 }
 
 impl Worker {
@@ -250,19 +284,32 @@ impl Worker {
             let camera = self.choice.describe();
             self.tell(CameraEvent::Compromise { camera, lacks });
         }
-        let mut stream = first;
+        let (mut stream, mut rest) = (first, Rest(SEARCH_EVERY));
         loop {
+            let before = self.index;
             let error = match self.guarded(|it| it.deliver(stream)) {
                 Err(End::Stopped) | Ok(()) => return,
                 Err(End::Lost(error)) => error,
             };
-            tracing::debug!(%error, "the camera is gone");
-            self.pulse.set_lost(true);
-            self.tell(CameraEvent::Lost(error));
-            stream = match self.search(system) {
+            let pictures = u32::try_from(self.index - before).unwrap_or(u32::MAX);
+            tracing::debug!(%error, pictures, "the camera is gone");
+            // Said once: one that is opened and gives no picture was never back.
+            if !std::mem::replace(&mut self.is_lost, true) {
+                self.pulse.set_lost(true);
+                self.tell(CameraEvent::Lost(error));
+            }
+            stream = match self.search(system, rest.after(pictures)) {
                 Ok(stream) => stream,
                 Err(Stopped) => return,
             };
+            tracing::debug!(camera = %self.choice.describe(), "the camera is opened again");
+        }
+    }
+
+    /// A picture has come: the camera is there.
+    fn beat(&mut self) {
+        self.pulse.beat();
+        if std::mem::take(&mut self.is_lost) {
             self.pulse.set_lost(false);
             let camera = self.choice.describe();
             tracing::debug!(%camera, "the camera is back");
@@ -315,7 +362,7 @@ impl Worker {
             return false;
         }
         self.index += 1;
-        self.pulse.beat();
+        self.beat();
         match frame {
             Ok(frame) => self.hand_out(&frame),
             Err(PoolEmpty) => Counters::count(&self.counters.dropped),
@@ -328,12 +375,15 @@ impl Worker {
         self.taps.offer(frame);
     }
 
-    /// Looks for the camera until it is there, wherever it was plugged in, and can be opened in the shape that it had.
-    fn search(&mut self, system: &mut dyn System) -> Result<Box<dyn Stream>, Stopped> {
+    /// Looks for the camera, for the first time after a `rest`, until it is there, wherever it was plugged in, and can be opened in the
+    /// shape that it had.
+    fn search(&mut self, system: &mut dyn System, rest: Duration) -> Result<Box<dyn Stream>, Stopped> {
+        let mut due = Instant::now() + rest;
         loop {
-            if self.taps.wait(SEARCH_EVERY)? {
+            if self.taps.wait(due.saturating_duration_since(Instant::now()))? {
                 continue;
             }
+            due = Instant::now() + SEARCH_EVERY;
             match self.guarded(|it| it.reopen(system).map_err(End::Lost)) {
                 Ok(stream) => return Ok(stream),
                 Err(End::Stopped) => return Err(Stopped),

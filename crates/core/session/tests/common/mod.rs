@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_netem::{Conditions, Link};
-use hyperzoom_protocol::{Envelope, Header, InviteKey, MAX_DATAGRAM, PacketType, Stream, StreamSealer};
+use hyperzoom_protocol::{
+    Envelope, Header, InviteKey, MAX_DATAGRAM, PacketType, RelaySealer, RelayWay, Stream, StreamSealer,
+};
 use hyperzoom_session::{Config, Event, PeerState, Session};
 
 pub(crate) const KEY: InviteKey = InviteKey([42; 32]);
@@ -62,6 +64,12 @@ pub(crate) struct Party {
     pub(crate) media: Vec<(u8, u64, Vec<u8>)>,
     /// Where and with what media leaves, by peer.
     pub(crate) routes: HashMap<u8, (SocketAddr, StreamSealer)>,
+    /// Whose goes by way of the host.
+    pub(crate) relayed: HashSet<u8>,
+    /// Envelopes for the host.
+    pub(crate) relay: Option<RelaySealer>,
+    /// Datagrams that it passed on.
+    pub(crate) passed_on: usize,
 }
 
 impl Party {
@@ -77,10 +85,18 @@ impl Party {
         self.session.peers().filter(|peer| peer.state == PeerState::Connected).map(|peer| peer.id).collect()
     }
 
+    fn set_relayed(&mut self, id: u8, relayed: bool) {
+        if relayed {
+            self.relayed.insert(id);
+        } else {
+            self.relayed.remove(&id);
+        }
+    }
+
     fn drain_events(&mut self, now: Duration) {
         while let Some(event) = self.session.poll_event() {
             match &event {
-                Event::PeerConnected { id, addr, send_key, .. } => {
+                Event::PeerConnected { id, addr, send_key, relayed, .. } => {
                     // Sealers of one key and stream would use the same nonces.
                     let is_new = !self.events.iter().any(|(_, earlier)| {
                         matches!(earlier, Event::PeerConnected { send_key: earlier, .. } if earlier == send_key)
@@ -88,7 +104,12 @@ impl Party {
                     assert!(is_new, "a key is handed out twice");
                     let sealer = StreamSealer::new(*send_key, Stream::Audio, self.session.me().unwrap());
                     self.routes.insert(*id, (*addr, sealer));
+                    self.set_relayed(*id, *relayed);
+                    if *id == 0 {
+                        self.relay = Some(RelaySealer::new(*send_key, self.session.me().unwrap()));
+                    }
                 }
+                Event::PeerRelayed { id, relayed } => self.set_relayed(*id, *relayed),
                 Event::PeerMoved { id, addr } => self.routes.get_mut(id).unwrap().0 = *addr,
                 Event::PeerLeft { id, .. } => {
                     self.routes.remove(id);
@@ -156,6 +177,9 @@ impl World {
             events: Vec::new(),
             media: Vec::new(),
             routes: HashMap::new(),
+            relayed: HashSet::new(),
+            relay: None,
+            passed_on: 0,
         });
         party
     }
@@ -198,9 +222,18 @@ impl World {
         let speaker = &mut self.parties[party];
         let from = speaker.addr;
         let mut datagrams = Vec::new();
-        for (to, sealer) in speaker.routes.values_mut() {
+        let host = speaker.routes.get(&0).map(|(addr, _)| *addr);
+        for (id, (to, sealer)) in &mut speaker.routes {
             let len = sealer.seal(PacketType::Audio, 0, 0, 0, payload, &mut out);
-            datagrams.push((*to, out[..len].to_vec()));
+            if speaker.relayed.contains(id) {
+                let source = speaker.session.me().unwrap();
+                let way = RelayWay { source, target: *id, lane: Stream::Audio };
+                let inner = out[..len].to_vec();
+                let len = speaker.relay.as_mut().unwrap().wrap(way, &inner, &mut out).unwrap();
+                datagrams.push((host.unwrap(), out[..len].to_vec()));
+            } else {
+                datagrams.push((*to, out[..len].to_vec()));
+            }
         }
         for (to, datagram) in datagrams {
             self.send(party, from, to, datagram);
@@ -212,6 +245,12 @@ impl World {
         let mut datagram = datagram.to_vec();
         let now = self.now;
         let party = &mut self.parties[to];
+        if let Some(onward) = party.session.relay(now, from, &mut datagram) {
+            party.passed_on += 1;
+            party.drain_events(now);
+            let from = party.addr;
+            return self.send(to, from, onward, datagram);
+        }
         if let Some(media) = party.session.handle_datagram(now, from, &mut datagram) {
             party.media.push((media.peer, media.sequence, media.payload.to_vec()));
         }

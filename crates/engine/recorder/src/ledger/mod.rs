@@ -5,7 +5,7 @@
 mod pictures;
 mod sound;
 
-pub use pictures::VideoCounts;
+pub use pictures::{PictureGap, VideoCounts};
 pub(crate) use pictures::{PictureLedger, TickEntry};
 pub use sound::{AudioCounts, Gap, GapKind};
 pub(crate) use sound::{Filling, SoundLedger};

@@ -20,6 +20,16 @@ pub struct VideoCounts {
     pub dropped: u64,
 }
 
+/// Black pictures in the file for want of the camera's. Where the camera was there before, its last picture stands still for two seconds
+/// before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureGap {
+    /// The first of them, in pictures of the file (1/30 s), counted from its first.
+    pub start_frame: u64,
+    /// How many there are.
+    pub frames: u64,
+}
+
 /// What became of the pictures that belong to one tick.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TickEntry {
@@ -38,6 +48,8 @@ pub(crate) struct TickEntry {
 pub(crate) struct PictureLedger {
     runs: Vec<(TickEntry, u64)>,
     ticks: u64,
+    /// The runs of black ones, in order; no two touch.
+    gaps: Vec<PictureGap>,
     /// What all of the runs come to: the counts are asked for many times a second, and a long take may have many runs.
     total: Sums,
 }
@@ -63,6 +75,12 @@ impl Sums {
 impl PictureLedger {
     /// Enters the next tick.
     pub(crate) fn push(&mut self, entry: TickEntry) {
+        if entry.black {
+            match self.gaps.last_mut() {
+                Some(gap) if gap.start_frame + gap.frames == self.ticks => gap.frames += 1,
+                _ => self.gaps.push(PictureGap { start_frame: self.ticks, frames: 1 }),
+            }
+        }
         self.ticks += 1;
         self.total.add(entry, 1);
         match self.runs.last_mut() {
@@ -85,6 +103,12 @@ impl PictureLedger {
             decimated: it.decimated,
             dropped: it.dropped + settled - written,
         }
+    }
+
+    /// Where the first `ticks` are black: as many as [`VideoCounts::black`].
+    pub(crate) fn gaps(&self, ticks: u64) -> Vec<PictureGap> {
+        let within = self.gaps.iter().take_while(|gap| gap.start_frame < ticks);
+        within.map(|gap| PictureGap { frames: gap.frames.min(ticks - gap.start_frame), ..*gap }).collect()
     }
 
     /// What the first `ticks` come to.
@@ -122,6 +146,8 @@ mod tests {
         };
         assert_eq!(counts(3, 10), (3, 3, 0, 0, 0));
         assert_eq!((ledger.counts(3, 10).black, ledger.counts(8, 10).black), (0, 1));
+        let gap = PictureGap { start_frame: 3, frames: 1 };
+        assert_eq!((ledger.gaps(3), ledger.gaps(4), ledger.gaps(u64::MAX)), (vec![], vec![gap], vec![gap]));
         assert_eq!(counts(8, 10), (8, 8, 1, 1, 0));
         assert_eq!(counts(u64::MAX, u64::MAX), (12, 10, 1, 3, 0));
         assert_eq!(counts(8, 5), (8, 5, 1, 1, 3), "three never reached the disk");
@@ -141,6 +167,9 @@ mod tests {
             let it = ledger.counts(asked, on_disk);
             prop_assert_eq!(it.captured + it.duplicated, it.written + it.decimated + it.dropped);
             prop_assert!(it.written <= asked.min(on_disk));
+            let gaps = ledger.gaps(asked.min(ledger.ticks));
+            prop_assert_eq!(gaps.iter().map(|gap| gap.frames).sum::<u64>(), it.black);
+            prop_assert!(gaps.windows(2).all(|it| it[0].start_frame + it[0].frames < it[1].start_frame));
             prop_assert_eq!(ledger.first(ledger.ticks), ledger.total, "the running totals are those of the runs");
         }
     }

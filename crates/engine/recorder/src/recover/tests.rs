@@ -396,9 +396,7 @@ fn what_a_failed_disk_left_counted_stays_counted() {
     let mut written = journal::Journal::create(folder.path(), &journal).unwrap();
     let (video, audio) = (metadata.recording.video, metadata.recording.audio);
     let video = crate::ledger::VideoCounts { captured: 30, written: 30, dropped: 0, ..video };
-    written
-        .progress(journal::Progress { ticks: 30, video, audio, gaps: vec![], microphone_drift_ppm: None })
-        .unwrap();
+    written.progress(journal::Progress { ticks: 30, video, audio, ..journal::Progress::default() }).unwrap();
     let done = recover(folder.path()).unwrap();
     let after = texts::read(folder.path()).unwrap();
     let counted = (after.recording.video.captured, after.recording.video.dropped);

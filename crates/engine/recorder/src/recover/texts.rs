@@ -97,7 +97,7 @@ pub(super) fn write(
     if let Some(samples) = microphone {
         metadata.recording.microphone_flac.get_or_insert_with(MicrophoneFlac::new).samples = samples;
     }
-    write_texts(folder, &metadata)?;
+    write_texts(folder, &metadata, None)?;
     Ok(metadata)
 }
 
@@ -107,6 +107,7 @@ fn count(recording: &mut RecordingMetadata, contents: Contents, journal: &Journa
     if let Some(progress) = journal.progress_within(contents.ticks()) {
         recording.video = progress.video;
         recording.audio = progress.audio;
+        recording.picture_gaps = progress.picture_gaps;
         recording.gaps = progress.gaps;
         recording.microphone_drift_ppm = progress.microphone_drift_ppm;
     }
@@ -145,6 +146,7 @@ fn from_movie(movie: &Movie) -> SessionMetadata {
         start_timecode: Timecode::from_tick(movie.start_tick).to_string(),
         start_tick: movie.start_tick,
         markers: Vec::new(),
+        sync_tones: Vec::new(),
         complete: false,
         recovered: true,
         error: None,

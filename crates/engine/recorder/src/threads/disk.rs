@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use hyperzoom_timing::tick_time_ns;
+use hyperzoom_timing::{SAMPLES_PER_TICK, tick_time_ns};
 
 use crate::error::advice;
 use crate::flac::{self, FlacFile};
-use crate::folder::{METADATA, MICROPHONE, TIMECODES, write_whole};
+use crate::folder::{CERTIFICATE, METADATA, MICROPHONE, TIMECODES, write_whole};
 use crate::journal::{Journal, Progress};
 use crate::marker::{self, Marker};
 use crate::metadata::SessionMetadata;
 use crate::mux::{Chapter, Muxer, Store};
-use crate::report::RecorderEvent;
+use crate::report::{RecorderEvent, TakeReport};
 use crate::shared::{Counts, DiskTimes, Shared, ToDisk, lock};
 use crate::space::{self, Reserve, RoomWatch};
+use crate::sync::{Facts, SyncCertificate, certify};
 
 /// How long a marker waits for others, while the disk has other things to do: a flood of them must not cost a sync each.
 const MARKER_PATIENCE: Duration = Duration::from_millis(250);
@@ -29,6 +30,8 @@ pub(crate) struct Disk {
     pub(crate) muxer: Muxer,
     pub(crate) flac: Option<FlacFile>,
     pub(crate) metadata: SessionMetadata,
+    /// Once the file is closed.
+    pub(crate) certificate: Option<SyncCertificate>,
     /// None where it cannot be written.
     pub(crate) journal: Option<Journal>,
     /// Whether it has been said that the journal cannot be written.
@@ -135,8 +138,8 @@ impl Disk {
         let ticks = self.muxer.ticks_on_disk();
         let counts = self.shared.counts(ticks, ticks);
         self.journalled(|journal| {
-            let Counts { video, audio, gaps, drift_ppm: microphone_drift_ppm } = counts;
-            journal.progress(Progress { ticks, video, audio, gaps, microphone_drift_ppm })
+            let Counts { video, picture_gaps, audio, gaps, drift_ppm: microphone_drift_ppm } = counts;
+            journal.progress(Progress { ticks, video, picture_gaps, audio, gaps, microphone_drift_ppm })
         });
         if self.shared.participants_changed.swap(false, Ordering::AcqRel) {
             self.write_metadata();
@@ -266,6 +269,7 @@ impl Disk {
         }
         self.finish_flac();
         self.note_size();
+        self.metadata.sync_tones = lock(&shared.tones).whole(ticks.saturating_mul(SAMPLES_PER_TICK));
         // A file that a failure closed is not cut any more.
         asked = asked.max(ticks);
         let counts = shared.counts(asked, ticks);
@@ -279,6 +283,7 @@ impl Disk {
         let recording = &mut self.metadata.recording;
         recording.video = counts.video;
         recording.audio = counts.audio;
+        recording.picture_gaps = counts.picture_gaps;
         recording.gaps = counts.gaps;
         recording.microphone_drift_ppm = counts.drift_ppm;
         if let (Some(flac), Some(samples)) = (&mut recording.microphone_flac, report.flac_samples) {
@@ -290,6 +295,8 @@ impl Disk {
         if self.file == Form::Plain {
             recording.container = "MP4".to_owned();
         }
+        self.certificate = Some(self.certify(&report));
+        report.certificate.clone_from(&self.certificate);
         // What is still in fragments is finished another time, and the journal is needed then.
         if self.write_metadata()
             && self.file == Form::Plain
@@ -301,10 +308,27 @@ impl Disk {
         shared.publish(report);
     }
 
+    /// Looks for the take's time in its file.
+    fn certify(&self, report: &TakeReport) -> SyncCertificate {
+        let shared = &self.shared;
+        let end_ns = tick_time_ns(shared.start_tick.saturating_add(report.ticks));
+        let facts = Facts {
+            start_ns: shared.start_ns(),
+            tones: self.metadata.sync_tones.clone(),
+            pieces: lock(&shared.kept).chosen(shared.start_ns(), end_ns),
+            clock_bound_ns: shared.clock_bound_ns.load(Ordering::Relaxed),
+            video: report.video,
+            audio: report.audio,
+            jumped: shared.clock_jumped(),
+            complete: report.complete,
+        };
+        certify(&shared.folder, &facts)
+    }
+
     /// Returns whether it is written.
     fn write_metadata(&mut self) -> bool {
         self.metadata.participants = lock(&self.shared.participants).clone();
-        let written = write_texts(&self.shared.folder, &self.metadata);
+        let written = write_texts(&self.shared.folder, &self.metadata, self.certificate.as_ref());
         if let Err(error) = &written
             // Where the disk has failed, that has been said.
             && !self.shared.has_failed()
@@ -362,7 +386,16 @@ impl Store for TimedStore {
 }
 
 /// Writes the files beside the recording.
-pub(crate) fn write_texts(folder: &Path, metadata: &SessionMetadata) -> io::Result<()> {
+pub(crate) fn write_texts(
+    folder: &Path,
+    metadata: &SessionMetadata,
+    certificate: Option<&SyncCertificate>,
+) -> io::Result<()> {
     write_whole(folder, METADATA, &metadata.to_json())?;
-    write_whole(folder, TIMECODES, &metadata.to_timecodes())
+    let mut timecodes = metadata.to_timecodes();
+    if let Some(certificate) = certificate {
+        timecodes.push_str(&certificate.to_text());
+        write_whole(folder, CERTIFICATE, &certificate.to_json())?;
+    }
+    write_whole(folder, TIMECODES, &timecodes)
 }

@@ -38,6 +38,11 @@ impl Sound {
             while let Some(mark) = self.tap.next_block(&mut block) {
                 let at_ns = self.shared.session_ns(mark.at);
                 track.push(mark.sample_index, at_ns, &block, &mut out);
+                {
+                    let mut kept = lock(&self.shared.kept);
+                    kept.push(mark.sample_index, &block);
+                    kept.settle(|index| track.session_ns_of(index));
+                }
                 self.push_flac(&track, mark.sample_index, at_ns, &block);
             }
             let now = self.shared.now_ns();
@@ -50,6 +55,8 @@ impl Sound {
                 }
                 out.truncate(usize::try_from(total.saturating_sub(encoded)).unwrap_or(usize::MAX));
             }
+            // After the microphone's own file, which has it as it came.
+            lock(&self.shared.tones).mix(encoded, &mut out);
             encoded += out.len() as u64;
             if let Err(error) = self.encoder.encode(&out, &mut |unit| self.disk.unit(unit)) {
                 self.shared

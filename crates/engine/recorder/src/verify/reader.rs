@@ -81,7 +81,17 @@ struct Top {
     size: u64,
 }
 
+/// Reads the file's boxes, and every picture's NAL units.
 pub(crate) fn read<R: Read + Seek>(file: &mut R) -> Result<Recording, Problem> {
+    let mut recording = read_tables(file)?;
+    for track in recording.tracks.iter_mut().filter(|track| &track.handler == b"vide") {
+        track.nal = check_nal(file, &track.samples)?;
+    }
+    Ok(recording)
+}
+
+/// Reads the file's boxes, and nothing of its pictures.
+pub(crate) fn read_tables<R: Read + Seek>(file: &mut R) -> Result<Recording, Problem> {
     let len = file.seek(SeekFrom::End(0))?;
     let (boxes, torn_at) = top_level(file, len)?;
     if boxes.first().is_none_or(|first| &first.kind != b"ftyp") {
@@ -111,9 +121,6 @@ pub(crate) fn read<R: Read + Seek>(file: &mut R) -> Result<Recording, Problem> {
             }
             // The last fragment's data was cut off.
             track.samples.retain(|it| it.at.saturating_add(it.size.into()) <= len);
-        }
-        if &track.handler == b"vide" {
-            track.nal = check_nal(file, &track.samples)?;
         }
     }
     let of = |handler: &[u8; 4]| tracks.iter().find(|track| &track.handler == handler);

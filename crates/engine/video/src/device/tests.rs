@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, MutexGuard};
+use std::thread::{self, ThreadId};
 
 use hyperzoom_media::I420;
 use ringbuf::HeapCons;
@@ -30,7 +31,13 @@ enum Act {
 #[derive(Clone)]
 struct Puppets(Arc<Mutex<Plugged>>);
 
+#[derive(Default)]
 struct Plugged {
+    /// Who has asked the user for permission.
+    asked: Vec<ThreadId>,
+    is_denied: bool,
+    /// How often a camera was opened.
+    opened: usize,
     cameras: Vec<(Place, Vec<CameraMode>)>,
     /// What each camera that is opened will do, in the order of opening.
     scripts: VecDeque<Receiver<Act>>,
@@ -38,7 +45,7 @@ struct Plugged {
 
 impl Puppets {
     fn new(cameras: &[(&str, &str, &[CameraMode])]) -> Self {
-        let puppets = Self(Arc::new(Mutex::new(Plugged { cameras: Vec::new(), scripts: VecDeque::new() })));
+        let puppets = Self(Arc::default());
         for (name, at, modes) in cameras {
             puppets.plug_in(name, at, modes);
         }
@@ -71,6 +78,12 @@ impl Puppets {
 }
 
 impl System for Puppets {
+    fn permit(&mut self) -> Result<(), VideoError> {
+        let mut plugged = self.plugged();
+        plugged.asked.push(thread::current().id());
+        if plugged.is_denied { Err(VideoError::Denied { name: "of this machine".into() }) } else { Ok(()) }
+    }
+
     fn list(&mut self) -> Result<Vec<Place>, VideoError> {
         Ok(self.plugged().cameras.iter().map(|(place, _)| place.clone()).collect())
     }
@@ -84,7 +97,10 @@ impl System for Puppets {
     }
 
     fn open(&mut self, place: &Place, _: CameraMode) -> Result<Box<dyn Stream>, VideoError> {
-        let script = self.plugged().scripts.pop_front();
+        let mut plugged = self.plugged();
+        plugged.opened += 1;
+        let script = plugged.scripts.pop_front();
+        drop(plugged);
         let script = script.ok_or(VideoError::Busy { name: place.name.clone() })?;
         Ok(Box::new(Puppet { script, name: place.name.clone() }))
     }
@@ -163,6 +179,7 @@ fn a_camera_that_is_pulled_goes_on_when_it_is_plugged_in_again() {
     let acts = puppets.script();
     puppets.plug_in("Side", "/dev/video0", &[MODE]);
     puppets.plug_in("Front", "/dev/video1", &[MODE]);
+    acts.send(Act::Gray(255)).unwrap();
     let back = wait_for(|| events.try_next());
     assert!(matches!(&back, CameraEvent::Back { camera } if camera.starts_with("Front")), "{back:?}");
     tap.clear();
@@ -180,6 +197,7 @@ fn a_library_that_panics_is_a_camera_that_is_lost_and_comes_back() {
     let again = puppets.script();
     let (camera, mut events) = puppets.start(None).unwrap();
     acts.send(Act::Panic).unwrap();
+    again.send(Act::Gray(0)).unwrap();
     let back = wait_for(|| events.try_next().filter(|event| matches!(event, CameraEvent::Back { .. })));
     assert!(matches!(back, CameraEvent::Back { .. }));
     let mut tap = camera.record_tap(10);
@@ -201,10 +219,51 @@ fn damaged_pictures_are_passed_over_and_too_many_of_them_open_it_anew() {
     for _ in 0..DAMAGED_LIMIT {
         acts.send(Act::Half).unwrap();
     }
+    again.send(Act::Gray(0)).unwrap();
     let back = wait_for(|| events.try_next().filter(|event| matches!(event, CameraEvent::Back { .. })));
     assert!(matches!(back, CameraEvent::Back { .. }));
     assert_eq!(camera.counts().damaged, u64::from(DAMAGED_LIMIT) + 1);
     picture(&camera, &again, &mut tap);
+}
+
+#[test]
+fn a_camera_that_opens_and_gives_no_picture_is_lost_once_and_back_with_its_first_picture() {
+    let puppets = Puppets::new(&[("Front", "/dev/video0", &[MODE])]);
+    let (first, second, third) = (puppets.script(), puppets.script(), puppets.script());
+    let (camera, mut events) = puppets.start(None).unwrap();
+    assert!(matches!(wait_for(|| events.try_next()), CameraEvent::Compromise { .. }));
+    first.send(Act::Unplug).unwrap();
+    assert!(matches!(wait_for(|| events.try_next()), CameraEvent::Lost(_)));
+    second.send(Act::Unplug).unwrap();
+    wait_for(|| (puppets.plugged().opened == 3).then_some(()));
+    assert_eq!(camera.health(), CameraHealth::Lost, "to be open is not enough");
+    third.send(Act::Gray(0)).unwrap();
+    let next = wait_for(|| events.try_next());
+    assert!(matches!(next, CameraEvent::Back { .. }), "{next:?}");
+    assert_eq!(camera.health(), CameraHealth::Delivering);
+}
+
+#[test]
+fn a_camera_that_fails_again_and_again_is_opened_ever_less_often() {
+    let mut rest = Rest(SEARCH_EVERY);
+    let rests: Vec<u128> = (0..7).map(|n| rest.after(n % 2).as_millis()).collect();
+    assert_eq!(rests, [500, 1000, 2000, 4000, 8000, 8000, 8000]);
+    assert_eq!(rest.after(WORKS_AFTER), SEARCH_EVERY, "one that worked is looked for at once");
+    assert_eq!(rest.after(0), 2 * SEARCH_EVERY);
+}
+
+#[test]
+fn the_user_is_asked_before_the_cameras_time_to_open_begins() {
+    let puppets = Puppets::new(&[("Front", "/dev/video0", &[MODE])]);
+    let _acts = puppets.script();
+    let _camera = puppets.start(None).unwrap();
+    // By who waits for the camera to open, and not by the thread that is waited for.
+    assert_eq!(puppets.plugged().asked, [thread::current().id()]);
+    puppets.plugged().is_denied = true;
+    let denied = puppets.start(None).map(drop).unwrap_err();
+    assert!(matches!(denied, VideoError::Denied { .. }), "{denied}");
+    assert!(matches!(list(&mut puppets.clone()), Err(VideoError::Denied { .. })));
+    assert_eq!(puppets.plugged().opened, 1, "none was touched");
 }
 
 #[test]

@@ -30,8 +30,11 @@ const FORMATS: [(FrameFormat, PixelFormat); 6] = [
 pub(crate) struct Cameras;
 
 impl System for Cameras {
+    fn permit(&mut self) -> Result<(), VideoError> {
+        ask_permission()
+    }
+
     fn list(&mut self) -> Result<Vec<Place>, VideoError> {
-        ask_permission()?;
         let found = nokhwa::query(ApiBackend::Auto).map_err(|error| failure("list", &error))?;
         let mut places: Vec<_> = found
             .iter()

@@ -2,7 +2,8 @@
 //!
 //! From top to bottom: a block code that [`read_stamp`] reads back, even after scaling and a lossy codec; the time and
 //! the picture's number as digits; colour bars; a box that crosses the picture in two seconds, so that a stutter shows;
-//! a band of texture that scrolls, so that an encoder has motion to follow. Colours are BT.601, limited range.
+//! a band of texture that scrolls, so that an encoder has motion to follow. Colours are BT.709 in limited range, as a
+//! camera's are once they are converted.
 
 use std::time::Duration;
 
@@ -223,15 +224,15 @@ impl PictureSource for Pattern {
 /// The texture's band, in blocks from the top.
 const TEXTURE: [usize; 2] = [19, 23];
 
-/// 75 % colour bars as Y, Cb, Cr (ITU-R BT.601).
+/// 75 % colour bars as Y, Cb, Cr (ITU-R BT.709-6 §3, limited range): white, yellow, cyan, green, magenta, red, blue, black.
 const BARS: [[u8; 3]; 8] = [
     [180, 128, 128],
-    [162, 44, 142],
-    [131, 156, 44],
-    [112, 72, 58],
-    [84, 184, 198],
-    [65, 100, 212],
-    [35, 212, 114],
+    [168, 44, 136],
+    [145, 147, 44],
+    [133, 63, 52],
+    [63, 193, 204],
+    [51, 109, 212],
+    [28, 212, 120],
     [16, 128, 128],
 ];
 
@@ -314,6 +315,7 @@ fn digits(luma: &mut [u8], stride: usize, [left, top, height]: [usize; 3], text:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::convert::{Converter, PixelFormat};
     use proptest::prelude::*;
 
     fn drawn(shape: I420, counter: u64, time: Duration) -> Vec<u8> {
@@ -337,6 +339,21 @@ mod tests {
             .collect();
         assert_eq!(read_stamp(shape, &noise), None);
         assert_eq!(read_stamp(shape, &[]), None, "too short for its shape");
+    }
+
+    #[test]
+    fn the_bars_are_what_a_cameras_picture_of_the_same_colours_becomes() {
+        let shape = I420 { width: 16, height: 16 };
+        let full = 191; // three quarters of 255
+        for (bar, n) in BARS.into_iter().zip(0u8..) {
+            // White to black: blue changes with each bar, red with every second one, green with every fourth.
+            let colour = [n & 2, n & 4, n & 1].map(|bit| if bit == 0 { full } else { 0 });
+            let mut converted = vec![0; shape.len()];
+            Converter::new(PixelFormat::Rgb, shape).convert(&colour.repeat(256), &mut converted).unwrap();
+            let camera = shape.planes(&converted).map(|plane| plane[0]);
+            let near = bar.iter().zip(camera).all(|(bar, camera)| bar.abs_diff(camera) <= 1);
+            assert!(near, "{colour:?}: {bar:?} in the pattern, {camera:?} from a camera");
+        }
     }
 
     #[test]

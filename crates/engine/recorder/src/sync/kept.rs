@@ -1,0 +1,166 @@
+//! Seconds of the microphone as it came, kept from a take's start, its middle and its end, so that its master can be held against them.
+
+use hyperzoom_media::SAMPLE_RATE;
+
+/// A piece's length in samples: a second.
+const PIECE: usize = SAMPLE_RATE as usize;
+/// Pieces that are kept at most, beside the newest: 1.5 MB.
+const MOST: usize = 8;
+/// Samples between the first pieces' beginnings: four seconds. It doubles when there are too many.
+const SPACING: u64 = 4 * SAMPLE_RATE as u64;
+/// Samples after a piece until its session time is final: what the track waits for evidence, and as much again.
+const SETTLED: u64 = 2 * crate::audio_track::EVIDENCE as u64;
+
+/// A second of the microphone, with the session time of its first and its last sample.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Piece {
+    index: u64,
+    pub(crate) samples: Vec<f32>,
+    pub(crate) times: Option<(i64, i64)>,
+}
+
+/// The pieces of a take that runs.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pieces: Vec<Piece>,
+    newest: Option<Piece>,
+    /// Full, and without its times yet.
+    waiting: Option<Piece>,
+    filling: Option<Piece>,
+    spacing: u64,
+    /// The device's next sample.
+    next: u64,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { pieces: Vec::new(), newest: None, waiting: None, filling: None, spacing: SPACING, next: 0 }
+    }
+}
+
+impl Kept {
+    /// Takes the microphone's next block: `index` is its first sample's.
+    pub(crate) fn push(&mut self, index: u64, block: &[f32]) {
+        if index != self.next {
+            // A piece has no holes.
+            self.filling = None;
+        }
+        self.next = index + block.len() as u64;
+        let piece = self.filling.get_or_insert_with(|| Piece {
+            index,
+            samples: Vec::with_capacity(PIECE),
+            times: None,
+        });
+        let room = PIECE - piece.samples.len();
+        piece.samples.extend_from_slice(&block[..room.min(block.len())]);
+        if piece.samples.len() == PIECE {
+            let full = self.filling.take();
+            // One that waits for its times is not replaced by the next.
+            self.waiting = self.waiting.take().or(full);
+        }
+    }
+
+    /// Notes the session time of the piece that waits for it, once that is final.
+    pub(crate) fn settle(&mut self, time_of: impl Fn(u64) -> Option<i64>) {
+        let next = self.next;
+        let Some(mut piece) = self.waiting.take_if(|it| next >= it.index + PIECE as u64 + SETTLED) else {
+            return;
+        };
+        let last = piece.index + PIECE as u64 - 1;
+        piece.times = time_of(piece.index).zip(time_of(last));
+        if let Some(before) = self.newest.replace(piece) {
+            self.keep(before);
+        }
+    }
+
+    fn keep(&mut self, piece: Piece) {
+        if self.pieces.last().is_none_or(|kept| piece.index >= kept.index + self.spacing) {
+            self.pieces.push(piece);
+        }
+        if self.pieces.len() > MOST {
+            let mut number = 0;
+            self.pieces.retain(|_| {
+                number += 1;
+                number % 2 == 1
+            });
+            self.spacing *= 2;
+        }
+    }
+
+    /// The first, the middle and the last piece that lie within the take from `start_ns` to `end_ns`.
+    pub(crate) fn chosen(&self, start_ns: i64, end_ns: i64) -> Vec<(&'static str, Piece)> {
+        let inside = |piece: &&Piece| piece.times.is_some_and(|(from, to)| from >= start_ns && to < end_ns);
+        let all: Vec<&Piece> = self.pieces.iter().chain(&self.newest).filter(inside).collect();
+        let [first, .., last] = all[..] else {
+            return all.first().map(|piece| ("start", (*piece).clone())).into_iter().collect();
+        };
+        let begin = |piece: &Piece| piece.times.map_or(0, |(from, _)| from);
+        let middle_ns = begin(first) / 2 + begin(last) / 2;
+        let middle = all[1..all.len() - 1].iter().min_by_key(|piece| begin(piece).abs_diff(middle_ns));
+        let middle = middle.map(|piece| ("middle", (*piece).clone()));
+        [("start", first.clone())].into_iter().chain(middle).chain([("end", last.clone())]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Session time of a device's sample: 48 kHz, from 5 s on.
+    fn time_of(index: u64) -> Option<i64> {
+        Some(5_000_000_000 + (index as i64) * 62_500 / 3)
+    }
+
+    /// Its own number, as far as an `f32` counts.
+    fn sample(index: u64) -> f32 {
+        (index % (1 << 24)) as f32
+    }
+
+    fn kept(seconds: u64, hole_at: Option<u64>) -> Kept {
+        let mut kept = Kept::default();
+        let mut index = 0;
+        for block in 0..seconds * 100 {
+            if hole_at == Some(block) {
+                index += 5000;
+            }
+            let samples: Vec<f32> = (index..index + 480).map(sample).collect();
+            kept.push(index, &samples);
+            kept.settle(time_of);
+            index += 480;
+        }
+        kept
+    }
+
+    #[test]
+    fn start_middle_and_end_are_kept_of_any_length() {
+        for seconds in [12, 60, 601, 4000] {
+            let kept = kept(seconds, None);
+            assert!(kept.pieces.len() <= MOST);
+            let chosen = kept.chosen(5_000_000_000, i64::MAX);
+            let names: Vec<_> = chosen.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, ["start", "middle", "end"], "{seconds} s");
+            let at = |n: usize| (chosen[n].1.times.unwrap().0 - 5_000_000_000) as f64 / 1e9;
+            let length = seconds as f64;
+            assert!(at(0) < 2.0 && at(2) > length - 6.0, "{} and {} of {seconds} s", at(0), at(2));
+            assert!((at(1) - length / 2.0).abs() < length / 4.0 + 4.0, "{} of {seconds} s", at(1));
+            for (_, piece) in &chosen {
+                assert!(piece.samples.iter().zip(piece.index..).all(|(it, index)| *it == sample(index)));
+            }
+        }
+    }
+
+    #[test]
+    fn no_piece_has_a_hole_and_none_lies_outside_the_take() {
+        let kept = kept(30, Some(1234));
+        for piece in kept.pieces.iter().chain(&kept.newest) {
+            let last = piece.samples[PIECE - 1];
+            assert_eq!(last - piece.samples[0], (PIECE - 1) as f32);
+        }
+        let chosen = kept.chosen(9_000_000_000, 20_000_000_000);
+        for (_, piece) in chosen {
+            let (from, to) = piece.times.unwrap();
+            assert!(from >= 9_000_000_000 && to < 20_000_000_000);
+        }
+        assert_eq!(kept.chosen(0, 1), []);
+    }
+}
