@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use hyperzoom_protocol::{
     AudioReport, CameraState, Control, Header, Initiator, InviteKey, MAX_CONTROL, MAX_DATAGRAM,
-    MAX_PARTICIPANTS, MAX_PAYLOAD, PacketType, PathReport, Stream, StreamSealer,
+    MAX_PARTICIPANTS, MAX_PAYLOAD, PacketType, PathReport, RelaySealer, RelayWay, SecretKey, Stream,
+    StreamSealer,
 };
 use hyperzoom_session::{Config, Event, Session};
 
 const KEY: InviteKey = InviteKey([42; 32]);
 /// A session queues no answers beyond so many, and each of its peers may be due a few datagrams more.
 const TRANSMITS_MOST: usize = 64 + 8 * MAX_PARTICIPANTS;
+/// The insider's number.
+const INSIDER: usize = 2;
 /// Datagrams that are kept to be sent again.
 const TAPE_MOST: usize = 256;
 
@@ -46,6 +49,7 @@ impl<'a> Script<'a> {
             PacketType::VideoDelta,
             PacketType::Control,
             PacketType::Bye,
+            PacketType::Relayed,
         ];
         kinds[usize::from(self.byte()) % kinds.len()]
     }
@@ -64,6 +68,7 @@ struct Insider {
     control: StreamSealer,
     audio: StreamSealer,
     video: StreamSealer,
+    relay: RelaySealer,
 }
 
 /// A host, a guest, and perhaps an insider's place, which is played by the input.
@@ -73,8 +78,8 @@ struct Call {
     /// Addresses that are not of the call: bytes that came from them, and that were sent to them.
     strangers: HashMap<SocketAddr, (usize, usize)>,
     tape: Vec<Vec<u8>>,
-    /// What the last one who came in seals with, by who receives it.
-    keys: HashMap<u8, hyperzoom_protocol::SecretKey>,
+    /// What the one who became the insider seals with, by who receives it.
+    keys: HashMap<u8, SecretKey>,
 }
 
 impl Call {
@@ -90,6 +95,8 @@ impl Call {
         for guest in 1..=guests {
             call.parties.push(Session::guest(config(guest, key), addr(0), now));
             call.settle();
+            // A greeting that was sooner there than its introduction is said again.
+            call.wait(Duration::from_secs(1));
             assert_eq!(call.parties[guest].me(), Some(guest as u8), "an honest guest gets in");
         }
         call
@@ -108,7 +115,7 @@ impl Call {
                 }
                 assert!(count <= TRANSMITS_MOST, "{count} datagrams at once");
                 while let Some(event) = session.poll_event() {
-                    if let Event::PeerConnected { id, send_key, .. } = event {
+                    if let (INSIDER, Event::PeerConnected { id, send_key, .. }) = (party, event) {
                         self.keys.insert(id, send_key);
                     }
                 }
@@ -130,6 +137,14 @@ impl Call {
     }
 
     fn deliver(&mut self, to: usize, from: SocketAddr, mut datagram: Vec<u8>) {
+        if let Some(onward) = self.parties[to].relay(self.now, from, &mut datagram) {
+            assert_eq!(to, 0, "only the host passes on");
+            match (1..self.parties.len()).find(|party| addr(*party) == onward) {
+                Some(target) => self.deliver(target, addr(to), datagram),
+                None => self.strangers.entry(onward).or_default().1 += datagram.len(),
+            }
+            return;
+        }
         if let Some(media) = self.parties[to].handle_datagram(self.now, from, &mut datagram) {
             assert!(!media.payload.is_empty() && media.payload.len() <= MAX_PAYLOAD);
         }
@@ -166,6 +181,7 @@ pub(crate) fn run(data: &[u8]) {
             control,
             audio: StreamSealer::new(secret, Stream::Audio, 2),
             video: StreamSealer::new(secret, Stream::Video, 2),
+            relay: RelaySealer::new(call.keys[&0], 2),
         }
     });
     let own_key = if inside || key.is_none() { key } else { Some(InviteKey([9; 32])) };
@@ -178,7 +194,8 @@ pub(crate) fn run(data: &[u8]) {
             byte if byte & 3 == 1 => addr(1 - victim),
             byte => SocketAddr::from(([192, 0, 2, byte >> 5], 4700)),
         };
-        let datagram = match (step % 10, insider.as_mut()) {
+        let mut to = victim;
+        let datagram = match (step % 11, insider.as_mut()) {
             (0, _) => script.bytes(1500).to_vec(),
             (1, _) => {
                 let (kind, participant, sequence) = (script.kind(), script.byte() % 6, script.number());
@@ -194,12 +211,13 @@ pub(crate) fn run(data: &[u8]) {
             (3, Some(insider)) => {
                 let kind = script.kind();
                 let sealer = match Stream::of(kind) {
-                    Stream::Audio => &mut insider.audio,
-                    Stream::Video => &mut insider.video,
-                    Stream::Control => &mut insider.control,
+                    Some(Stream::Audio) => &mut insider.audio,
+                    Some(Stream::Video) => &mut insider.video,
+                    Some(Stream::Control) => &mut insider.control,
+                    None => continue,
                 };
                 let (fragment, fragments) = (script.byte(), script.byte());
-                let payload = script.bytes(MAX_CONTROL.min(MAX_PAYLOAD));
+                let payload = script.bytes(MAX_CONTROL);
                 let len = sealer.seal(kind, 0, fragment, fragments, payload, &mut out);
                 out[..len].to_vec()
             }
@@ -223,7 +241,26 @@ pub(crate) fn run(data: &[u8]) {
                 }
                 continue;
             }
-            (8 | 2 | 3, None) => continue,
+            (9, Some(insider)) => {
+                let lanes = [Stream::Control, Stream::Audio, Stream::Video];
+                let way = RelayWay {
+                    source: INSIDER as u8,
+                    target: script.byte() % 5,
+                    lane: lanes[usize::from(script.byte()) % lanes.len()],
+                };
+                let mut inner = [0; MAX_DATAGRAM];
+                let len = if script.byte() & 1 == 1 {
+                    insider.control.seal(PacketType::Control, 0, 0, 0, script.bytes(MAX_CONTROL), &mut inner)
+                } else {
+                    let bytes = script.bytes(MAX_DATAGRAM);
+                    inner[..bytes.len()].copy_from_slice(bytes);
+                    bytes.len()
+                };
+                let Some(len) = insider.relay.wrap(way, &inner[..len], &mut out) else { continue };
+                to = 0;
+                out[..len].to_vec()
+            }
+            (8 | 9 | 2 | 3, None) => continue,
             (_, _) => {
                 let (now, peer) = (call.now, script.byte() % 5);
                 let session = &mut call.parties[victim];
@@ -248,7 +285,7 @@ pub(crate) fn run(data: &[u8]) {
         if ![addr(0), addr(1), addr(2)].contains(&from) {
             call.strangers.entry(from).or_default().0 += datagram.len();
         }
-        call.deliver(victim, from, datagram);
+        call.deliver(to, from, datagram);
         call.settle();
         for (address, (came, went)) in &call.strangers {
             // Who is in may say where he is.

@@ -19,7 +19,8 @@ pub(crate) fn run(data: &[u8]) {
     }
     write(RECORDING, file);
     let _ = verify(folder.path());
-    if recover(folder.path()).is_ok() {
+    // One that was finished is left as it is, whatever is wrong with it.
+    if recover(folder.path()).is_ok_and(|recovered| !recovered.already_finished) {
         let after = verify(folder.path());
         assert!(after.is_ok(), "what was recovered cannot be read: {after:?}");
     }

@@ -25,13 +25,17 @@
 //! answered takes the other in only when a datagram sealed with the new keys arrives, which a recording cannot produce.
 //! Handshake messages cost more to try than all else, so only so many are looked at in a second: a flood of them keeps
 //! newcomers waiting, and takes nothing from those who talk.
-//! Everybody who has the key is trusted not to pose as another participant. That goes for a host that relays as well: it has no key to what
+//! Everybody who has the key is trusted not to pose as another participant.
+//!
+//! Nobody is sent more than came from him before he has shown that he receives where he says he is: answers to handshakes are no longer
+//! than their question, and a peer that seems to be elsewhere is asked there before anything goes there. That goes for a host that relays as well: it has no key to what
 //! it passes on, and could have only by taking each one's place in the other's handshake.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod admit;
 mod budget;
+mod claim;
 mod clock;
 mod config;
 mod control;
