@@ -50,6 +50,7 @@ fn hello(instance: u128, version: u16, session_id: Option<u64>) -> Control {
 
 /// One thing that a stranger may send.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are few of them at a time")]
 enum Attack {
     Bytes(Vec<u8>),
     /// A datagram with a right header.
