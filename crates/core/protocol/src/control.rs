@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{HEADER_LEN, MAX_CONTROL, Name, TAG_LEN, VideoNack};
 
 /// The version of the control messages. Participants of different versions do not understand each other.
-pub const PROTOCOL_VERSION: u16 = 4;
+pub const PROTOCOL_VERSION: u16 = 5;
 
 /// The most participants of a session, the host included (spec §4.1).
 pub const MAX_PARTICIPANTS: usize = 4;
@@ -358,6 +358,14 @@ impl Control {
     pub fn decode(bytes: &[u8]) -> Result<Self, ControlError> {
         match postcard::take_from_bytes(bytes) {
             Ok((message, [])) => Ok(message),
+            _ => Err(ControlError),
+        }
+    }
+
+    /// As [`decode`](Self::decode), of a message that zeros may follow.
+    pub(crate) fn decode_padded(bytes: &[u8]) -> Result<Self, ControlError> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((message, padding)) if padding.iter().all(|byte| *byte == 0) => Ok(message),
             _ => Err(ControlError),
         }
     }

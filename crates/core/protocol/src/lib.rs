@@ -32,7 +32,9 @@ pub use header::{HEADER_LEN, Header, HeaderError, PacketType, UNASSIGNED};
 pub use invite::{Invite, InviteError, InviteKey};
 pub use missing::VideoNack;
 pub use name::{Name, NameError};
-pub use noise::{Envelope, HandshakeError, Initiator, PairKeys, Received, Responder, probe};
+pub use noise::{
+    Envelope, HELLO_LEN, HandshakeError, Initiator, PairKeys, Received, Responder, probe, unguessable,
+};
 pub use open::{OpenError, Opened, OpenedAt, StreamOpener};
 pub use reassemble::{Reassembled, Reassembler, ReassemblyLimits, ReassemblyStats};
 pub use relay::{RELAY_OVERHEAD, RelayOpener, RelaySealer, RelaySide, RelayWay};

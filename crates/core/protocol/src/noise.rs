@@ -9,13 +9,19 @@ use std::fmt;
 
 use snow::{Builder, HandshakeState};
 
-use crate::{Control, HEADER_LEN, Header, InviteKey, MAX_CONTROL, MAX_DATAGRAM, RELAY_OVERHEAD, SecretKey};
+use crate::{
+    Control, ControlError, HEADER_LEN, Header, InviteKey, MAX_CONTROL, MAX_DATAGRAM, RELAY_OVERHEAD,
+    SecretKey,
+};
 
 const PATTERN: &str = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s";
 /// Ties the handshake to this protocol (Noise specification §6, "Prologue").
 const PROLOGUE: &[u8] = b"HyperZoom/1";
 /// Length of an X25519 public key, which a handshake message begins with.
 const EPHEMERAL_LEN: usize = 32;
+/// The length of a datagram with a [`Control::Hello`], which is filled up with zeros to it: whoever has not shown yet that he receives where
+/// he says he is gets no answer that is longer than his question (as RFC 9000 §8.1), and a [`Control::Welcome`] has 375 bytes at the most.
+pub const HELLO_LEN: usize = 512;
 /// What a handshake message adds to its payload: ephemeral key and tag.
 const MESSAGE_OVERHEAD: usize = EPHEMERAL_LEN + 16;
 /// The longest payload of a handshake message that fits a datagram, and that one an envelope.
@@ -109,7 +115,11 @@ impl Initiator {
         let mut state = builder(InviteKey::pre_shared(key))
             .build_initiator()
             .expect("NNpsk0 needs nothing but the pre-shared key, which is given");
-        let datagram = write(&mut state, INIT, sender_id, sequence, message)?;
+        let least = match message {
+            Control::Hello(_) => HELLO_LEN - HEADER_LEN - 1 - MESSAGE_OVERHEAD,
+            _ => 0,
+        };
+        let datagram = write(&mut state, INIT, sender_id, sequence, message, least)?;
         Ok((Self { state, sequence }, datagram))
     }
 
@@ -124,7 +134,7 @@ impl Initiator {
     /// # Errors
     /// [`HandshakeError::NotOurs`], [`HandshakeError::NotUnderstood`].
     pub fn finish(&mut self, response: &[u8]) -> Result<(PairKeys, Control), HandshakeError> {
-        let message = read(&mut self.state, response)?.1;
+        let message = read(&mut self.state, response, Control::decode)?;
         let (send, receive) = self.state.dangerously_get_raw_split();
         Ok((PairKeys { send: send.into(), receive: receive.into() }, message))
     }
@@ -167,8 +177,8 @@ impl Responder {
         let mut state = builder(InviteKey::pre_shared(key))
             .build_responder()
             .expect("NNpsk0 needs nothing but the pre-shared key, which is given");
-        let message = match read(&mut state, init) {
-            Ok((_, message)) => Ok(message),
+        let message = match read(&mut state, init, Control::decode_padded) {
+            Ok(message) => Ok(message),
             Err(error @ HandshakeError::NotUnderstood { .. }) => Err(error),
             Err(error) => return Err(error),
         };
@@ -184,7 +194,7 @@ impl Responder {
         sender_id: u8,
         message: &Control,
     ) -> Result<(PairKeys, Vec<u8>), HandshakeError> {
-        let datagram = write(&mut self.state, RESPONSE, sender_id, self.sequence, message)?;
+        let datagram = write(&mut self.state, RESPONSE, sender_id, self.sequence, message, 0)?;
         let (receive, send) = self.state.dangerously_get_raw_split();
         Ok((PairKeys { send: send.into(), receive: receive.into() }, datagram))
     }
@@ -194,6 +204,12 @@ impl fmt::Debug for Responder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Responder").field("sequence", &self.sequence).finish_non_exhaustive()
     }
+}
+
+/// A number that nobody can guess. None where the operating system gives no random numbers.
+#[must_use]
+pub fn unguessable() -> Option<u32> {
+    getrandom::u32().ok()
 }
 
 fn builder(psk: &[u8; 32]) -> Builder<'_> {
@@ -210,9 +226,11 @@ fn write(
     sender_id: u8,
     sequence: u16,
     message: &Control,
+    least: usize,
 ) -> Result<Vec<u8>, HandshakeError> {
     let mut buffer = [0; MAX_CONTROL];
-    let payload = message.encode(&mut buffer);
+    let len = message.encode(&mut buffer).len().max(least);
+    let payload = &buffer[..len];
     debug_assert!(payload.len() <= MAX_MESSAGE_PAYLOAD);
     let mut out = [0; MAX_DATAGRAM];
     // The buffers fit and it is our turn, so all that can fail is drawing the ephemeral key.
@@ -220,16 +238,18 @@ fn write(
     Ok(wrap(envelope, sender_id, sequence, &out[..len]))
 }
 
-fn read(state: &mut HandshakeState, message: &[u8]) -> Result<(usize, Control), HandshakeError> {
+fn read(
+    state: &mut HandshakeState,
+    message: &[u8],
+    decode: fn(&[u8]) -> Result<Control, ControlError>,
+) -> Result<Control, HandshakeError> {
     let mut payload = [0; MAX_DATAGRAM];
     if message.len() > payload.len() {
         return Err(HandshakeError::NotOurs);
     }
     let len = state.read_message(message, &mut payload).map_err(|_| HandshakeError::NotOurs)?;
     let payload = &payload[..len];
-    let control = Control::decode(payload)
-        .map_err(|_| HandshakeError::NotUnderstood { version: Control::hello_version(payload) })?;
-    Ok((len, control))
+    decode(payload).map_err(|_| HandshakeError::NotUnderstood { version: Control::hello_version(payload) })
 }
 
 fn wrap(envelope: u8, sender_id: u8, sequence: u16, body: &[u8]) -> Vec<u8> {

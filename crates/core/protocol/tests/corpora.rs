@@ -4,12 +4,19 @@ use hyperzoom_testkit::replay;
 
 #[path = "../../../../fuzz/src/datagram.rs"]
 mod datagram;
+#[path = "../../../../fuzz/src/invite.rs"]
+mod invite;
 #[path = "../../../../fuzz/src/reassembly.rs"]
 mod reassembly;
 
 #[test]
 fn the_corpus_of_datagram() {
     replay("datagram", datagram::run);
+}
+
+#[test]
+fn the_corpus_of_invite() {
+    replay("invite", invite::run);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
 
 use hyperzoom_protocol::{
-    Capabilities, Control, Envelope, HandshakeError, Header, Hello, Initiator, InviteKey, MAX_DATAGRAM, Name,
-    PROTOCOL_VERSION, PacketType, Refusal, Responder, Stream, StreamOpener, StreamSealer, UNASSIGNED,
+    Capabilities, Control, Envelope, HELLO_LEN, HandshakeError, Header, Hello, Initiator, InviteKey,
+    MAX_DATAGRAM, Name, PROTOCOL_VERSION, PacketType, PeerEntry, Refusal, Responder, Stream, StreamOpener,
+    StreamSealer, UNASSIGNED, Welcome,
 };
 use proptest::prelude::*;
 
@@ -35,6 +36,28 @@ fn response_of(datagram: &[u8]) -> &[u8] {
         panic!("not a second message")
     };
     response
+}
+
+#[test]
+fn no_welcome_is_longer_than_a_hello() {
+    let far = "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().unwrap();
+    let name = Name::clean(&"n".repeat(Name::MAX_LEN));
+    let peer = PeerEntry { participant: 3, instance: u128::MAX, name: name.clone(), addr: far };
+    let welcome = Control::Welcome(Welcome {
+        session_id: u64::MAX,
+        participant: 3,
+        your_addr: far,
+        host_name: name,
+        capabilities: Capabilities(u32::MAX),
+        peers: [Some(peer.clone()), Some(peer)],
+    });
+    let (_, first) = Initiator::start(None, UNASSIGNED, 9, &hello()).unwrap();
+    assert_eq!(first.len(), HELLO_LEN);
+    let (header, init) = init_of(&first);
+    let received = Responder::receive(None, &header, init).unwrap();
+    assert_eq!(received.message, Ok(hello()), "what fills it up says nothing");
+    let (_, second) = received.responder.respond(0, &welcome).unwrap();
+    assert!(second.len() <= first.len(), "{} bytes", second.len());
 }
 
 #[test]

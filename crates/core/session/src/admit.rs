@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    Capabilities, Control, Greet, Greeted, HandshakeError, Header, Hello, MAX_PARTICIPANTS, Name, OpenedAt,
-    PROTOCOL_VERSION, PairKeys, PeerEntry, Refusal, Responder, Stream, Welcome,
+    Capabilities, Control, Greet, Greeted, HEADER_LEN, HandshakeError, Header, Hello, MAX_PARTICIPANTS, Name,
+    OpenedAt, PROTOCOL_VERSION, PairKeys, PeerEntry, Refusal, Responder, Stream, Welcome,
 };
 
 use crate::config::{ATTEMPTS_KEPT, CONFIRM_WITHIN, EPHEMERALS_MOST, PENDING_MOST};
@@ -46,6 +46,14 @@ impl Ephemerals {
     }
 }
 
+/// Where the first message of a handshake came from.
+#[derive(Debug, Clone, Copy)]
+struct Question {
+    route: Route,
+    /// The length of its datagram.
+    len: usize,
+}
+
 impl Session {
     pub(crate) fn handle_init(&mut self, now: Duration, route: Route, header: &Header, init: &[u8]) {
         // Before we are in there is nobody to let in.
@@ -66,20 +74,21 @@ impl Session {
             self.stats.flooded += 1;
             return;
         }
+        let question = Question { route, len: HEADER_LEN + 1 + init.len() };
         match received.message {
             Ok(Control::Hello(hello)) if self.is_host() => match self.judge(&hello) {
                 Ok(id) => {
                     let Route::Direct(from) = route else { return };
                     let welcome = Control::Welcome(self.welcome(now, id, &hello, from));
-                    self.answer(now, route, received.responder, &welcome, id, hello.instance, hello.name);
+                    self.answer(now, question, received.responder, &welcome, id, hello.instance, hello.name);
                 }
-                Err(refusal) => self.answer_refusal(route, received.responder, refusal),
+                Err(refusal) => self.answer_refusal(question, received.responder, refusal),
             },
             Err(HandshakeError::NotUnderstood { version: Some(version) })
                 if self.is_host() && version != PROTOCOL_VERSION =>
             {
                 let refusal = Refusal::Version { host: PROTOCOL_VERSION };
-                self.answer_refusal(route, received.responder, refusal);
+                self.answer_refusal(question, received.responder, refusal);
             }
             Ok(Control::Greet(greet))
                 if !self.is_host()
@@ -89,7 +98,7 @@ impl Session {
                 let greeted = Control::Greeted(Greeted { participant: me, instance: self.config.instance });
                 let id = greet.participant;
                 let name = self.peer_mut(id).map_or_else(|| Name::clean(""), |peer| peer.name.clone());
-                self.answer(now, route, received.responder, &greeted, id, greet.instance, name);
+                self.answer(now, question, received.responder, &greeted, id, greet.instance, name);
             }
             _ => self.stats.ignored += 1,
         }
@@ -179,9 +188,10 @@ impl Session {
                 .is_some_and(|peer| peer.instance == greet.instance)
     }
 
-    fn answer_refusal(&mut self, route: Route, responder: Responder, refusal: Refusal) {
-        if let (Some(me), Route::Direct(from)) = (self.me, route)
+    fn answer_refusal(&mut self, question: Question, responder: Responder, refusal: Refusal) {
+        if let (Some(me), Route::Direct(from)) = (self.me, question.route)
             && let Ok((_, datagram)) = responder.respond(me, &Control::Refused(refusal))
+            && datagram.len() <= question.len
         {
             self.transmit(from, datagram);
         }
@@ -191,7 +201,7 @@ impl Session {
     fn answer(
         &mut self,
         now: Duration,
-        route: Route,
+        question: Question,
         responder: Responder,
         message: &Control,
         id: u8,
@@ -200,6 +210,12 @@ impl Session {
     ) {
         let Some(me) = self.me else { return };
         let Ok((keys, datagram)) = responder.respond(me, message) else { return };
+        // Who asks has not shown yet that he receives where he says he is: he may mean another to be flooded.
+        if datagram.len() > question.len {
+            self.stats.ignored += 1;
+            return;
+        }
+        let route = question.route;
         self.transmit_by(id, route, datagram);
         // Several attempts of one guest wait side by side, since it may take the answer to any of its last ones.
         let of_same = |pending: &Pending| pending.instance == instance;
@@ -233,12 +249,17 @@ impl Session {
                 copy.copy_from_slice(datagram);
                 Some((at, pending.link.open(Stream::Control, copy).ok()?))
             })?;
+        // It tries again with whatever it sends next.
+        if !self.budgets.arrivals.pass(now) {
+            self.stats.flooded += 1;
+            return None;
+        }
         let mut pending = self.pending.remove(at);
         self.pending.retain(|other| other.instance != pending.instance && other.id != id);
-        pending.link.relayed = route == Route::Relayed;
-        if let Route::Direct(from) = route {
-            pending.link.addr = from;
-            pending.link.last_direct = now;
+        // Where the answer went it was received. Whether the peer is also where this comes from is asked like any other claim.
+        match route {
+            Route::Relayed => pending.link.relayed = true,
+            Route::Direct(_) => pending.link.last_direct = now,
         }
         pending.link.last_heard = now;
         self.connect(now, id, pending.instance, &pending.name, pending.link);

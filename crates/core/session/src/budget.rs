@@ -62,6 +62,9 @@ pub(crate) struct Budgets {
     pub(crate) expected: Budget,
     /// Second messages from elsewhere, which one who has several addresses may send.
     pub(crate) unexpected: Budget,
+    /// Links that come up because somebody else wants them: each is something to be told, reported and remembered to the call's end, and who
+    /// comes and goes without end would fill memory and log with it.
+    pub(crate) arrivals: Budget,
 }
 
 impl Default for Budgets {
@@ -71,6 +74,7 @@ impl Default for Budgets {
             answers: Budget::new(Duration::from_millis(10), 16),
             expected: Budget::new(Duration::from_millis(5), 20),
             unexpected: Budget::new(Duration::from_millis(5), 20),
+            arrivals: Budget::new(Duration::from_secs(2), 16),
         }
     }
 }

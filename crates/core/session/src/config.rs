@@ -91,8 +91,11 @@ pub(crate) const CLOCK_BURST_SPACING: Duration = Duration::from_millis(20);
 pub(crate) const CLOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// How often time exchanges go on after the start.
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(1);
-/// A peer moves no more often than this, so that one with two ways out does not flap with every datagram.
+/// A peer that seems to be elsewhere is asked there, and moves, no more often than this, so that one with two ways out does not flap with
+/// every datagram.
 pub(crate) const MOVE_SPACING: Duration = Duration::from_millis(250);
+/// While a peer is asked at one address it is not asked at another, unless this has passed: longer than any answer takes.
+pub(crate) const CLAIM_HOLDS: Duration = Duration::from_secs(2);
 /// How often one who was given up is told so while it still sends.
 pub(crate) const GONE_SPACING: Duration = Duration::from_millis(250);
 /// An introduction that the host has not repeated for so long no longer holds.

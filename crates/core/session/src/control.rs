@@ -17,11 +17,15 @@ impl Session {
             Control::Heartbeat | Control::Filling(_) => {}
             Control::PeerJoined(entry) if from == HOST => self.introduce(now, &entry),
             Control::TimePing { token } => {
-                if self.may_answer() {
+                // To where the peer is known to receive, by the way that the question took, since it may ask whether there is one. The answer is
+                // the longer of the two.
+                let link = self.peer_mut(from).and_then(|peer| peer.link.as_ref());
+                let is_there =
+                    route == Route::Relayed || link.is_some_and(|link| route == Route::Direct(link.addr));
+                if is_there && self.may_answer() {
                     // It leaves as soon as its driver polls, right after this.
                     let now_ns = self.clock.now.session_ns(now);
                     let pong = Control::TimePong { token, received_ns: now_ns, sent_ns: now_ns };
-                    // The way that the question took, since it may ask whether there is one.
                     self.send_by(now, from, route, &pong);
                 }
             }
@@ -87,6 +91,9 @@ impl Session {
         sent_ns: i64,
     ) {
         let is_host = self.is_host();
+        if self.settle_claim(now, from, token) {
+            return;
+        }
         let Some(link) = self.peer_mut(from).and_then(Peer::live_mut) else { return };
         let Some(asked) = link.pings.answer(token) else {
             self.stats.ignored += 1;
@@ -95,8 +102,8 @@ impl Session {
         let held = Duration::from_nanos(sent_ns.saturating_sub(received_ns).max(0).unsigned_abs());
         link.round_trip = Some(now.saturating_sub(asked).saturating_sub(held));
         let since = link.pings.started;
-        if let Route::Direct(at) = route {
-            self.take_direct_path(now, at, from);
+        if let Route::Direct(_) = route {
+            self.take_direct_path(now, from);
         }
         if from == HOST && !is_host {
             let exchange = Exchange { t0: asked, t1: received_ns, t2: sent_ns, t3: now };

@@ -23,8 +23,8 @@ pub(crate) struct Greeting {
     pub(crate) next_at: Duration,
     wait: Duration,
     next_sequence: u16,
-    /// The last attempts, each with an ephemeral key of its own: whichever is answered first counts.
-    attempts: VecDeque<Initiator>,
+    /// The last attempts and the ways that they took, each with an ephemeral key of its own: whichever is answered first counts.
+    attempts: VecDeque<(Initiator, Route)>,
 }
 
 impl Session {
@@ -70,8 +70,8 @@ impl Session {
             if greeting.attempts.len() == ATTEMPTS_KEPT {
                 greeting.attempts.pop_front();
             }
-            greeting.attempts.push_back(initiator);
             let route = if relayed { Route::Relayed } else { Route::Direct(greeting.addr) };
+            greeting.attempts.push_back((initiator, route));
             self.transmit_by(id, route, datagram);
         }
     }
@@ -102,16 +102,14 @@ impl Session {
         // The header is not authentic; it only tells which attempt is worth trying.
         let id = header.participant;
         let attempt = self.greetings.get_mut(usize::from(id)).and_then(Option::as_mut).and_then(|greeting| {
-            let attempt =
-                greeting.attempts.iter_mut().find(|attempt| attempt.sequence() == header.sequence)?;
-            Some((greeting.addr, attempt))
+            greeting.attempts.iter_mut().find(|(attempt, _)| attempt.sequence() == header.sequence)
         });
-        let Some((greeted, attempt)) = attempt else {
+        let Some((attempt, greeted)) = attempt else {
             self.stats.unauthenticated += 1;
             return;
         };
         let budgets = &mut self.budgets;
-        let is_expected = route == Route::Direct(greeted) || route == Route::Relayed;
+        let is_expected = route == *greeted || route == Route::Relayed;
         let budget = if is_expected { &mut budgets.expected } else { &mut budgets.unexpected };
         if !budget.pass(now) {
             self.stats.flooded += 1;
@@ -121,6 +119,8 @@ impl Session {
             self.stats.unauthenticated += 1;
             return;
         };
+        // Where it was asked it received that. Whether it is also where the answer came from remains to be seen.
+        let route = if route == Route::Relayed { route } else { *greeted };
         match message {
             Control::Welcome(welcome) if id == HOST => {
                 if let Route::Direct(from) = route {

@@ -27,11 +27,20 @@
 //! newcomers waiting, and takes nothing from those who talk.
 //! Everybody who has the key is trusted not to pose as another participant. That goes for a host that relays as well: it has no key to what
 //! it passes on, and could have only by taking each one's place in the other's handshake.
+//!
+//! Nobody is sent more than came from him before he has shown that he receives where he says he is: answers to handshakes are no longer
+//! than their question, and a peer that seems to be elsewhere is asked there before anything goes there.
+//!
+//! # What others can make grow
+//! Strangers: the counts in [`Stats`]. Who has the key, besides: the places of the call (`MAX_PARTICIPANTS`), handshakes that were answered
+//! and wait (16), remembered ephemeral keys (1024), answers that wait to be sent (64), and one [`Event::PeerConnected`] every two
+//! seconds, of which a driver may remember something each time. Everything else that a peer says has a fixed place in its link.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod admit;
 mod budget;
+mod claim;
 mod clock;
 mod config;
 mod control;

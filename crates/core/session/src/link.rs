@@ -9,6 +9,7 @@ use hyperzoom_protocol::{
 };
 
 use crate::budget::Budget;
+use crate::claim::Claim;
 use crate::config::{
     CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
     PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, RETURN_ANSWERS, RETURN_FIRST, RETURN_MOST, SILENT_AFTER,
@@ -55,6 +56,8 @@ pub(crate) struct Link {
     pub(crate) pings: Pings,
     pub(crate) round_trip: Option<Duration>,
     pub(crate) stats: PeerStats,
+    /// Where else it may be.
+    pub(crate) claim: Option<Claim>,
     pub(crate) moves: Limiter,
     pub(crate) goners: Limiter,
     pub(crate) keyframes_asked: Limiter,
@@ -94,6 +97,7 @@ impl Link {
             pings: Pings::new(now),
             round_trip: None,
             stats: PeerStats::default(),
+            claim: None,
             moves: Limiter::new(MOVE_SPACING),
             goners: Limiter::new(GONE_SPACING),
             keyframes_asked: Limiter::new(KEYFRAME_REQUEST_SPACING),

@@ -189,15 +189,12 @@ impl Session {
     /// Notes the way by which something came from a guest.
     pub(crate) fn note_route(&mut self, now: Duration, route: Route, id: u8, newest: bool) {
         let Some(link) = self.peer_mut(id).and_then(|peer| peer.link.as_mut()) else { return };
-        let mut event = None;
         match route {
             Route::Direct(from) => {
                 link.last_direct = link.last_direct.max(now);
-                // Only the newest datagram of its stream shows where a peer is: older ones may have been held back, or recorded
-                // and sent again from elsewhere before their original arrived.
-                if link.addr != from && newest && link.moves.pass(now) {
-                    link.addr = from;
-                    event = Some(Event::PeerMoved { id, addr: from });
+                // Only the newest datagram of its stream shows where a peer is: older ones may have been held back.
+                if link.addr != from && newest {
+                    self.consider_claim(now, id, from);
                 }
             }
             Route::Relayed => {
@@ -205,26 +202,23 @@ impl Session {
                 if !link.relayed && link.direct_is_doubtful(now) {
                     link.relayed = true;
                     link.return_path.fail(now);
-                    event = Some(Event::PeerRelayed { id, relayed: true });
+                    self.event(Event::PeerRelayed { id, relayed: true });
                 }
             }
-        }
-        if let Some(event) = event {
-            self.event(event);
         }
     }
 
     /// A question that was asked straight has been answered straight: that way is open in both directions. Where that is so time and again the host is
     /// not needed.
-    pub(crate) fn take_direct_path(&mut self, now: Duration, from: SocketAddr, id: u8) {
+    pub(crate) fn take_direct_path(&mut self, now: Duration, id: u8) {
         let Some(link) = self.peer_mut(id).and_then(Peer::live_mut) else { return };
         link.last_answered = link.last_answered.max(now);
         if !link.relayed || !link.return_path.answer(now) {
             return;
         }
         link.relayed = false;
-        link.addr = from;
-        self.event(Event::PeerMoved { id, addr: from });
+        let addr = link.addr;
+        self.event(Event::PeerMoved { id, addr });
         self.event(Event::PeerRelayed { id, relayed: false });
     }
 

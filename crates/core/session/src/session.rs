@@ -262,9 +262,6 @@ impl Session {
         let back = match peer.state {
             PeerState::Left(LeaveReason::TimedOut) => {
                 if link.goners.pass(now) {
-                    if let Route::Direct(from) = route {
-                        link.addr = from;
-                    }
                     self.send_by(now, id, route, &Control::Gone);
                 }
                 return false;

@@ -135,6 +135,27 @@ fn any_move() -> impl Strategy<Value = Move> {
     ]
 }
 
+#[test]
+fn who_comes_and_goes_without_end_is_let_in_now_and_then() {
+    let mut world = World::new();
+    let began = world.now;
+    for _ in 0..150 {
+        let party = world.join();
+        world.run(ms(100));
+        let now = world.now;
+        world.parties[party].session.leave(now);
+        world.run(ms(200));
+    }
+    let arrivals = world.parties[0].saw(|event| matches!(event, Event::PeerConnected { .. }));
+    let most = 16 + 1 + (world.now - began).as_secs() as usize / 2;
+    assert!((16..=most).contains(&arrivals), "{arrivals} of 150, {most} at the most");
+    // Nobody is kept out by it for long.
+    world.run(ms(6000));
+    let party = world.join();
+    world.run(ms(3000));
+    assert_eq!(world.parties[0].connected(), [world.parties[party].session.me().unwrap()]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

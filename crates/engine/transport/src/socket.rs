@@ -16,8 +16,12 @@ const READ_TIMEOUT: Duration = Duration::from_millis(5);
 /// A write to a full socket buffer gives up after this; the datagram counts as lost on the way.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// Room for a burst of four peers' keyframes while the receive thread is not running, in bytes.
-const BUFFER: usize = 1 << 20;
+/// Room for what arrives while the receive thread is not running, in bytes: many times a burst of four peers' keyframes, since what a stranger
+/// sends goes in there too, and a full buffer drops the voices with it. 50 000 of his datagrams a second fill a megabyte in some 10 ms.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Room for a burst of keyframes on its way out, in bytes.
+const SEND_BUFFER: usize = 1 << 20;
 
 /// Binds to `addr`. `[::]` takes IPv4 as well, where the system can do that; where it has no IPv6 at all, IPv4 alone.
 pub(crate) fn bind(addr: SocketAddr) -> Result<UdpSocket, TransportError> {
@@ -32,8 +36,8 @@ pub(crate) fn bind(addr: SocketAddr) -> Result<UdpSocket, TransportError> {
         return bind((Ipv4Addr::UNSPECIFIED, addr.port()).into());
     }
     // The system may grant less room than asked for: a smaller buffer is no reason not to talk.
-    let _ = socket.set_recv_buffer_size(BUFFER);
-    let _ = socket.set_send_buffer_size(BUFFER);
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
     match socket.bind(&addr.into()) {
         // IPv6 is compiled in and turned off.
         Err(error) if every && error.kind() == io::ErrorKind::AddrNotAvailable => {

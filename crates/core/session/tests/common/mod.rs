@@ -125,6 +125,8 @@ pub(crate) type Censor = Box<dyn FnMut(&Sent) -> bool>;
 
 pub(crate) struct World {
     pub(crate) now: Duration,
+    /// What everybody who joins has; none in an open session.
+    key: Option<InviteKey>,
     pub(crate) parties: Vec<Party>,
     pub(crate) tape: Vec<Sent>,
     /// Directions in which nothing arrives.
@@ -144,8 +146,18 @@ impl World {
     }
 
     pub(crate) fn with(conditions: Conditions, seed: u64) -> Self {
+        Self::keyed(conditions, seed, Some(KEY))
+    }
+
+    /// As [`new`](Self::new), with a key or without.
+    pub(crate) fn of_key(key: Option<InviteKey>) -> Self {
+        Self::keyed(Conditions { delay: ms(10), ..Conditions::PERFECT }, 1, key)
+    }
+
+    fn keyed(conditions: Conditions, seed: u64, key: Option<InviteKey>) -> Self {
         let mut world = Self {
             now: ms(5000),
+            key,
             parties: Vec::new(),
             tape: Vec::new(),
             cut: HashSet::new(),
@@ -155,7 +167,7 @@ impl World {
             senders: HashMap::new(),
             seed,
         };
-        world.add(Session::host(config(0), world.now));
+        world.add(Session::host(Config { key, ..config(0) }, world.now));
         world
     }
 
@@ -187,7 +199,8 @@ impl World {
     /// One more guest begins to join.
     pub(crate) fn join(&mut self) -> usize {
         let party = self.parties.len();
-        self.add(Session::guest(config(party), self.parties[0].addr, self.now))
+        let config = Config { key: self.key, ..config(party) };
+        self.add(Session::guest(config, self.parties[0].addr, self.now))
     }
 
     pub(crate) fn run(&mut self, span: Duration) {
