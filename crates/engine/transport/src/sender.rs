@@ -469,7 +469,7 @@ mod tests {
             gate.set_suspected(id, suspected);
             gate.set_paused(id, suspected);
         };
-        let mut come = || ears.each_ref().map(|ear| come(ear).len());
+        let come = || ears.each_ref().map(|ear| come(ear).len());
         video.send(MediaKind::VideoKeyframe, 0, b"for all");
         assert_eq!(come(), [1, 1, 1]);
         // The path from one comes and goes.

@@ -442,14 +442,15 @@ fn what_is_passed_on_is_counted_for_whose_it_is_and_what_is_refused_once() {
     }
     host.wire.take_sent();
     let way = RelayWay { source: GUEST, target: 2, lane: Stream::Audio };
-    let envelope = |key: SecretKey| {
+    let envelope = |key: SecretKey, index: usize| {
         let mut out = [0; MAX_DATAGRAM];
-        let len = RelaySealer::new(key, GUEST).wrap(way, &[1; 300], &mut out).unwrap();
+        let mut sealer = RelaySealer::new(key, GUEST);
+        let len = (0..=index).map(|_| sealer.wrap(way, &[1; 300], &mut out).unwrap()).last().unwrap();
         host.wire.net.arrived.borrow_mut().push_back(out[..len].to_vec());
         len
     };
-    let len = envelope(key);
-    envelope([9; 32].into());
+    let len = envelope(key, 0);
+    envelope([9; 32].into(), 1);
     let refused = host.thread.session.stats().unauthenticated;
     host.turn();
     assert_eq!(host.wire.take_sent().iter().filter(|sent| sent.len() == len).count(), 1);
