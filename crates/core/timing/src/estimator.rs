@@ -218,8 +218,10 @@ impl ClockEstimator {
             offset_ns: base.saturating_add(offset.round() as i64),
             anchor: Duration::from_nanos(at.unsigned_abs()),
             skew_ppb: (slope * 1e9).round() as i64,
-            bound_ns: bound.into_iter().fold(uncertain, f64::max) as u64,
-        }
+            skew_bound_ppb: ((most_slope - slope).max(slope - least_slope) * 1e9).ceil() as u64,
+            bound_ns: (bound.into_iter().fold(uncertain, f64::max) + misfit) as u64,
+        };
+        Fit { clock, fits: most - least >= -LIKELY * uncertain }
     }
 }
 
