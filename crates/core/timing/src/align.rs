@@ -13,6 +13,9 @@ const WHITENING: f64 = 0.6;
 /// Two peaks closer than this are one, in seconds.
 const PEAK: f64 = 0.001;
 
+/// Samples of both together that are compared at most: a minute and a half at 48 kHz.
+const MOST_SAMPLES: usize = 1 << 22;
+
 /// Where one recording lies in another.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Alignment {
@@ -24,14 +27,15 @@ pub struct Alignment {
     pub rival: f64,
 }
 
-/// Where `first` lies in `second`, with a lag of at most `most` samples either way. `None` where either is silent or too short.
+/// Where `first` lies in `second`, with a lag of at most `most` samples either way. `None` where either is silent or too short, or both
+/// together are longer than a minute and a half at 48 kHz.
 ///
 /// The cross-correlation of both, by FFT, with levelled spectra. Both are at `rate` samples a second. Their clocks should not differ by
 /// more than a few hundred parts per million within a second of sound, or the peak is smeared.
 #[must_use]
 pub fn align(first: &[f32], second: &[f32], rate: u32, most: usize) -> Option<Alignment> {
     let len = (first.len() + second.len()).next_power_of_two();
-    if first.len().min(second.len()) < 64 || len > 1 << 26 {
+    if first.len().min(second.len()) < 64 || len > MOST_SAMPLES {
         return None;
     }
     let mut planner = RealFftPlanner::<f64>::new();

@@ -4,6 +4,13 @@ use std::time::Duration;
 
 const PPB: i128 = 1_000_000_000;
 
+/// For so long after its anchor a clock's bound holds as it is.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What two crystals' difference is uncertain by however well it was measured: 1 ppm, since no straight line foresees how they warm and
+/// cool.
+const WANDER_PPB: u64 = 1000;
+
 /// The line that maps a local moment to session time:
 /// `session = local + offset + (local − anchor) · skew`.
 ///
@@ -19,6 +26,8 @@ pub struct SessionClock {
     /// How far from the truth session time may be in the second after `anchor`, in nanoseconds: half of the least round trip (all of
     /// the path's delay might be in one direction), and what the skew may yet turn out to be. 0 on the host.
     pub bound_ns: u64,
+    /// How far from the truth `skew_ppb` may be, either way.
+    pub skew_bound_ppb: u64,
 }
 
 impl Default for SessionClock {
@@ -29,7 +38,8 @@ impl Default for SessionClock {
 
 impl SessionClock {
     /// Session time is local time.
-    pub const IDENTITY: Self = Self { offset_ns: 0, anchor: Duration::ZERO, skew_ppb: 0, bound_ns: 0 };
+    pub const IDENTITY: Self =
+        Self { offset_ns: 0, anchor: Duration::ZERO, skew_ppb: 0, bound_ns: 0, skew_bound_ppb: 0 };
 
     /// The clock of the host whose session began at `started`.
     #[must_use]
@@ -45,6 +55,22 @@ impl SessionClock {
         // panicking.
         let drift = (local - nanos(self.anchor)).saturating_mul(i128::from(self.skew_ppb)) / PPB;
         saturate(local + i128::from(self.offset_ns) + drift)
+    }
+
+    /// For how long the clock has run by itself at a local moment: since the last exchange with the host. Zero on the host.
+    #[must_use]
+    pub fn alone_at(&self, local: Duration) -> Duration {
+        // What was measured is never known exactly.
+        if self.bound_ns == 0 { Duration::ZERO } else { local.saturating_sub(self.anchor) }
+    }
+
+    /// How far from the truth the session time of a local moment may be, in nanoseconds: [`bound_ns`](Self::bound_ns), and after its
+    /// second what the skew may be wrong by, 1 ppm at least, of the time since. 0 on the host.
+    #[must_use]
+    pub fn bound_at(&self, local: Duration) -> u64 {
+        let since = self.alone_at(local).saturating_sub(FRESH);
+        let drift = nanos(since).saturating_mul(self.skew_bound_ppb.max(WANDER_PPB).into()) / PPB;
+        u64::try_from(drift.saturating_add(self.bound_ns.into())).unwrap_or(u64::MAX)
     }
 
     /// The session time of a local moment, in whole milliseconds modulo 2^32, as packet headers carry it (spec §5.4).
@@ -102,6 +128,20 @@ mod tests {
         assert_eq!(clock.session_ns(Duration::from_secs(3600)), 3_600_360_000_000);
     }
 
+    #[test]
+    fn a_clock_that_runs_by_itself_is_less_and_less_certain_and_the_hosts_is_not() {
+        let seconds = Duration::from_secs;
+        let clock = SessionClock { anchor: seconds(100), bound_ns: 500, ..SessionClock::IDENTITY };
+        assert_eq!([0, 100, 101].map(|at| clock.bound_at(seconds(at))), [500; 3]);
+        // A microsecond each second.
+        assert_eq!(clock.bound_at(seconds(701)), 600_500);
+        assert_eq!(clock.alone_at(seconds(701)), seconds(601));
+        let unsure = SessionClock { skew_bound_ppb: 20_000, ..clock };
+        assert_eq!(unsure.bound_at(seconds(701)), 12_000_500);
+        let host = SessionClock::host(seconds(5));
+        assert_eq!((host.bound_at(seconds(9000)), host.alone_at(seconds(9000))), (0, Duration::ZERO));
+    }
+
     proptest! {
         #[test]
         fn local_time_comes_back_within_two_nanoseconds(
@@ -110,7 +150,7 @@ mod tests {
             skew_ppb in -1_000_000i64..1_000_000,
             local in 0u64..1 << 47,
         ) {
-            let clock = SessionClock { offset_ns, anchor: Duration::from_nanos(anchor), skew_ppb, bound_ns: 0 };
+            let clock = SessionClock { offset_ns, anchor: Duration::from_nanos(anchor), skew_ppb, ..SessionClock::IDENTITY };
             let there = clock.session_ns(Duration::from_nanos(local));
             if let Some(back) = clock.local_at(there) {
                 prop_assert!((back.as_nanos() as i128 - i128::from(local)).abs() <= 2);
@@ -120,8 +160,16 @@ mod tests {
         }
 
         #[test]
-        fn no_numbers_panic(offset_ns: i64, skew_ppb: i64, anchor: Duration, local: Duration, session: i64) {
-            let clock = SessionClock { offset_ns, anchor, skew_ppb, bound_ns: 0 };
+        fn no_numbers_panic(
+            offset_ns: i64,
+            skew_ppb: i64,
+            bounds: (u64, u64),
+            anchor: Duration,
+            local: Duration,
+            session: i64,
+        ) {
+            let clock = SessionClock { offset_ns, anchor, skew_ppb, bound_ns: bounds.0, skew_bound_ppb: bounds.1 };
+            prop_assert!(clock.bound_at(local) >= clock.bound_ns);
             let _ = (clock.session_ns(local), clock.session_ms(local), clock.local_at(session));
         }
     }

@@ -27,6 +27,8 @@ pub struct Rejected;
 /// Exchanges kept: one a second, so that the fit looks back eight and a half minutes: long enough to know the skew to a fraction of 1
 /// ppm, short enough to follow a crystal that warms up.
 const KEPT: usize = 512;
+/// So many of the newest exchanges stay, however little a line fits them: as many as there are at the start.
+const LEAST_KEPT: usize = 8;
 /// The slowest exchange that is used.
 const SLOWEST_NS: i64 = 10_000_000_000;
 /// What an exchange without any queueing is still uncertain by: the scheduling of the two receive threads.
@@ -50,6 +52,8 @@ const CONTRADICTIONS: u32 = 4;
 /// themselves, and however long the others queued does not matter (after Moon, Skelly and Towsley, "Estimation and removal of clock
 /// skew from network delay measurements", INFOCOM 1999). The skew starts from the assumption of 0 ± 100 ppm, so a few exchanges in
 /// quick succession give an offset and no wild slope.
+///
+/// Where no line keeps all bounds a clock's rate has changed, and the oldest exchanges are forgotten until one does.
 ///
 /// Where no more exchanges come (the host is gone) the last [`clock`](Self::clock) runs on with its skew.
 #[derive(Debug, Clone, Default)]
@@ -117,9 +121,16 @@ impl ClockEstimator {
             return Ok(clock);
         }
         self.keep(sample);
-        let clock = self.fit(sample.at());
-        self.clock = Some(clock);
-        Ok(clock)
+        let mut fit = self.fit(sample.at());
+        // No line fits: one of the clocks has another rate by now (it is being slewed after its machine slept), and the oldest are of the
+        // old one. An eighth at a time, so that it takes a few dozen fits at most.
+        while !fit.fits && self.kept.len() > LEAST_KEPT {
+            let spare = self.kept.len() - LEAST_KEPT;
+            self.kept.drain(..(self.kept.len() / 8).clamp(1, spare));
+            fit = self.fit(sample.at());
+        }
+        self.clock = Some(fit.clock);
+        Ok(fit.clock)
     }
 
     /// The latest estimate; none before the first exchange.
@@ -179,7 +190,7 @@ impl ClockEstimator {
     }
 
     /// The line that keeps furthest from all bounds, evaluated at `at`.
-    fn fit(&self, at: i64) -> SessionClock {
+    fn fit(&self, at: i64) -> Fit {
         // Offsets are taken relative to one of them: the differences fit an f64 to the nanosecond.
         let base = self.kept.back().map_or(0, |s| s.least);
         let relative = |offset: i64| (i128::from(offset) - i128::from(base)) as f64;
@@ -214,13 +225,25 @@ impl ClockEstimator {
             let drift = (other - slope).abs() * NEXT_NS;
             (most - offset).abs().max((least - offset).abs()) + drift
         });
-        SessionClock {
+        // The corridor of a line that fits is as wide as the quickest exchange was slow. What it lacks is what the queues of the quickest
+        // question and of the quickest answer differ by, or the clocks are no straight line apart: the truth may be beside it by half of it.
+        let misfit = ((quickest as f64) - (most - least)).max(0.0) / 2.0;
+        let clock = SessionClock {
             offset_ns: base.saturating_add(offset.round() as i64),
             anchor: Duration::from_nanos(at.unsigned_abs()),
             skew_ppb: (slope * 1e9).round() as i64,
-            bound_ns: bound.into_iter().fold(uncertain, f64::max) as u64,
-        }
+            skew_bound_ppb: ((most_slope - slope).max(slope - least_slope) * 1e9).ceil() as u64,
+            bound_ns: (bound.into_iter().fold(uncertain, f64::max) + misfit) as u64,
+        };
+        Fit { clock, fits: most - least >= -LIKELY * uncertain }
     }
+}
+
+/// The line that a fit has found.
+struct Fit {
+    clock: SessionClock,
+    /// Whether it keeps all bounds, but for what they are uncertain by.
+    fits: bool,
 }
 
 /// What one exchange says, relative to the moment and the offset of a fit, in nanoseconds.

@@ -30,6 +30,7 @@ struct Slot {
     anchor_ns: AtomicU64,
     skew_ppb: AtomicI64,
     bound_ns: AtomicU64,
+    skew_bound_ppb: AtomicU64,
 }
 
 impl SharedClock {
@@ -79,6 +80,7 @@ impl SharedClock {
         slot.anchor_ns.store(clock.anchor.as_nanos() as u64, Ordering::Relaxed);
         slot.skew_ppb.store(clock.skew_ppb, Ordering::Relaxed);
         slot.bound_ns.store(clock.bound_ns, Ordering::Relaxed);
+        slot.skew_bound_ppb.store(clock.skew_bound_ppb, Ordering::Relaxed);
         inner.version.store(next, Ordering::Release);
     }
 
@@ -92,6 +94,7 @@ impl SharedClock {
                 anchor: Duration::from_nanos(slot.anchor_ns.load(Ordering::Relaxed)),
                 skew_ppb: slot.skew_ppb.load(Ordering::Relaxed),
                 bound_ns: slot.bound_ns.load(Ordering::Relaxed),
+                skew_bound_ppb: slot.skew_bound_ppb.load(Ordering::Relaxed),
             };
             fence(Ordering::Acquire);
             if inner.version.load(Ordering::Relaxed) == version {
@@ -139,6 +142,7 @@ mod tests {
             anchor: Duration::from_nanos(n as u64),
             skew_ppb: -n,
             bound_ns: n as u64,
+            skew_bound_ppb: n as u64,
         }
     }
 }
