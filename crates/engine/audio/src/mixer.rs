@@ -162,7 +162,7 @@ impl Mixer {
             let dead = match command {
                 MixerCommand::Remove(id) => self.take(id),
                 MixerCommand::Tone(at_ns) => {
-                    self.tone.set(at_ns);
+                    self.tone.add(at_ns);
                     None
                 }
                 MixerCommand::Add(voice) => {

@@ -26,7 +26,8 @@ use crate::report::{RecorderEvent, TakeProgress, TakeReport};
 use crate::shared::{DiskQueue, DiskTimes, Shared, ToDisk, lock};
 use crate::space::{Reserve, RoomWatch};
 use crate::steady::SteadyClock;
-use crate::threads::disk::{Disk, Form, TimedStore, write_texts};
+use crate::sync::certify;
+use crate::threads::disk::{Certifier, Disk, Form, TimedStore, write_texts};
 use crate::threads::pictures::Pictures;
 use crate::threads::sound::Sound;
 
@@ -173,6 +174,19 @@ fn begin(
     video: Option<Video>,
     audio: Option<Audio>,
 ) -> Result<(Recorder, RecorderEvents), RecordError> {
+    begin_certified(take, store, flac, config, video, audio, certify)
+}
+
+/// As [`begin`], and whoever looks at it in the end.
+fn begin_certified(
+    take: &Path,
+    store: Box<dyn Store>,
+    flac: Option<io::Result<Stores>>,
+    config: RecorderConfig,
+    video: Option<Video>,
+    audio: Option<Audio>,
+    certifier: Certifier,
+) -> Result<(Recorder, RecorderEvents), RecordError> {
     let failed = |error| RecordError::folder(take, error);
     let clock = SteadyClock::new(config.clock.clone());
     let session_now = clock.read(config.epoch.elapsed()).ns;
@@ -258,6 +272,7 @@ fn begin(
         flac,
         metadata,
         certificate: None,
+        certifier,
         journal_failed: journal.is_err(),
         journal: journal.ok(),
         unsaid: Vec::new(),

@@ -153,6 +153,11 @@ impl Shared {
         self.clock.has_jumped()
     }
 
+    /// For how long the session's clock had run by itself at the take's session time `ns`, since the host was gone.
+    pub(crate) fn clock_alone_at(&self, ns: i64) -> Duration {
+        self.clock.alone_at(ns)
+    }
+
     pub(crate) fn start_ns(&self) -> i64 {
         tick_time_ns(self.start_tick)
     }

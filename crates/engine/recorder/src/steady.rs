@@ -34,7 +34,7 @@ pub(crate) struct Reading {
     pub(crate) jumped_ns: Option<i64>,
     /// The take's time less the session's own, in nanoseconds: 0 but after a jump.
     pub(crate) ahead_ns: i64,
-    /// How far off the line may be, in nanoseconds.
+    /// How far off the line may be at that moment, in nanoseconds.
     pub(crate) bound_ns: u64,
 }
 
@@ -50,6 +50,12 @@ impl SteadyClock {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).warned
     }
 
+    /// For how long the line in use has run by itself at the take's session time `ns`: zero on the host.
+    pub(crate) fn alone_at(&self, ns: i64) -> Duration {
+        let line = self.state.lock().unwrap_or_else(PoisonError::into_inner).line;
+        line.local_at(ns).map_or(Duration::ZERO, |at| line.alone_at(at))
+    }
+
     /// The session time of the local moment `at`.
     pub(crate) fn read(&self, at: Duration) -> Reading {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,10 +64,10 @@ impl SteadyClock {
         let by = offered.saturating_sub(kept);
         if by.saturating_abs() <= JUMP_NS {
             state.line = new;
-            return Reading { ns: offered, jumped_ns: None, ahead_ns: 0, bound_ns: new.bound_ns };
+            return Reading { ns: offered, jumped_ns: None, ahead_ns: 0, bound_ns: new.bound_at(at) };
         }
         let first = !std::mem::replace(&mut state.warned, true);
-        let bound_ns = state.line.bound_ns;
+        let bound_ns = state.line.bound_at(at);
         Reading { ns: kept, jumped_ns: first.then_some(by), ahead_ns: by.saturating_neg(), bound_ns }
     }
 }
@@ -93,6 +99,23 @@ mod tests {
                 Reading { ns: new.session_ns(at), jumped_ns: None, ahead_ns: 0, bound_ns: 0 }
             );
         }
+    }
+
+    #[test]
+    fn a_line_that_is_not_measured_any_more_is_less_and_less_certain() {
+        let old = SessionClock { bound_ns: 2000, ..line(7 * SECOND) };
+        let session = SharedClock::of(old);
+        let clock = SteadyClock::new(session.clone());
+        let at = Duration::from_secs(601);
+        assert_eq!(clock.read(at).bound_ns, 602_000);
+        let alone = || clock.alone_at(old.session_ns(at));
+        assert!(alone().abs_diff(at) < Duration::from_micros(1), "{:?}", alone());
+        session.set(SessionClock { anchor: at, offset_ns: old.session_ns(at) - 601 * SECOND, ..old });
+        assert_eq!(clock.read(at).bound_ns, 2000);
+        assert!(alone() < Duration::from_micros(1), "{:?}", alone());
+        // Of one that jumped the old line goes on.
+        session.set(SessionClock { anchor: 2 * at, ..line(0) });
+        assert_eq!(clock.read(2 * at).bound_ns, 602_000);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use hyperzoom_recorder::{
     CERTIFICATE, Grade, Inputs, Participant, RECORDING, RecorderConfig, SyncCertificate, TIMECODES,
     TakeReport, compare, listen, start,
 };
-use hyperzoom_timing::{SharedClock, Timecode, tick_at_or_after, tick_time_ns};
+use hyperzoom_timing::{SessionClock, SharedClock, Timecode, tick_at_or_after, tick_time_ns};
 
 /// Numbers from −1 to 1 that look random (Marsaglia's xorshift, 2003), each a little like the one before, as a voice's samples are.
 fn murmur(seed: u64) -> impl Iterator<Item = f32> {
@@ -25,10 +25,15 @@ fn murmur(seed: u64) -> impl Iterator<Item = f32> {
 
 /// A take of `seconds` by a microphone that is `ppm` too fast, with sync tones at whole seconds of session time after its start.
 fn take(parent: &Path, seconds: u64, ppm: f64, tones: &[u64]) -> TakeReport {
+    take_by(SessionClock::IDENTITY, parent, seconds, ppm, tones)
+}
+
+/// As [`take`], by that clock, whose session begins at the anchor of its line or later.
+fn take_by(clock: SessionClock, parent: &Path, seconds: u64, ppm: f64, tones: &[u64]) -> TakeReport {
     let (mut mic, tap) = mic_tap(seconds as f32 + 3.0);
     let config = RecorderConfig {
         session_id: 7,
-        clock: SharedClock::new(),
+        clock: SharedClock::of(clock),
         ..RecorderConfig::new(parent, Participant::new(0, "Alice"))
     };
     let (recorder, _events) = start(config, Inputs { mic: Some(tap), video: None }).unwrap();
@@ -42,7 +47,7 @@ fn take(parent: &Path, seconds: u64, ppm: f64, tones: &[u64]) -> TakeReport {
     for n in 0..blocks {
         let block: Vec<f32> = sound.by_ref().take(480).collect();
         let at = tick_time_ns(first) as f64 + n as f64 * 1e7 / (1.0 + ppm * 1e-6);
-        mic.push(&block, Duration::from_nanos(at as u64));
+        mic.push(&block, clock.local_at(at as i64).unwrap());
     }
     let report = recorder.finish(Duration::from_secs(60));
     assert!(report.complete, "{report:?}");
@@ -98,6 +103,23 @@ fn a_take_without_a_tone_is_amber_and_says_so() {
     let certificate = take(dir.path(), 5, 0.0, &[]).certificate.unwrap();
     assert_eq!(certificate.grade, Grade::Amber);
     assert!(certificate.reasons[0].contains("no sync tone"), "{certificate:?}");
+}
+
+#[test]
+fn a_take_that_outlives_its_host_is_amber_and_its_clock_less_certain() {
+    // The host was heard last when this computer's clock said 0, and the session begins later: so long ago is it at the take.
+    for (seconds, words) in [(30, None), (100, Some("last 105 seconds")), (900, Some("last 15 minutes"))] {
+        let dir = tempfile::tempdir().unwrap();
+        let offset_ns = -1_000_000_000 * seconds;
+        let clock = SessionClock { offset_ns, bound_ns: 100_000, ..SessionClock::IDENTITY };
+        let certificate = take_by(clock, dir.path(), 5, 0.0, &[2]).certificate.unwrap();
+        let grade = if words.is_some() { Grade::Amber } else { Grade::Green };
+        assert_eq!(certificate.grade, grade, "{certificate:#?}");
+        assert!(words.is_none_or(|words| certificate.reasons[0].contains(words)), "{certificate:#?}");
+        // A microsecond each second after the first.
+        let ms = 0.1 + (seconds + 4) as f64 / 1e3;
+        assert!((ms - 0.01..ms + 1.0).contains(&certificate.clock_bound_ms), "{certificate:#?}");
+    }
 }
 
 #[test]

@@ -449,3 +449,38 @@ fn a_journal_that_cannot_be_written_is_a_warning_and_markers_are_kept_all_the_sa
     let metadata = std::fs::read_to_string(folder.path().join(folder::METADATA)).unwrap();
     assert!(metadata.contains("\"here\""), "{metadata}");
 }
+
+#[test]
+fn a_look_at_the_closed_file_that_panics_costs_the_certificate_and_nothing_else() {
+    const SEEN: &str = "seen.json";
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::create(&folder.path().join(RECORDING)).unwrap();
+    let config =
+        RecorderConfig { flac: false, ..RecorderConfig::new(folder.path(), Participant::new(0, "Alice")) };
+    let (mut mic, tap) = mic_tap(10.0);
+    let audio: Audio = (tap, Box::new(BrittleAudio::new(None)));
+    let (recorder, mut told) =
+        begin_certified(folder.path(), Box::new(store), None, config, None, Some(audio), |folder, _| {
+            // As whoever pulled the plug at this moment would find it.
+            std::fs::copy(folder.join(folder::METADATA), folder.join(SEEN)).unwrap();
+            panic!("this panic is part of a test")
+        })
+        .unwrap();
+    let first = tick_time_ns(recorder.start_tick());
+    recorder.stop_at(Some(first + 1_000_000_000));
+    for i in 0..110 {
+        mic.push(&[0.1; 480], Duration::from_nanos(first as u64) + Duration::from_millis(i * 10));
+    }
+    let report = recorder.finish(LONG);
+    assert!(report.complete && report.certificate.is_none(), "{report:?}");
+    for name in [SEEN, folder::METADATA] {
+        let metadata = std::fs::read(folder.path().join(name)).unwrap();
+        let metadata: SessionMetadata = serde_json::from_slice(&metadata).unwrap();
+        assert!(metadata.complete && metadata.duration_seconds == 1.0, "{name}: {metadata:?}");
+    }
+    assert!(!folder.path().join(JOURNAL).exists());
+    let told: Vec<_> = std::iter::from_fn(|| told.poll()).collect();
+    let warned =
+        |it: &RecorderEvent| matches!(it, RecorderEvent::Warning(text) if text.contains("certificate"));
+    assert_eq!(told.iter().filter(|it| warned(it)).count(), 1, "{told:?}");
+}

@@ -1,6 +1,7 @@
 //! Makes a take's certificate out of its finished file.
 
 use std::path::Path;
+use std::time::Duration;
 
 use hyperzoom_media::SAMPLE_RATE;
 use hyperzoom_timing::{Drift, TONE_SAMPLES, align, tone_sample};
@@ -17,6 +18,8 @@ const RED_MS: f64 = 1.0;
 const AMBER_MS: f64 = 0.25;
 /// A clock that may be further off than this is amber, in milliseconds: half a picture.
 const CLOCK_MS: f64 = 1000.0 / 60.0;
+/// A clock that has run by itself for longer than this at the end is amber: the host did not come back.
+const CLOCK_ALONE: Duration = Duration::from_secs(60);
 /// A residual drift above this is amber, in parts per million: 3.6 ms in an hour.
 const DRIFT_PPM: f64 = 1.0;
 /// A drift that is told of less than this is the codec's noise, in seconds.
@@ -38,6 +41,8 @@ pub(crate) struct Facts {
     pub(crate) tones: Vec<SyncTone>,
     pub(crate) pieces: Vec<(&'static str, Piece)>,
     pub(crate) clock_bound_ns: u64,
+    /// For how long the clock had run by itself at the take's end.
+    pub(crate) clock_alone: Duration,
     pub(crate) video: VideoCounts,
     pub(crate) audio: AudioCounts,
     /// Whether the session's clock jumped, and the take went on by its own.
@@ -109,6 +114,15 @@ fn judge(mut it: SyncCertificate, mut reasons: Vec<(Grade, String)>, facts: &Fac
     note(Amber, ppm.abs() > DRIFT_PPM, format!("it drifts by {ppm:+.2} ppm"));
     let bound = it.clock_bound_ms;
     note(Amber, bound > CLOCK_MS, format!("the clock may have been {bound:.1} ms off: the network was slow"));
+    let alone = match facts.clock_alone.as_secs() {
+        seconds @ ..120 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds / 60),
+    };
+    note(
+        Amber,
+        facts.clock_alone > CLOCK_ALONE,
+        format!("the clock ran by itself for the last {alone}: the host was gone"),
+    );
     note(
         Amber,
         it.gaps > 0,

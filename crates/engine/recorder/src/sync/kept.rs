@@ -8,6 +8,9 @@ const PIECE: usize = SAMPLE_RATE as usize;
 const MOST: usize = 8;
 /// Samples between the first pieces' beginnings: four seconds. It doubles when there are too many.
 const SPACING: u64 = 4 * SAMPLE_RATE as u64;
+/// A piece's length on the session clock may differ from its own by this: 1 %, in nanoseconds. No crystal is so far off: the device stood
+/// still for a while, and its samples lie nobody knows where.
+const OFF_NS: u64 = 10_000_000;
 /// Samples after a piece until its session time is final: what the track waits for evidence, and as much again.
 const SETTLED: u64 = 2 * crate::audio_track::EVIDENCE as u64;
 
@@ -67,7 +70,12 @@ impl Kept {
             return;
         };
         let last = piece.index + PIECE as u64 - 1;
-        piece.times = time_of(piece.index).zip(time_of(last));
+        piece.times = time_of(piece.index)
+            .zip(time_of(last))
+            .filter(|(from, to)| to.saturating_sub(*from).abs_diff(1_000_000_000) <= OFF_NS);
+        if piece.times.is_none() {
+            return;
+        }
         if let Some(before) = self.newest.replace(piece) {
             self.keep(before);
         }
@@ -146,6 +154,23 @@ mod tests {
             for (_, piece) in &chosen {
                 assert!(piece.samples.iter().zip(piece.index..).all(|(it, index)| *it == sample(index)));
             }
+        }
+    }
+
+    #[test]
+    fn a_piece_in_which_the_device_stood_still_is_not_kept() {
+        // Half an hour passes in the middle of the ninth second.
+        let paused = |index: u64| Some(time_of(index)? + if index < 408_000 { 0 } else { 1_800_000_000_000 });
+        let mut kept = Kept::default();
+        for n in 0..3000 {
+            kept.push(n * 480, &[0.1; 480]);
+            kept.settle(paused);
+        }
+        let pieces: Vec<_> = kept.pieces.iter().chain(&kept.newest).collect();
+        assert!(pieces.len() > 3);
+        for piece in pieces {
+            let (from, to) = piece.times.unwrap();
+            assert!((to - from).abs_diff(1_000_000_000) < OFF_NS, "{} s", (to - from) as f64 / 1e9);
         }
     }
 

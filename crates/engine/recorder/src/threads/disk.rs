@@ -19,7 +19,7 @@ use crate::mux::{Chapter, Muxer, Store};
 use crate::report::{RecorderEvent, TakeReport};
 use crate::shared::{Counts, DiskTimes, Shared, ToDisk, lock};
 use crate::space::{self, Reserve, RoomWatch};
-use crate::sync::{Facts, SyncCertificate, certify};
+use crate::sync::{Facts, SyncCertificate};
 
 /// How long a marker waits for others, while the disk has other things to do: a flood of them must not cost a sync each.
 const MARKER_PATIENCE: Duration = Duration::from_millis(250);
@@ -32,6 +32,8 @@ pub(crate) struct Disk {
     pub(crate) metadata: SessionMetadata,
     /// Once the file is closed.
     pub(crate) certificate: Option<SyncCertificate>,
+    /// Looks at the closed file.
+    pub(crate) certifier: Certifier,
     /// None where it cannot be written.
     pub(crate) journal: Option<Journal>,
     /// Whether it has been said that the journal cannot be written.
@@ -42,6 +44,9 @@ pub(crate) struct Disk {
     pub(crate) reserve: Reserve,
     pub(crate) room: RoomWatch,
 }
+
+/// Makes the certificate of the take in a folder.
+pub(crate) type Certifier = fn(&Path, &Facts) -> SyncCertificate;
 
 /// What has become of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,21 +300,26 @@ impl Disk {
         if self.file == Form::Plain {
             recording.container = "MP4".to_owned();
         }
-        self.certificate = Some(self.certify(&report));
-        report.certificate.clone_from(&self.certificate);
+        let written = self.write_metadata();
         // What is still in fragments is finished another time, and the journal is needed then.
-        if self.write_metadata()
+        if written
             && self.file == Form::Plain
             && let Some(journal) = self.journal.take()
             && let Err(error) = journal.remove()
         {
             tracing::warn!("the journal of the take stays: {error}");
         }
+        // All of the take is safe by now: this reads what may be hours of a file, and decodes it.
+        self.certificate = self.certify(&report);
+        report.certificate.clone_from(&self.certificate);
+        if written && self.certificate.is_some() {
+            self.write_metadata();
+        }
         shared.publish(report);
     }
 
-    /// Looks for the take's time in its file.
-    fn certify(&self, report: &TakeReport) -> SyncCertificate {
+    /// Looks for the take's time in its file; `None` where that panics, which is said.
+    fn certify(&self, report: &TakeReport) -> Option<SyncCertificate> {
         let shared = &self.shared;
         let end_ns = tick_time_ns(shared.start_tick.saturating_add(report.ticks));
         let facts = Facts {
@@ -317,12 +327,21 @@ impl Disk {
             tones: self.metadata.sync_tones.clone(),
             pieces: lock(&shared.kept).chosen(shared.start_ns(), end_ns),
             clock_bound_ns: shared.clock_bound_ns.load(Ordering::Relaxed),
+            clock_alone: shared.clock_alone_at(end_ns),
             video: report.video,
             audio: report.audio,
             jumped: shared.clock_jumped(),
             complete: report.complete,
         };
-        certify(&shared.folder, &facts)
+        let (certifier, folder) = (self.certifier, shared.folder.as_path());
+        let looked = std::panic::catch_unwind(|| certifier(folder, &facts));
+        if looked.is_err() {
+            shared.warn(
+                "The recording is complete, and looking at its time has failed: it has no sync certificate. `hyperzoom verify` checks it."
+                    .to_owned(),
+            );
+        }
+        looked.ok()
     }
 
     /// Returns whether it is written.
