@@ -7,20 +7,20 @@ use std::time::Duration;
 pub(crate) struct Budget {
     each: Duration,
     burst: Duration,
-    /// When the budget is whole again, less the burst.
-    next: Duration,
+    /// When the budget is whole again. It is at the beginning, whenever that is.
+    whole: Duration,
 }
 
 impl Budget {
     pub(crate) const fn new(each: Duration, burst: u32) -> Self {
-        Self { each, burst: each.saturating_mul(burst), next: Duration::ZERO }
+        Self { each, burst: each.saturating_mul(burst), whole: Duration::ZERO }
     }
 
     pub(crate) fn pass(&mut self, now: Duration) -> bool {
-        let at = self.next.max(now.saturating_sub(self.burst));
-        let pass = at <= now;
+        let whole = self.whole.max(now);
+        let pass = whole <= now + self.burst;
         if pass {
-            self.next = at + self.each;
+            self.whole = whole + self.each;
         }
         pass
     }
@@ -75,6 +75,23 @@ impl Default for Budgets {
             expected: Budget::new(Duration::from_millis(5), 20),
             unexpected: Budget::new(Duration::from_millis(5), 20),
             arrivals: Budget::new(Duration::from_secs(2), 16),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_whole_at_the_beginning_and_comes_back_piece_by_piece() {
+        let second = Duration::from_secs(1);
+        for start in [Duration::ZERO, 100 * second] {
+            let mut budget = Budget::new(2 * second, 3);
+            let passed = |budget: &mut Budget, at| (0..9).filter(|_| budget.pass(at)).count();
+            assert_eq!(passed(&mut budget, start), 4);
+            assert_eq!(passed(&mut budget, start + second), 0);
+            assert_eq!(passed(&mut budget, start + 5 * second), 2);
         }
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! Masters are written on a grid of [ticks](tick_time_ns) of 1/30 s of session time, and [`Timecode`] names a tick.
 //!
-//! A [sync tone](tone_sample) lies at the same session time in each of them. [`ToneFinder`] finds it again, and [`align`] says how two
+//! A [sync tone](tone_sample) lies at the same session time in each of them. [`ToneFinder`] finds it again, and [`align()`] says how two
 //! recordings of the same sound lie to each other: neither trusts what anybody says of the clock.
 //!
 //! Nothing here asks for the time: a local moment is a [`Duration`](std::time::Duration) since the process's epoch.

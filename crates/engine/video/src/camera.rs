@@ -1,5 +1,5 @@
 //! A camera as those see it who want its pictures. Its thread is in [`scheduled`] for the pattern and files, and in
-//! [`device`](crate::device) for what is plugged in.
+//! [`device`] for what is plugged in.
 
 mod health;
 mod scheduled;

@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_millis(4);
 /// How to send the live picture.
 #[derive(Debug, Clone)]
 pub struct LiveConfig {
-    /// The moment that [`Frame::captured_at`] is counted from.
+    /// The moment that [`Frame::captured_at`](hyperzoom_media::Frame::captured_at) is counted from.
     pub epoch: Instant,
     /// The session clock, for the timestamps.
     pub clock: SharedClock,
