@@ -239,7 +239,7 @@ fn four_takes_whose_devices_and_computers_disagree_lie_on_each_other_after_an_ho
     let machine = |n: u32| Machine {
         host_ppm: [0.0, -120.0, 40.0, 90.0][n as usize],
         start_ns: 1e9 * f64::from(1 + 977 * n),
-        jitter_ns: [(0.0, 0.0), (10e6, 10e6), (2e6, 10e6), (20e6, 5e6)][n as usize],
+        jitter_ns: [(0.0, 0.0), (5e6, 5e6), (2e6, 6e6), (6e6, 2e6)][n as usize],
         seed: 100 + u64::from(n),
     };
     let takes = [-300.0, -50.0, 50.0, 300.0].into_iter().zip(0..).map(|(ppm, n)| {
