@@ -106,11 +106,15 @@ fn a_guest_whose_program_was_killed_comes_back_as_itself_with_a_second_take() {
     for take in [&first, &second] {
         assert_eq!((&take["recorded_by"], &take["session_id"]), (&1.into(), &host["session_id"]));
     }
-    let end = first["start_tick"].as_u64().unwrap() as f64 + first["duration_seconds"].as_f64().unwrap() * 30.0;
+    let end =
+        first["start_tick"].as_u64().unwrap() as f64 + first["duration_seconds"].as_f64().unwrap() * 30.0;
     assert!(second["start_tick"].as_f64().unwrap() >= end, "{first:#}\n{second:#}");
     check(&host_takes[0], &takes);
     let kept = std::fs::read_dir(home.path().join("data/hyperzoom/calls"));
-    assert!(kept.is_ok_and(|mut files| files.next().is_none()), "a call that ended well leaves nothing behind");
+    assert!(
+        kept.is_ok_and(|mut files| files.next().is_none()),
+        "a call that ended well leaves nothing behind"
+    );
 }
 
 fn signal(process: &HyperZoom, signal: &str) {

@@ -66,11 +66,16 @@ pub(crate) fn run(program: &Path, options: &DriftOptions) -> Result<(), Failure>
             it.told_ppm
         );
     }
-    println!("alone: how far the microphone's own file has slid by the end, as it would without a correction");
+    println!(
+        "alone: how far the microphone's own file has slid by the end, as it would without a correction"
+    );
     let spread = spread(&masters);
     let ((Some(first), Some(last)), worst) = (
         (spread.first(), spread.last()),
-        spread.iter().copied().fold((0.0, 0.0), |worst: (f64, f64), it| if it.1 > worst.1 { it } else { worst }),
+        spread
+            .iter()
+            .copied()
+            .fold((0.0, 0.0), |worst: (f64, f64), it| if it.1 > worst.1 { it } else { worst }),
     ) else {
         return Err("no second has a pip in all masters".into());
     };
@@ -83,8 +88,14 @@ pub(crate) fn run(program: &Path, options: &DriftOptions) -> Result<(), Failure>
         draw(
             out,
             &[
-                Panel { title: "masters: where each pip lies, ms from their mean at the start", lines: lines(masters) },
-                Panel { title: "microphones alone: where each pip lies, ms from where it should", lines: lines(alone) },
+                Panel {
+                    title: "masters: where each pip lies, ms from their mean at the start",
+                    lines: lines(masters),
+                },
+                Panel {
+                    title: "microphones alone: where each pip lies, ms from where it should",
+                    lines: lines(alone),
+                },
             ],
         )?;
         println!("plot: {}", out.display());
@@ -99,7 +110,8 @@ fn listen(name: String, report: &Value) -> Result<Heard, Failure> {
     let metadata: Value = serde_json::from_slice(&std::fs::read(take.join("session_metadata.json"))?)?;
     let tick = metadata["start_tick"].as_u64().ok_or("the take has no start")?;
     let start = tick_time_ns(tick) as f64 * 1e-9;
-    let master = pips::find(&sound(&take.join("local_recording.mp4"))).into_iter().map(|at| start + at).collect();
+    let master =
+        pips::find(&sound(&take.join("local_recording.mp4"))).into_iter().map(|at| start + at).collect();
     let microphone = pips::find(&sound(&take.join("microphone.flac")));
     Ok(Heard { name, master, microphone, told_ppm: report["recording"]["microphone_drift_ppm"].clone() })
 }

@@ -34,7 +34,12 @@ pub(crate) struct Person {
 
 impl Person {
     /// Starts `hyperzoom VERB …` for the person of this number, with this microphone.
-    pub(crate) fn start(setting: &Setting<'_>, number: usize, mic: &str, verb: &[&str]) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        setting: &Setting<'_>,
+        number: usize,
+        mic: &str,
+        verb: &[&str],
+    ) -> Result<Self, Failure> {
         let (name, _) = PEOPLE[number];
         let mut child = Command::new(setting.program)
             .args(verb)

@@ -14,7 +14,8 @@ const ALIKE: f64 = 0.8;
 /// The places of the pips in a recording at 48 kHz that holds one a second, in seconds from its first sample; of those that cannot be found
 /// nothing is said.
 pub(crate) fn find(samples: &[f32]) -> Vec<f64> {
-    let Some(first) = samples.len().checked_sub(2 * RATE).and_then(|_| loudest(&samples[AROUND..RATE + AROUND]))
+    let Some(first) =
+        samples.len().checked_sub(2 * RATE).and_then(|_| loudest(&samples[AROUND..RATE + AROUND]))
     else {
         return Vec::new();
     };
@@ -49,8 +50,7 @@ fn window(samples: &[f32], at: f64) -> Option<(usize, &[f32])> {
 
 /// Where the pip begins in these samples.
 fn exactly(samples: &[f32]) -> Option<f64> {
-    let model: Vec<f32> =
-        (0..samples.len()).map(|n| pip((n as f64 - AROUND as f64) / RATE as f64)).collect();
+    let model: Vec<f32> = (0..samples.len()).map(|n| pip((n as f64 - AROUND as f64) / RATE as f64)).collect();
     let found = align(&model, samples, RATE as u32, AROUND)?;
     (found.correlation >= ALIKE).then_some(AROUND as f64 + found.lag)
 }

@@ -85,8 +85,7 @@ impl Call<'_> {
                     Person::start(self.setting, number, &mic(number), &["join", &self.invite, "--no-upnp"])?;
                 person.wait_for("recording into")?;
                 self.people.push(person);
-                self.watched
-                    .push((number, Watched { name: format!("{name}, again"), samples: Vec::new() }));
+                self.watched.push((number, Watched { name: format!("{name}, again"), samples: Vec::new() }));
                 let took = self.until_said(&back, before)?;
                 self.told.push(format!(
                     "{at:.0} s: {name} was killed and started again, and was back with the host after {took:.1} s"
@@ -112,7 +111,8 @@ impl Call<'_> {
                 } else {
                     "was not missed".to_owned()
                 };
-                self.told.push(format!("{at:.0} s: {name} stood still for {:.1} s: {what}", length.as_secs_f64()));
+                self.told
+                    .push(format!("{at:.0} s: {name} stood still for {:.1} s: {what}", length.as_secs_f64()));
             }
         }
         Ok(())
@@ -240,7 +240,10 @@ fn print_reports(ended: &[(&'static str, Value, bool)], troubles: &[(Duration, T
             problems.push(format!("{name}'s certificate is {grade}"));
         }
     }
-    println!("\n{:<18} {:>9} {:>9} {:>9} {:>9} {:>9}", "voice", "received", "lost", "share", "made up", "depth ms");
+    println!(
+        "\n{:<18} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "voice", "received", "lost", "share", "made up", "depth ms"
+    );
     for (name, report, _) in ended {
         for peer in report["peers"].as_array().into_iter().flatten() {
             let count = |key: &str| peer["audio"][key].as_f64().unwrap_or(0.0);

@@ -33,7 +33,8 @@ mod tests {
 
     #[test]
     fn two_recordings_of_a_pip_are_told_apart_to_a_fraction_of_a_sample() {
-        let record = |delay: f64| (0..4000).map(|n| pip((f64::from(n) - delay) / 48_000.0)).collect::<Vec<_>>();
+        let record =
+            |delay: f64| (0..4000).map(|n| pip((f64::from(n) - delay) / 48_000.0)).collect::<Vec<_>>();
         let here = record(700.0);
         for later in [-31.3, 0.0, 0.25, 12.5, 480.75] {
             let found = align(&here, &record(700.0 + later), 48_000, 960).unwrap();

@@ -53,7 +53,9 @@ pub enum SpecError {
     )]
     Frequency(String),
     /// The clock of a device is off by nonsense.
-    #[error("\"{0}\" is no error of a clock; write parts per million between -1000 and 1000, as in \"pips@-300\"")]
+    #[error(
+        "\"{0}\" is no error of a clock; write parts per million between -1000 and 1000, as in \"pips@-300\""
+    )]
     Ppm(String),
     /// `file:` without a path.
     #[error("\"file:\" lacks the file's path, as in \"file:voice.wav\"")]
@@ -171,7 +173,17 @@ mod tests {
 
     #[test]
     fn what_is_printed_parses_to_the_same() {
-        for text in ["default", "none", "tone:440", "pips", "pips@-300", "file:a.wav", "Scarlett", "pulse:x", "jack:default"] {
+        for text in [
+            "default",
+            "none",
+            "tone:440",
+            "pips",
+            "pips@-300",
+            "file:a.wav",
+            "Scarlett",
+            "pulse:x",
+            "jack:default",
+        ] {
             let spec = parse(text);
             assert_eq!(spec.to_string(), text);
             assert_eq!(parse(&spec.to_string()), spec);

@@ -79,7 +79,8 @@ impl Estimate {
         let arrived = t0 + Duration::from_nanos(there as u64);
         let left = arrived + Duration::from_micros(40);
         let t3 = left + Duration::from_nanos(back as u64);
-        let exchange = Exchange { t0, t1: self.machine.truth(arrived) as i64, t2: self.machine.truth(left) as i64, t3 };
+        let exchange =
+            Exchange { t0, t1: self.machine.truth(arrived) as i64, t2: self.machine.truth(left) as i64, t3 };
         self.estimator.add(&exchange).unwrap();
     }
 
