@@ -70,7 +70,10 @@ impl Person {
     pub(crate) fn invite(&mut self) -> Result<String, Failure> {
         let mut line = String::new();
         match self.stdout.read_line(&mut line)? {
-            0 => Err(format!("{} could not host: {}", self.name, self.all_said()).into()),
+            0 => {
+                let said = self.all_said();
+                Err(format!("{} could not host: {said}", self.name).into())
+            }
             _ => Ok(line.trim().to_owned()),
         }
     }
@@ -81,7 +84,8 @@ impl Person {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
-                return Err(format!("{} never said '{text}': {}", self.name, self.all_said()).into());
+                let said = self.all_said();
+                return Err(format!("{} never said '{text}': {said}", self.name).into());
             };
             let found = line.contains(text);
             self.said.push(line);
@@ -123,8 +127,9 @@ impl Person {
         let mut text = String::new();
         self.stdout.read_to_string(&mut text)?;
         let status = self.child.wait()?;
+        let said = self.all_said();
         let report = serde_json::from_str(&text)
-            .map_err(|error| format!("{} left no report ({error}): {}", self.name, self.all_said()))?;
+            .map_err(|error| format!("{} left no report ({error}): {said}", self.name))?;
         Ok((report, status.success()))
     }
 }
