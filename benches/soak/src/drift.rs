@@ -63,7 +63,7 @@ pub(crate) fn run(program: &Path, options: &DriftOptions) -> Result<(), Failure>
             last.1,
             drift,
             slid,
-            it.told_ppm
+            it.told_ppm.to_string()
         );
     }
     println!(

@@ -79,6 +79,7 @@ impl Call<'_> {
                 let name = PEOPLE[number].0;
                 let back = format!("{name} is back");
                 let before = self.people[0].times_said(&back);
+                let since = Instant::now();
                 // A dropped person is killed.
                 drop(self.people.pop());
                 let mut person =
@@ -86,9 +87,10 @@ impl Call<'_> {
                 person.wait_for("recording into")?;
                 self.people.push(person);
                 self.watched.push((number, Watched { name: format!("{name}, again"), samples: Vec::new() }));
-                let took = self.until_said(&back, before)?;
+                self.until_said(&back, before)?;
+                let took = since.elapsed().as_secs_f64();
                 self.told.push(format!(
-                    "{at:.0} s: {name} was killed and started again, and was back with the host after {took:.1} s"
+                    "{at:.0} s: {name} was killed and started again, and recorded again after {took:.1} s"
                 ));
             }
             Trouble::Suspend(length) => {
@@ -221,12 +223,12 @@ fn print_reports(ended: &[(&'static str, Value, bool)], troubles: &[(Duration, T
         let grade = certificate["grade"].as_str().unwrap_or("none");
         println!(
             "{name:<18} {:>9} {:>9} {:>9} {:>9} {:>9} {:>11} {grade:>12}",
-            it["duration_seconds"],
-            it["frames_written"],
-            it["frames_duplicated"],
-            it["frames_dropped"],
-            it["samples_silent"],
-            it["samples_dropped"],
+            it["duration_seconds"].to_string(),
+            it["frames_written"].to_string(),
+            it["frames_duplicated"].to_string(),
+            it["frames_dropped"].to_string(),
+            it["samples_silent"].to_string(),
+            it["samples_dropped"].to_string(),
         );
         for reason in certificate["reasons"].as_array().into_iter().flatten() {
             println!("{:<18} {}", "", reason.as_str().unwrap_or("?"));
