@@ -99,6 +99,9 @@ impl Outcome {
                 certificate["residual_drift_ppm"],
                 certificate["clock_bound_ms"],
             );
+            if let Some(mbps) = upload_mbps(&person.report) {
+                println!("  uploads   {mbps:.2} Mbit/s to all others together");
+            }
             for peer in person.report["peers"].as_array().into_iter().flatten() {
                 println!(
                     "  from {:<9} {} frames of audio, {} lost, jitter buffer {} ms, round trip {} ms, {} pictures",
@@ -116,6 +119,18 @@ impl Outcome {
         }
         println!("folder    {}", self.folder.display());
     }
+}
+
+/// What the network saw of a person, in Mbit/s: all that was sent to the others, IP and UDP headers included.
+fn upload_mbps(report: &Value) -> Option<f64> {
+    // IPv4 and UDP.
+    const HEADERS: u64 = 20 + 8;
+    let bytes = report["peers"].as_array()?.iter().map(|peer| {
+        let sent = |key: &str| peer["sent"][key].as_u64().unwrap_or(0);
+        sent("bytes") + HEADERS * (sent("audio") + sent("video"))
+    });
+    let seconds = report["duration_seconds"].as_f64().filter(|seconds| *seconds > 0.0)?;
+    Some(bytes.sum::<u64>() as f64 * 8.0 / seconds / 1e6)
 }
 
 fn call(args: &DemoArgs, folder: &Path) -> Result<Outcome, CommandError> {

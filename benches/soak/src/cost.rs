@@ -75,9 +75,11 @@ impl Watched {
     pub(crate) fn processor(&self, begin: Instant) -> Vec<(f64, f64)> {
         let share = |pair: &[Sample]| {
             let span = (pair[1].at - pair[0].at).as_secs_f64();
-            ((pair[1].at - begin).as_secs_f64(), (pair[1].cpu - pair[0].cpu) / span * 100.0)
+            // The system counts in hundredths of a second: of less than half a second that is a guess.
+            (span >= 0.5)
+                .then(|| ((pair[1].at - begin).as_secs_f64(), (pair[1].cpu - pair[0].cpu) / span * 100.0))
         };
-        self.samples.windows(2).map(share).collect()
+        self.samples.windows(2).filter_map(share).collect()
     }
 
     /// The share of one core that it took altogether, in percent.

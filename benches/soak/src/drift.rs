@@ -15,13 +15,18 @@ use crate::{DriftOptions, Failure, pips};
 /// Any two masters lie within this of each other, in milliseconds.
 const PROMISE_MS: f64 = 1.0;
 
+/// The least share of the seconds whose pip must be found: the sync tone hides some, and the ends.
+const FOUND: f64 = 0.9;
+
 /// What one person's take says of the pips.
 struct Heard {
     name: String,
-    /// In the master: the whole second of session time that each is next to, and the session time at which it lies, in seconds.
+    /// In the master: the session time at which each lies, in seconds.
     master: Vec<f64>,
     /// In the microphone's own file, in seconds of its own samples.
     microphone: Vec<f64>,
+    /// How long the master is.
+    seconds: f64,
     told_ppm: Value,
 }
 
@@ -30,13 +35,17 @@ pub(crate) fn run(program: &Path, options: &DriftOptions) -> Result<(), Failure>
         return Err("give the --ppm of two to four people".into());
     }
     let temporary = tempfile::tempdir()?;
-    let folder = options.call.folder.as_deref().unwrap_or(temporary.path());
-    let setting = Setting { program, camera: &options.call.camera, folder };
+    let folder = person::empty_folder(options.call.folder.as_deref(), temporary.path())?;
+    let length = Duration::from_secs_f64(options.minutes * 60.0);
+    let setting = Setting { program, camera: &options.call.camera, folder, length };
     let mics: Vec<String> = options.ppm.iter().map(|ppm| format!("pips@{ppm}")).collect();
     let (people, _) = person::gather(&setting, &mics)?;
-    let until = Instant::now() + Duration::from_secs_f64(options.minutes * 60.0);
+    let until = Instant::now() + length;
     std::thread::sleep(until.saturating_duration_since(Instant::now()));
     let ended = person::end(people)?;
+    if let Some((name, report, _)) = ended.iter().find(|(_, _, well)| !well) {
+        return Err(format!("{name}'s call did not end well: {report:#}").into());
+    }
 
     let mut heard = Vec::new();
     for ((name, report, _), ppm) in ended.iter().zip(&options.ppm) {
@@ -100,6 +109,16 @@ pub(crate) fn run(program: &Path, options: &DriftOptions) -> Result<(), Failure>
         )?;
         println!("plot: {}", out.display());
     }
+    // A pip that lies far from where it should is not found: a master that jumps has few, or none in common with the others.
+    let expected = heard.iter().map(|it| it.seconds).fold(f64::INFINITY, f64::min) * FOUND;
+    if let Some(few) = heard.iter().find(|it| (it.master.len() as f64) < it.seconds * FOUND) {
+        return Err(
+            format!("{}: {} pips in {:.0} s of its master", few.name, few.master.len(), few.seconds).into()
+        );
+    }
+    if (spread.len() as f64) < expected - 2.0 {
+        return Err(format!("only {} seconds have a pip in all masters", spread.len()).into());
+    }
     if worst.1 > PROMISE_MS { Err(format!("masters lie {:.3} ms apart", worst.1).into()) } else { Ok(()) }
 }
 
@@ -110,10 +129,17 @@ fn listen(name: String, report: &Value) -> Result<Heard, Failure> {
     let metadata: Value = serde_json::from_slice(&std::fs::read(take.join("session_metadata.json"))?)?;
     let tick = metadata["start_tick"].as_u64().ok_or("the take has no start")?;
     let start = tick_time_ns(tick) as f64 * 1e-9;
-    let master =
-        pips::find(&sound(&take.join("local_recording.mp4"))).into_iter().map(|at| start + at).collect();
+    let recorded = sound(&take.join("local_recording.mp4"));
+    let seconds = recorded.len() as f64 / 48_000.0;
+    let master = pips::find(&recorded).into_iter().map(|at| start + at).collect();
     let microphone = pips::find(&sound(&take.join("microphone.flac")));
-    Ok(Heard { name, master, microphone, told_ppm: report["recording"]["microphone_drift_ppm"].clone() })
+    Ok(Heard {
+        name,
+        master,
+        microphone,
+        seconds,
+        told_ppm: report["recording"]["microphone_drift_ppm"].clone(),
+    })
 }
 
 /// How much later than the pips of the session each lies, in milliseconds, over session time in seconds. That these have a second between
@@ -153,7 +179,13 @@ mod tests {
     use super::*;
 
     fn heard(master: &[f64]) -> Heard {
-        Heard { name: "Ada".into(), master: master.to_vec(), microphone: Vec::new(), told_ppm: Value::Null }
+        Heard {
+            name: "Ada".into(),
+            master: master.to_vec(),
+            microphone: Vec::new(),
+            seconds: 0.0,
+            told_ppm: Value::Null,
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ struct Call {
     /// What the cameras see: a low size, since one computer records for all
     #[arg(long, default_value = "pattern:320x180@30")]
     camera: String,
-    /// The folder for the takes [default: one that is removed at the end]
+    /// The folder for the takes, empty or not there yet [default: one that is removed at the end]
     #[arg(long)]
     folder: Option<PathBuf>,
     /// Where the plot goes
@@ -58,7 +58,7 @@ struct SoakOptions {
     /// How long
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
-    /// Kill the last guest's program (SIGKILL) after a quarter of the time, and start it again
+    /// Kill the last guest's program (SIGKILL), and start it again; troubles are spread evenly over the call
     #[arg(long)]
     kill: bool,
     /// Let the first guest's program stand still (SIGSTOP) for so many seconds; may be given several times

@@ -21,13 +21,25 @@ pub(crate) struct Setting<'a> {
     pub(crate) program: &'a Path,
     pub(crate) camera: &'a str,
     pub(crate) folder: &'a Path,
+    /// How long the call is meant to last.
+    pub(crate) length: Duration,
+}
+
+/// The folder that was asked for, or a temporary one; the takes in it are this call's alone.
+pub(crate) fn empty_folder<'a>(asked: Option<&'a Path>, temporary: &'a Path) -> Result<&'a Path, Failure> {
+    let Some(folder) = asked else { return Ok(temporary) };
+    std::fs::create_dir_all(folder)?;
+    match std::fs::read_dir(folder)?.next() {
+        None => Ok(folder),
+        Some(_) => Err(format!("{} is not empty", folder.display()).into()),
+    }
 }
 
 /// A running `hyperzoom`, which is killed when this is dropped.
 pub(crate) struct Person {
     pub(crate) name: &'static str,
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    stdout: Option<BufReader<ChildStdout>>,
     lines: Receiver<String>,
     said: Vec<String>,
 }
@@ -48,6 +60,8 @@ impl Person {
             .arg(setting.folder.join(name))
             // Where it keeps who it is: nothing of the user's own.
             .env("XDG_DATA_HOME", setting.folder.join("data"))
+            // Should this process be killed, the others end as well.
+            .args(["--for", &(setting.length + PATIENCE).as_secs().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -63,13 +77,14 @@ impl Person {
                 }
             }
         });
-        Ok(Self { name, child, stdout, lines, said: Vec::new() })
+        Ok(Self { name, child, stdout: Some(stdout), lines, said: Vec::new() })
     }
 
     /// The host's first line, the invite.
     pub(crate) fn invite(&mut self) -> Result<String, Failure> {
         let mut line = String::new();
-        match self.stdout.read_line(&mut line)? {
+        let stdout = self.stdout.as_mut().ok_or("its output was read before")?;
+        match stdout.read_line(&mut line)? {
             0 => {
                 let said = self.all_said();
                 Err(format!("{} could not host: {said}", self.name).into())
@@ -124,9 +139,25 @@ impl Person {
 
     /// Its report, after it was asked to end; and whether it says that all went well.
     pub(crate) fn finish(mut self) -> Result<(Value, bool), Failure> {
-        let mut text = String::new();
-        self.stdout.read_to_string(&mut text)?;
-        let status = self.child.wait()?;
+        let mut stdout = self.stdout.take().ok_or("its output was read before")?;
+        let text = std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).map(|_| text)
+        });
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            if Instant::now() > deadline {
+                let said = self.all_said();
+                return Err(
+                    format!("{} did not end within {} s: {said}", self.name, PATIENCE.as_secs()).into()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let text = text.join().map_err(|_| "reading its report panicked")??;
         let said = self.all_said();
         let report = serde_json::from_str(&text)
             .map_err(|error| format!("{} left no report ({error}): {said}", self.name))?;

@@ -234,13 +234,13 @@ pub(crate) struct Pings {
     pub(crate) next_at: Duration,
     burst_left: u8,
     next_token: u32,
-    /// When the last questions were asked, by their token modulo the length.
-    asked: [Option<(u32, Duration)>; 16],
+    /// When the last questions were asked, by their token modulo the length: at five a second, those of the last 12 s.
+    asked: [Option<(u32, Duration)>; 64],
 }
 
 impl Pings {
     fn new(now: Duration) -> Self {
-        Self { started: now, next_at: now, burst_left: CLOCK_BURST - 1, next_token: 0, asked: [None; 16] }
+        Self { started: now, next_at: now, burst_left: CLOCK_BURST - 1, next_token: 0, asked: [None; 64] }
     }
 
     /// The token of a new question, asked now. `burst`: whether the first ones follow one another more closely, since the clock goes by them.

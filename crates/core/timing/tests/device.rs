@@ -86,10 +86,10 @@ fn the_rate_of_a_new_device_is_found_before_it_matters() {
             })
             .collect();
         let mut clock = DeviceClock::new(48_000);
-        let lateness = |mark: &&(i64, i64, i64)| mark.2 - BASE - mark.0 * 1_000_000 / 48;
-        let first = marks.iter().take(100).min_by_key(lateness).expect("there are marks");
-        clock.mark(first.0, first.2);
-        for (index, truth, marked) in &marks[1..] {
+        // The name-plate time since the first sample taken back.
+        let beginning = marks.iter().take(100).map(|mark| mark.2 - mark.0 * 1_000_000 / 48).min();
+        clock.mark(0, beginning.expect("there are marks"));
+        for (index, truth, marked) in &marks {
             clock.mark(*index, *marked);
             let error = (clock.session_ns_of(*index).expect("marked") - truth).abs();
             if error > worst.0 {
