@@ -75,9 +75,9 @@ const FITS: u32 = 22_000;
 /// It is known so much later than a round trip: when a packet of the voice is overdue, and the sender has looked.
 const NOTICED: Duration = Duration::from_millis(17);
 
-/// Bounds of the fastest that a frame's datagrams follow one another, in kbit/s: a keyframe has to leave at some time, and beyond the
-/// upper one nothing is won.
-const MOST_PACE: std::ops::RangeInclusive<u32> = 600..=2000;
+/// Bounds of the fastest that a frame's datagrams follow one another, in kbit/s: a keyframe has to leave at some time, and no round trip
+/// makes it faster than the upper one.
+const MOST_PACE: std::ops::RangeInclusive<u32> = 600..=1300;
 
 /// What it is for paths of this round trip.
 fn most_pace(round_trip: Duration) -> u32 {
