@@ -21,6 +21,8 @@ pub(crate) struct Pending {
     pub(crate) id: u8,
     pub(crate) instance: u128,
     pub(crate) name: Name,
+    /// Whether it says that it was in this session before, and lost it: a program that was started anew does not know.
+    pub(crate) comes_back: bool,
     pub(crate) expires: Duration,
     pub(crate) link: Link,
 }
@@ -80,7 +82,10 @@ impl Session {
                 Ok(id) => {
                     let Route::Direct(from) = route else { return };
                     let welcome = Control::Welcome(self.welcome(now, id, &hello, from));
-                    self.answer(now, question, received.responder, &welcome, id, hello.instance, hello.name);
+                    let comes_back = hello.session_id.is_some();
+                    let Hello { instance, name, .. } = hello;
+                    let responder = received.responder;
+                    self.answer(now, question, responder, &welcome, id, instance, name, comes_back);
                 }
                 Err(refusal) => self.answer_refusal(question, received.responder, refusal),
             },
@@ -98,7 +103,7 @@ impl Session {
                 let greeted = Control::Greeted(Greeted { participant: me, instance: self.config.instance });
                 let id = greet.participant;
                 let name = self.peer_mut(id).map_or_else(|| Name::clean(""), |peer| peer.name.clone());
-                self.answer(now, question, received.responder, &greeted, id, greet.instance, name);
+                self.answer(now, question, received.responder, &greeted, id, greet.instance, name, true);
             }
             _ => self.stats.ignored += 1,
         }
@@ -207,6 +212,7 @@ impl Session {
         id: u8,
         instance: u128,
         name: Name,
+        comes_back: bool,
     ) {
         let Some(me) = self.me else { return };
         let Ok((keys, datagram)) = responder.respond(me, message) else { return };
@@ -227,7 +233,7 @@ impl Session {
             self.pending.remove(0);
         }
         let link = self.new_link(now, me, id, &keys, route);
-        self.pending.push(Pending { id, instance, name, expires: now + CONFIRM_WITHIN, link });
+        self.pending.push(Pending { id, instance, name, comes_back, expires: now + CONFIRM_WITHIN, link });
     }
 
     /// Tries a sealed datagram with the keys of handshakes that we answered. Where it opens, its sender is no recording, and
@@ -262,10 +268,13 @@ impl Session {
             Route::Direct(_) => pending.link.last_direct = now,
         }
         pending.link.last_heard = now;
+        let needs_tone = !pending.comes_back || self.may_lack_tone(id, pending.instance);
         self.connect(now, id, pending.instance, &pending.name, pending.link);
         if self.is_host() {
             self.introduce_newcomer(now, id);
-            self.schedule_tone(now, id);
+            if needs_tone {
+                self.schedule_tone(now, id);
+            }
         }
         Some(opened)
     }
