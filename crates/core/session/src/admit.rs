@@ -68,6 +68,13 @@ impl Session {
             self.stats.unauthenticated += 1;
             return;
         };
+        let question = Question { route, len: HEADER_LEN + 1 + init.len() };
+        // Before anything is remembered, or costs an exchange of keys.
+        if let (Ok(Control::Hello(hello)), Route::Direct(from)) = (&received.message, route)
+            && self.asks_for_cookie(now, from, header, hello, question.len)
+        {
+            return;
+        }
         if !self.ephemerals.insert(received.ephemeral) {
             self.stats.replayed += 1;
             return;
@@ -76,7 +83,6 @@ impl Session {
             self.stats.flooded += 1;
             return;
         }
-        let question = Question { route, len: HEADER_LEN + 1 + init.len() };
         match received.message {
             Ok(Control::Hello(hello)) if self.is_host() => match self.judge(&hello) {
                 Ok(id) => {
@@ -123,7 +129,8 @@ impl Session {
         self.place_for(hello.instance).ok_or(Refusal::Full { capacity: self.config.capacity })
     }
 
-    /// The number of one that is known, or was answered before; else a free one; else that of who left longest ago.
+    /// The number of one that is known, or was answered before; else a free one; else that of who left longest ago; else the one that was
+    /// promised first to somebody who has not come: whoever comes first has it.
     fn place_for(&mut self, instance: u128) -> Option<u8> {
         if let Some((id, _)) = self.known(instance) {
             // Its place may have been promised to somebody while it was away.
@@ -141,6 +148,10 @@ impl Session {
                 .filter_map(|id| peer(id).filter(|peer| !peer.is_in()).map(|peer| (peer.left_at, id)))
                 .min()
                 .map(|(_, id)| id)
+                .or_else(|| {
+                    let promised = self.pending.iter().map(|pending| pending.id);
+                    promised.into_iter().find(|id| peer(*id).is_none_or(|peer| !peer.is_in()))
+                })
         })
     }
 
@@ -230,10 +241,17 @@ impl Session {
         {
             self.pending.remove(oldest);
         } else if self.pending.len() >= PENDING_MOST {
-            self.pending.remove(0);
+            self.pending.remove(self.most_crowded());
         }
         let link = self.new_link(now, me, id, &keys, route);
         self.pending.push(Pending { id, instance, name, comes_back, expires: now + CONFIRM_WITHIN, link });
+    }
+
+    /// The oldest answered handshake of the address that has the most of them, so that nobody crowds out others.
+    fn most_crowded(&self) -> usize {
+        let ip = |at: usize| self.pending[at].link.addr.ip();
+        let count = |at: usize| (0..self.pending.len()).filter(|other| ip(*other) == ip(at)).count();
+        (0..self.pending.len()).rev().max_by_key(|at| count(*at)).unwrap_or(0)
     }
 
     /// Tries a sealed datagram with the keys of handshakes that we answered. Where it opens, its sender is no recording, and
@@ -279,7 +297,14 @@ impl Session {
         Some(opened)
     }
 
+    /// Tells the others of one who has come, and it of those who have come since its WELCOME.
     fn introduce_newcomer(&mut self, now: Duration, id: u8) {
+        if let Some(seen_by) = self.peer_mut(id).map(|peer| peer.addr().ip()) {
+            let others: Vec<_> = self.introductions(now, id, seen_by).collect();
+            for entry in others {
+                self.send(now, id, &Control::PeerJoined(entry));
+            }
+        }
         for other in (1..MAX_PARTICIPANTS as u8).filter(|other| *other != id) {
             let Some(seen_by) = self.peer_mut(other).filter(|peer| peer.is_in()).map(|peer| peer.addr().ip())
             else {

@@ -70,6 +70,8 @@ impl Session {
                     link.reachable = Some((addr, now));
                 }
             }
+            Control::Local(addrs) => self.handle_local(now, from, addrs),
+            Control::Neighbour(neighbour) if from == HOST => self.handle_neighbour(now, neighbour),
             Control::Bye => self.part(now, from, LeaveReason::Bye),
             Control::Gone => self.lose(now, from, LeaveReason::TimedOut),
             Control::Hello(_)
@@ -77,7 +79,8 @@ impl Session {
             | Control::Refused(_)
             | Control::Greet(_)
             | Control::Greeted(_)
-            | Control::PeerJoined(_) => self.stats.ignored += 1,
+            | Control::PeerJoined(_)
+            | Control::Neighbour(_) => self.stats.ignored += 1,
         }
     }
 

@@ -12,8 +12,8 @@
 //! # How a call comes about
 //! A guest says HELLO to the host, in the first message of a Noise handshake, again and again until WELCOME comes. The
 //! host tells every member of every other, each second anew; of two guests the one with the higher number greets the
-//! other in a handshake of their own, while the other sends probes, so that both their routers open.
-//!
+//! other in a handshake of their own, while the other sends probes, so that both their routers open. Guests whom the host hears from one
+//! address seem to live behind one router, and are told as well where the other is within their network ([`Session::set_local`]).
 //!
 //! Two guests who have not met for [`RELAY_AFTER`] shake hands by way of the host, which then passes on what they send each other
 //! ([`Session::relay`]), sealed for each other as ever. They go on looking for a direct path, and take it once three questions in a row have
@@ -25,6 +25,8 @@
 //! answered takes the other in only when a datagram sealed with the new keys arrives, which a recording cannot produce.
 //! Handshake messages cost more to try than all else, so only so many are looked at in a second: a flood of them keeps
 //! newcomers waiting, and takes nothing from those who talk.
+//! In a session without a key a place is promised to those only who have shown that they receive where they say they are, by a cookie; and
+//! what was promised to one who does not come is another's, so that nobody holds the places of a call without being in it.
 //! Everybody who has the key is trusted not to pose as another participant. That goes for a host that relays as well: it has no key to what
 //! it passes on, and could have only by taking each one's place in the other's handshake.
 //!
@@ -44,9 +46,11 @@ mod claim;
 mod clock;
 mod config;
 mod control;
+mod cookie;
 mod event;
 mod join;
 mod link;
+mod neighbour;
 mod peer;
 mod relay;
 mod session;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    AudioReport, CameraState, Control, Envelope, Filling, HEADER_LEN, Header, MAX_DATAGRAM, MAX_PARTICIPANTS,
-    Nack, Name, OpenError, PacketType, PathReport, Refusal, Stream, VideoNack,
+    AudioReport, CameraState, Control, Envelope, Filling, HEADER_LEN, Header, LocalAddrs, MAX_DATAGRAM,
+    MAX_PARTICIPANTS, Nack, Name, OpenError, PacketType, PathReport, Refusal, Stream, VideoNack,
 };
 use hyperzoom_timing::SessionClock;
 
@@ -14,6 +14,7 @@ use crate::admit::{Ephemerals, Pending};
 use crate::budget::Budgets;
 use crate::clock::Clock;
 use crate::config::{PENDING_MOST, TRANSMIT_MOST};
+use crate::cookie::Cookies;
 use crate::join::Greeting;
 use crate::link::Link;
 use crate::peer::Peer;
@@ -64,6 +65,10 @@ pub struct Session {
     pub(crate) tone: Option<i64>,
     /// Where our router lets datagrams in.
     pub(crate) reachable: Option<SocketAddr>,
+    /// Where we are within our own network.
+    pub(crate) local: LocalAddrs,
+    /// What joins without a key must bring back.
+    pub(crate) cookies: Cookies,
     /// The others by their number.
     pub(crate) peers: [Option<Peer>; MAX_PARTICIPANTS],
     /// Our own handshakes by whom they are for.
@@ -110,6 +115,8 @@ impl Session {
             camera: None,
             tone: None,
             reachable: None,
+            local: LocalAddrs::default(),
+            cookies: Cookies::default(),
             peers: Default::default(),
             greetings: Default::default(),
             pending: Vec::with_capacity(PENDING_MOST),
@@ -184,6 +191,9 @@ impl Session {
             }
             Some(Envelope::Response(response)) if header.kind == PacketType::Control => {
                 self.handle_response(now, route, &header, response);
+            }
+            Some(Envelope::Cookie(cookie)) if header.kind == PacketType::Control => {
+                self.handle_cookie(now, &header, cookie);
             }
             Some(Envelope::Probe) => {}
             _ => self.stats.malformed += 1,
@@ -354,6 +364,12 @@ impl Session {
     /// Where our router lets datagrams in, if it does: the host introduces us with that address from the next heartbeat on.
     pub fn set_reachable(&mut self, addr: Option<SocketAddr>) {
         self.reachable = addr;
+    }
+
+    /// Where we are within our own network: a host that hears another guest from behind the same router tells that one, from the next heartbeat
+    /// on, and nobody else.
+    pub fn set_local(&mut self, addrs: LocalAddrs) {
+        self.local = addrs;
     }
 
     /// Tells a peer how the path from it serves what it sends. What is beyond the bounds of a report is brought within them.

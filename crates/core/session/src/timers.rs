@@ -90,6 +90,9 @@ impl Session {
             if let (HOST, Some(addr)) = (id, self.reachable) {
                 self.send(now, id, &Control::Reachable(addr));
             }
+            if id == HOST {
+                self.tell_local(now);
+            }
             if let Some(camera) = self.camera {
                 self.send(now, id, &Control::Camera(camera));
             }
@@ -101,6 +104,7 @@ impl Session {
                 for entry in introductions {
                     self.send(now, id, &Control::PeerJoined(entry));
                 }
+                self.tell_neighbours(now, id);
             }
         }
     }
