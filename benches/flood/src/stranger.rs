@@ -129,6 +129,7 @@ fn datagrams(open: bool) -> Result<Vec<Vec<u8>>, Failure> {
             name: Name::clean("Eve"),
             capabilities: Capabilities::OURS,
             session_id: None,
+            participant: None,
             cookie: None,
         });
         all.push(Initiator::start(key.as_ref(), 0xFF, n as u16, &hello)?.1);

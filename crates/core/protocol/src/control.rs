@@ -164,6 +164,8 @@ pub struct Hello {
     pub capabilities: Capabilities,
     /// The session that the guest was in before, if it comes back.
     pub session_id: Option<u64>,
+    /// The number that it had there: a host that was started anew does not know it.
+    pub participant: Option<u8>,
     /// What a host without a key has answered to the attempt before: a proof that the guest receives where it says it is.
     pub cookie: Option<Cookie>,
 }

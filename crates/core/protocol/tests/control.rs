@@ -35,6 +35,7 @@ fn hello() -> Hello {
         name: longest_name(),
         capabilities: Capabilities(u32::MAX),
         session_id: Some(u64::MAX),
+        participant: Some(u8::MAX),
         cookie: Some(Cookie([0xFF; COOKIE_LEN])),
     }
 }

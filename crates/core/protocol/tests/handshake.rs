@@ -18,6 +18,7 @@ fn hello() -> Control {
         name: Name::clean("Zoë"),
         capabilities: Capabilities::OURS,
         session_id: Some(u64::MAX),
+        participant: Some(u8::MAX),
         cookie: Some(Cookie([0xFF; COOKIE_LEN])),
     })
 }

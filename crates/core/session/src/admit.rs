@@ -126,12 +126,13 @@ impl Session {
         if hello.session_id.is_some_and(|id| Some(id) != self.session_id) {
             return Err(Refusal::OtherSession);
         }
-        self.place_for(hello.instance).ok_or(Refusal::Full { capacity: self.config.capacity })
+        self.place_for(hello.instance, hello.participant)
+            .ok_or(Refusal::Full { capacity: self.config.capacity })
     }
 
-    /// The number of one that is known, or was answered before; else a free one; else that of who left longest ago; else the one that was
+    /// The number of one that is known, or was answered before; else the one that it had, as it says; else a free one; else that of who left longest ago; else the one that was
     /// promised first to somebody who has not come: whoever comes first has it.
-    fn place_for(&mut self, instance: u128) -> Option<u8> {
+    fn place_for(&mut self, instance: u128, had: Option<u8>) -> Option<u8> {
         if let Some((id, _)) = self.known(instance) {
             // Its place may have been promised to somebody while it was away.
             self.pending.retain(|pending| pending.id != id || pending.instance == instance);
@@ -143,7 +144,10 @@ impl Session {
         let unpromised =
             || (1..self.config.capacity).filter(|id| !self.pending.iter().any(|pending| pending.id == *id));
         let peer = |id: u8| self.peers[usize::from(id)].as_ref();
-        unpromised().find(|id| peer(*id).is_none()).or_else(|| {
+        let free = || unpromised().filter(|id| peer(*id).is_none());
+        // Others may yet come back to the lower ones.
+        let some = || if self.was_resumed { free().next_back() } else { free().next() };
+        free().find(|id| Some(*id) == had).or_else(some).or_else(|| {
             unpromised()
                 .filter_map(|id| peer(id).filter(|peer| !peer.is_in()).map(|peer| (peer.left_at, id)))
                 .min()
@@ -286,11 +290,12 @@ impl Session {
             Route::Direct(_) => pending.link.last_direct = now,
         }
         pending.link.last_heard = now;
+        pending.link.knows_time = pending.comes_back;
         let needs_tone = !pending.comes_back || self.may_lack_tone(id, pending.instance);
         self.connect(now, id, pending.instance, &pending.name, pending.link);
         if self.is_host() {
             self.introduce_newcomer(now, id);
-            if needs_tone {
+            if needs_tone && self.clock.is_ready() {
                 self.schedule_tone(now, id);
             }
         }

@@ -51,6 +51,12 @@ pub const PATH_REPORT_SPACING: Duration = Duration::from_millis(2);
 /// has arrived even where the network has lost it twice.
 pub const TONE_LEAD: Duration = Duration::from_secs(3);
 
+/// A host that goes on with its session waits so long for somebody who knows the time: guests notice within [`TIMEOUT`] that it was gone, and
+/// ask for it each second.
+pub const RESUME_WITHIN: Duration = Duration::from_secs(10);
+/// So far the session's time may be from what a host that goes on believes, in nanoseconds: a clock on the wall is right to some seconds.
+pub(crate) const RESUME_TRUST_NS: u64 = 60_000_000_000;
+
 /// Two guests who could not meet for so long are relayed by their host.
 pub const RELAY_AFTER: Duration = Duration::from_secs(3);
 /// The most that is passed on from one guest to another, in bits a second, IP and UDP headers included: a voice in frames of 2.5 ms with copies

@@ -122,6 +122,7 @@ impl Session {
                 name: self.name.clone(),
                 capabilities: Capabilities::OURS,
                 session_id: self.session_id,
+                participant: self.me,
                 cookie: self.greetings[usize::from(HOST)].as_ref().and_then(Greeting::cookie),
             }),
         }

@@ -19,6 +19,9 @@
 //! ([`Session::relay`]), sealed for each other as ever. They go on looking for a direct path, and take it once three questions in a row have
 //! come back over it; where one fails that worked, they come back to the host, and wait the longer before the next return.
 //!
+//! A host whose program was cut off is asked for by its guests as long as they are in the call; one that is started anew with the session's
+//! number and key takes them in again ([`Session::resume`]).
+//!
 //! # Whom it believes
 //! Without the invite's key nothing that is sent gets an answer or leaves a trace but a count in [`Stats`]. The
 //! first message of a handshake can be recorded and played again, so it is answered once for each ephemeral key, and the one who
@@ -53,13 +56,14 @@ mod link;
 mod neighbour;
 mod peer;
 mod relay;
+mod resume;
 mod session;
 mod timers;
 mod tone;
 
 pub use config::{
     BYE_COUNT, BYE_SPACING, Config, HEARTBEAT, KEYFRAME_REQUEST_SPACING, PATH_REPORT_SPACING, RELAY_AFTER,
-    RELAY_RATE, REPORT_SPACING, SILENT_AFTER, TIMEOUT, TONE_LEAD, UNREACHABLE_AFTER,
+    RELAY_RATE, REPORT_SPACING, RESUME_WITHIN, SILENT_AFTER, TIMEOUT, TONE_LEAD, UNREACHABLE_AFTER,
 };
 pub use event::{Event, LeaveReason, Media, Transmit};
 pub use link::PeerStats;

@@ -58,6 +58,8 @@ pub(crate) struct Link {
     pub(crate) next_heartbeat: Duration,
     pub(crate) pings: Pings,
     pub(crate) round_trip: Option<Duration>,
+    /// It was in this session before us, who host it: it knows its time.
+    pub(crate) knows_time: bool,
     pub(crate) stats: PeerStats,
     /// Where else it may be.
     pub(crate) claim: Option<Claim>,
@@ -101,6 +103,7 @@ impl Link {
             next_heartbeat: now + HEARTBEAT / 2,
             pings: Pings::new(now),
             round_trip: None,
+            knows_time: false,
             stats: PeerStats::default(),
             claim: None,
             moves: Limiter::new(MOVE_SPACING),

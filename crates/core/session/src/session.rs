@@ -59,6 +59,10 @@ pub struct Session {
     pub(crate) me: Option<u8>,
     pub(crate) session_id: Option<u64>,
     pub(crate) clock: Clock,
+    /// A host that goes on with its session asks its guests for the time until then.
+    pub(crate) resume_by: Option<Duration>,
+    /// We are a host that went on with its session: it may not know of everybody who is in it.
+    pub(crate) was_resumed: bool,
     /// What became of our pictures, once it was said.
     pub(crate) camera: Option<CameraState>,
     /// When the last sync tone was or will be, session time in nanoseconds.
@@ -85,14 +89,20 @@ pub struct Session {
 impl Session {
     /// A session that begins now, with us as its host.
     #[must_use]
-    pub fn host(mut config: Config, now: Duration) -> Self {
+    pub fn host(config: Config, now: Duration) -> Self {
+        let mut session = Self::of_host(config, Clock::host(now));
+        session.event(Event::ClockReady);
+        session
+    }
+
+    /// With us as the host, by a clock that may not be known yet.
+    pub(crate) fn of_host(mut config: Config, clock: Clock) -> Self {
         config.capacity = config.capacity.clamp(2, MAX_PARTICIPANTS as u8);
         let session_id = config.session_id;
-        let mut session = Self::new(config, Phase::In, Clock::host(now));
+        let mut session = Self::new(config, Phase::In, clock);
         session.me = Some(HOST);
         session.session_id = Some(session_id);
         session.event(Event::Joined { me: HOST, session_id });
-        session.event(Event::ClockReady);
         session
     }
 
@@ -112,6 +122,8 @@ impl Session {
             me: None,
             session_id: None,
             clock,
+            resume_by: None,
+            was_resumed: false,
             camera: None,
             tone: None,
             reachable: None,

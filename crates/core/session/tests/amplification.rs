@@ -45,6 +45,7 @@ fn hello(instance: u128, version: u16, session_id: Option<u64>) -> Control {
         name: Name::clean("E"),
         capabilities: Capabilities::OURS,
         session_id,
+        participant: None,
         cookie: None,
     })
 }

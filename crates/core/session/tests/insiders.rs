@@ -62,6 +62,7 @@ fn message() -> impl Strategy<Value = Control> {
                     name: Name::clean("x"),
                     capabilities: Capabilities(bits),
                     session_id,
+                    participant: cookie.map(|cookie| cookie[0] % 6),
                     cookie: cookie.map(Cookie),
                 })
             }
