@@ -113,10 +113,11 @@ impl Session {
         if knows_time {
             self.resume_clock(now, Some(&exchange));
         }
-        if from == HOST && !is_host {
-            if let Some(event) = self.clock.learn(&exchange, since) {
-                self.event(event);
-            }
+        if from == HOST
+            && !is_host
+            && let Some(event) = self.clock.learn(&exchange, since)
+        {
+            self.event(event);
         }
     }
 

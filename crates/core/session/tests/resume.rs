@@ -104,3 +104,24 @@ fn where_nobody_comes_back_the_clock_on_the_wall_has_to_do() {
         assert!((session_ns(&world, party) - true_ns(&world) - 40_000_000).abs() < 1_000_000);
     }
 }
+
+#[test]
+fn guests_whom_it_relayed_hear_each_other_again() {
+    let mut world = World::pair();
+    world.cut.extend([(1, 2), (2, 1)]);
+    world.join();
+    world.run(ms(10_000));
+    assert!(world.parties[1].relayed.contains(&2), "by way of the host");
+    world.cut.extend([(0, 1), (1, 0), (0, 2), (2, 0)]);
+    world.run(ms(8000));
+    world.cut.retain(|(from, to)| *from != 0 && *to != 0);
+    let about = true_ns(&world);
+    world.parties[0].session = Session::resume(config(0), world.now, about);
+    world.run(ms(8000));
+    for (party, other) in [(1, 2), (2, 1)] {
+        assert_eq!(world.parties[party].connected(), [0, other]);
+    }
+    world.speak(1, b"by way of the host");
+    world.run(ms(100));
+    assert!(world.parties[2].media.iter().any(|(from, _, text)| *from == 1 && text == b"by way of the host"));
+}
