@@ -22,6 +22,7 @@ mod clock;
 mod device;
 mod estimator;
 mod line;
+mod pip;
 mod shared;
 mod tick;
 mod tone;
@@ -30,6 +31,7 @@ pub use align::{Alignment, Drift, align};
 pub use clock::SessionClock;
 pub use device::DeviceClock;
 pub use estimator::{ClockEstimator, Exchange, Rejected};
+pub use pip::{PIP_SECONDS, pip};
 pub use shared::SharedClock;
 pub use tick::{
     SAMPLES_PER_TICK, Timecode, TimecodeError, tick_at_or_after, tick_at_or_before, tick_sample, tick_time_ns,

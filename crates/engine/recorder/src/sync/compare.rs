@@ -132,6 +132,10 @@ pub fn compare(first: &Listened, second: &Listened) -> Comparison {
     let (a, b) = (first.moments(), second.moments());
     let offset = likeliest(&a, &b);
     let pairs = offset.map(|offset| pairs(&a, &b, offset)).unwrap_or_default();
+    // Of two takes of which each has one tone, at a time when the other was not there, these are two tones and not one that is off.
+    let lasts = |take: &Listened, ms: f64| (take.span().0..=take.span().1).contains(&(ms / 1000.0));
+    let elsewhere = |(a, b): &(f64, f64)| !lasts(second, *a) && !lasts(first, *b);
+    let pairs = if pairs.len() == 1 && elsewhere(&pairs[0]) { Vec::new() } else { pairs };
     let mut it = Comparison {
         first: first.folder.clone(),
         second: second.folder.clone(),
@@ -319,5 +323,18 @@ mod tests {
         assert_eq!((it.grade, it.offset_ms), (Some(Grade::Amber), None));
         let it = compare(&take(1.0, &[]), &take(100.0, &[3000.0]));
         assert_eq!(it.grade, None);
+    }
+
+    #[test]
+    fn takes_that_had_no_tone_at_the_same_time_are_not_held_to_one() {
+        // Of one who was cut off and came back: each take has a tone of its own.
+        let it = compare(&take(1.0, &[3000.0]), &take(70.0, &[3000.0]));
+        assert_eq!((it.grade, it.tones, it.offset_ms), (None, 0, None), "{it:?}");
+        // They overlap, and the second one's tone came when the first had ended.
+        let it = compare(&take(1.0, &[3000.0]), &take(50.0, &[15_000.0]));
+        assert_eq!((it.grade, it.offset_ms), (Some(Grade::Amber), None), "{it:?}");
+        // One tone that both should have is off.
+        let it = compare(&take(1.0, &[3000.0]), &take(1.0, &[3040.0]));
+        assert_eq!(it.grade, Some(Grade::Red), "{it:?}");
     }
 }
