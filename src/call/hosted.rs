@@ -68,7 +68,7 @@ impl Hosted {
         let files = std::fs::read_dir(folder).ok()?.flatten();
         let ours = files.filter(|entry| entry.file_name().to_string_lossy().starts_with("host-"));
         let found = ours.filter_map(|entry| {
-            let (file, kept) = open(&entry.path())?;
+            let (file, kept) = open(&entry.path(), false)?;
             Some(Self { kept: kept?, file: Some((file, entry.path())), next_note: Duration::ZERO })
         });
         found.filter(|hosted| hosted.away() < HOLDS).min_by_key(Self::away)
@@ -80,7 +80,7 @@ impl Hosted {
             tracing::warn!("{}: {error}", folder.display());
             return;
         }
-        if let Some((file, _)) = open(&path) {
+        if let Some((file, _)) = open(&path, true) {
             self.file = Some((file, path));
             self.write();
         }
@@ -154,9 +154,9 @@ fn wall_ns() -> i64 {
 }
 
 /// The file, locked, and what is in it, if that can be read; `None` where another process has locked it, or it cannot be had.
-fn open(path: &Path) -> Option<(File, Option<Kept>)> {
+fn open(path: &Path, create: bool) -> Option<(File, Option<Kept>)> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true).create(create).truncate(false);
     // It holds the session's key.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

@@ -60,7 +60,11 @@ impl Session {
     pub(crate) fn handle_init(&mut self, now: Duration, route: Route, header: &Header, init: &[u8]) {
         // Before we are in there is nobody to let in.
         let Some(me) = self.me else { return };
-        if !self.budgets.inits.pass(now) {
+        let from = match route {
+            Route::Direct(from) => Some(from.ip()),
+            Route::Relayed => None,
+        };
+        if !self.budgets.inits.pass(now, from) {
             self.stats.flooded += 1;
             return;
         }

@@ -27,7 +27,7 @@
 //! first message of a handshake can be recorded and played again, so it is answered once for each ephemeral key, and the one who
 //! answered takes the other in only when a datagram sealed with the new keys arrives, which a recording cannot produce.
 //! Handshake messages cost more to try than all else, so only so many are looked at in a second: a flood of them keeps
-//! newcomers waiting, and takes nothing from those who talk.
+//! newcomers waiting, if it comes from everywhere, and takes nothing from those who talk.
 //! In a session without a key a place is promised to those only who have shown that they receive where they say they are, by a cookie; and
 //! what was promised to one who does not come is another's, so that nobody holds the places of a call without being in it.
 //! Everybody who has the key is trusted not to pose as another participant. That goes for a host that relays as well: it has no key to what
