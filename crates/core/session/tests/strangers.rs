@@ -199,8 +199,8 @@ fn a_flood_of_hellos_from_one_address_keeps_nobody_else_waiting() {
             .poll_transmit()
             .expect("it says hello")
             .datagram;
-        for n in 0..20_000 {
-            if n % 5_000 == 500 {
+        for n in 0..15_007 {
+            if [500, 5_503, 10_507].contains(&n) {
                 world.join();
             }
             world.inject(0, flooder, &hello);
