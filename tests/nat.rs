@@ -57,6 +57,8 @@ impl Town {
         command.args(["--name", home, "--mic", "tone", "--speaker", "none", "--no-record", "--json"]);
         // Its router is spoken to directly, whatever this machine's way to the web is.
         command.env_remove("http_proxy").env_remove("HTTP_PROXY");
+        // What a program that is killed leaves of its call.
+        command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
         HyperZoom::spawn(command)
     }
 
