@@ -53,6 +53,7 @@ const HOST_EXAMPLES: &str = "\
 Examples:
   hyperzoom host --name Ada
   hyperzoom host --name Ada --mic usb --speaker headphones --port 5000
+  hyperzoom host --resume          after a crash: the guests come back by themselves
   hyperzoom host --mic file:speech.wav --camera pattern --speaker none --for 60 --json
   (sleep 60; echo \"the good bit\"; sleep 30; echo) | hyperzoom host --markers     two markers from a script
 
@@ -69,6 +70,9 @@ pub struct HostArgs {
     /// Let anybody on the network in, without a key: only for a network where you trust everybody
     #[arg(long)]
     pub open: bool,
+    /// Go on with the session that was cut off last (a crash, a power cut): the invite is the same, and its guests come back by themselves
+    #[arg(long, conflicts_with_all = ["port", "open"])]
+    pub resume: bool,
     /// What all calls have.
     #[command(flatten)]
     pub call: CallArgs,

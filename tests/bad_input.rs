@@ -49,6 +49,17 @@ fn an_unknown_microphone_says_which_there_are_and_exits_with_4() {
 }
 
 #[test]
+fn no_session_to_go_on_with_exits_with_2() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = command(["host", "--resume", "--no-record"]);
+    for variable in ["HOME", "XDG_DATA_HOME", "LOCALAPPDATA"] {
+        command.env(variable, home.path());
+    }
+    let ended = HyperZoom::spawn(command).wait();
+    check(&ended, 2, &["no session", "hyperzoom host"]);
+}
+
+#[test]
 fn a_missing_wav_file_exits_with_4() {
     let ended =
         run(["host", "--no-record", "--mic", "file:/nowhere/speech.wav", "--speaker", "none", "--port", "0"]);

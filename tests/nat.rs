@@ -57,6 +57,8 @@ impl Town {
         command.args(["--name", home, "--mic", "tone", "--speaker", "none", "--no-record", "--json"]);
         // Its router is spoken to directly, whatever this machine's way to the web is.
         command.env_remove("http_proxy").env_remove("HTTP_PROXY");
+        // What a program that is killed leaves of its call.
+        command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
         HyperZoom::spawn(command)
     }
 
@@ -188,6 +190,24 @@ fn guests_behind_symmetric_routers_are_relayed_by_their_host() {
     heard_each_other(&[("ada", &ada), ("grace", &grace), ("linus", &linus)], |from, to| {
         guests.contains(&from) && guests.contains(&to)
     });
+}
+
+#[test]
+fn two_guests_in_one_home_meet_there_although_their_router_leads_nothing_back() {
+    let Some(town) = Town::build(&["ada:public", "grace:symmetric", "linus@grace"]) else { return };
+    let mut ada = town.start("ada", &["host", "--no-upnp"]);
+    let invite = ada.invite();
+    let mut grace = town.start("grace", &["join", &invite, "--no-upnp"]);
+    grace.wait_for("ada is here");
+    let mut linus = town.start("linus", &["join", &invite, "--no-upnp", "--for", "6"]);
+    linus.wait_for("grace is here");
+    grace.wait_for("linus is here");
+    grace.wait_for("linus has left");
+    grace.interrupt();
+    ada.wait_for("grace has left");
+    ada.interrupt();
+    let (ada, grace, linus) = (ada.wait(), grace.wait(), linus.wait());
+    heard_each_other(&[("ada", &ada), ("grace", &grace), ("linus", &linus)], |_, _| false);
 }
 
 #[test]

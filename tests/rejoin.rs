@@ -61,7 +61,7 @@ fn metadata(take: &Path) -> Value {
 
 /// Every take is whole, but that one was cut off, and each of `others` has a sync tone in common with `first`, at the same moment by what is
 /// heard.
-fn check(first: &Path, others: &[PathBuf]) {
+fn check(first: &Path, others: &[PathBuf]) -> Value {
     let checked = run(["verify", "--json"]
         .map(std::ffi::OsStr::new)
         .into_iter()
@@ -75,6 +75,7 @@ fn check(first: &Path, others: &[PathBuf]) {
         assert_eq!(pair["grade"], "green", "{pair:#}");
         assert!(pair["tones"].as_u64() >= Some(1), "{pair:#}");
     }
+    found[0]["sync"].clone()
 }
 
 #[test]
@@ -150,5 +151,41 @@ fn a_guest_that_stood_still_heals_or_rejoins_and_its_take_goes_on() {
     assert_eq!((takes.len(), host_takes.len()), (1, 1), "what was recorded goes on in the same file");
     let recording = &guest["recording"];
     assert_eq!((&recording["samples_dropped"], &recording["complete"]), (&0.into(), &true.into()));
-    check(&host_takes[0], &takes);
+    // They have a tone in common from before; nobody is beeped at in mid-sentence for another.
+    let pairs = check(&host_takes[0], &takes);
+    assert_eq!(pairs[0]["tones"], 1, "{pairs:#}");
+}
+
+#[test]
+fn a_host_whose_program_was_killed_goes_on_with_its_session() {
+    let home = tempfile::tempdir().unwrap();
+    let mut host = Person::start(&["host", "--port", "0"], "Ada", home.path());
+    let invite = host.process.invite();
+    let mut guest = Person::start(&["join", &invite], "Bob", home.path());
+    guest.process.wait_for("recording into");
+    guest.record_past_a_tone();
+    host.process.kill();
+    drop(host);
+    guest.process.wait_for("Ada: disconnected");
+
+    let mut host = Person::start(&["host", "--resume"], "Ada", home.path());
+    assert_eq!(host.process.invite(), invite);
+    guest.process.wait_for("Ada is back");
+    host.process.wait_for("recovered 0:");
+    host.record_past_a_tone();
+    let (takes, host_takes) = (guest.takes(), host.takes());
+    let (guest, host) = (guest.end(), host.end());
+
+    assert_eq!((&guest["id"], &host["id"]), (&1.into(), &0.into()));
+    assert_eq!(guest["session_id"], host["session_id"]);
+    assert_eq!((takes.len(), host_takes.len()), (1, 2), "the guest's take has gone on");
+    let (first, second) = (metadata(&host_takes[0]), metadata(&host_takes[1]));
+    assert_eq!((&first["recovered"], &second["complete"]), (&true.into(), &true.into()));
+    let end =
+        first["start_tick"].as_u64().unwrap() as f64 + first["duration_seconds"].as_f64().unwrap() * 30.0;
+    assert!(second["start_tick"].as_f64().unwrap() >= end, "{first:#}\n{second:#}");
+    // Both of the host's takes have a tone in common with the guest's, where their timecodes say.
+    check(&takes[0], &host_takes);
+    let kept = std::fs::read_dir(home.path().join("data/hyperzoom/calls"));
+    assert!(kept.is_ok_and(|mut files| files.next().is_none()), "nothing is left behind");
 }

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    AudioReport, CameraState, Control, Header, Initiator, InviteKey, MAX_CONTROL, MAX_DATAGRAM,
-    MAX_PARTICIPANTS, MAX_PAYLOAD, PacketType, PathReport, RelaySealer, RelayWay, SecretKey, Stream,
-    StreamSealer,
+    AudioReport, CameraState, Control, Cookie, Envelope, Header, Initiator, InviteKey, MAX_CONTROL,
+    MAX_DATAGRAM, MAX_PARTICIPANTS, MAX_PAYLOAD, PacketType, PathReport, RelaySealer, RelayWay, SecretKey,
+    Stream, StreamSealer,
 };
 use hyperzoom_session::{Config, Event, Relaying, Session};
 
@@ -78,6 +78,8 @@ struct Call {
     /// Addresses that are not of the call: bytes that came from them, and that were sent to them.
     strangers: HashMap<SocketAddr, (usize, usize)>,
     tape: Vec<Vec<u8>>,
+    /// The last cookie that each of them was given.
+    cookies: HashMap<SocketAddr, Cookie>,
     /// What the one who became the insider seals with, by who receives it.
     keys: HashMap<u8, SecretKey>,
 }
@@ -90,6 +92,7 @@ impl Call {
             parties: vec![Session::host(config(0, key), now)],
             strangers: HashMap::new(),
             tape: Vec::new(),
+            cookies: HashMap::new(),
             keys: HashMap::new(),
         };
         for guest in 1..=guests {
@@ -130,9 +133,20 @@ impl Call {
                 }
                 match (0..self.parties.len()).find(|party| addr(*party) == transmit.to) {
                     Some(to) => self.deliver(to, addr(party), transmit.datagram),
-                    None => self.strangers.entry(transmit.to).or_default().1 += transmit.datagram.len(),
+                    None => self.leave_call(transmit.to, &transmit.datagram),
                 }
             }
+        }
+    }
+
+    /// Something was sent to an address that is not of the call.
+    fn leave_call(&mut self, to: SocketAddr, datagram: &[u8]) {
+        self.strangers.entry(to).or_default().1 += datagram.len();
+        if let Ok((_, payload)) = Header::parse(datagram)
+            && let Some(Envelope::Cookie(cookie)) = Envelope::of(payload)
+            && let Ok(cookie) = cookie.try_into()
+        {
+            self.cookies.insert(to, Cookie(cookie));
         }
     }
 
@@ -227,7 +241,10 @@ pub(crate) fn run(data: &[u8]) {
             }
             (4 | 5, _) => {
                 let (sender, sequence) = (script.byte(), script.number());
-                let Ok(message) = Control::decode(script.bytes(MAX_CONTROL)) else { continue };
+                let Ok(mut message) = Control::decode(script.bytes(MAX_CONTROL)) else { continue };
+                if let Control::Hello(hello) = &mut message {
+                    hello.cookie = call.cookies.get(&from).copied();
+                }
                 Initiator::start(own_key.as_ref(), sender, sequence, &message).expect("random numbers").1
             }
             (6, _) => {

@@ -9,6 +9,7 @@ use hyperzoom_record_plugin::RecordPlugin;
 use hyperzoom_sync_plugin::{Clock, SyncPlugin};
 
 use super::flow::{self, Call, Phase};
+use super::hosted::Hosted;
 use super::markers::Prompt;
 use super::report::{self, CallReport};
 use super::setup::{Engines, PictureEngines};
@@ -21,7 +22,8 @@ use crate::stop::Stop;
 const FRAME: Duration = Duration::from_millis(10);
 
 pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<CallReport, CommandError> {
-    let Engines { options, epoch, clock, invite: _, identity, router, transport, sound, pictures } = engines;
+    let Engines { options, epoch, clock, invite: _, identity, hosted, router, transport, sound, pictures } =
+        engines;
     let prompt = options.folder.is_some().then(|| Prompt::open(options.markers)).flatten();
     if let Some(folder) = &options.folder {
         unfinished::recover_in_background(folder.clone(), console.clone());
@@ -42,6 +44,9 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
         pictures.set_on(!camera_off);
         app.insert_resource(pictures);
     }
+    if let Some(hosted) = hosted {
+        app.insert_resource(hosted);
+    }
     if let Some(prompt) = prompt {
         app.insert_resource(prompt);
     }
@@ -60,6 +65,9 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
         Some(error) => Err(error),
         None => {
             identity.forget();
+            if let Some(hosted) = world.remove_resource::<Hosted>() {
+                hosted.forget();
+            }
             Ok(report::collect(world))
         }
     }

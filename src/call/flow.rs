@@ -21,6 +21,7 @@ use hyperzoom_session::LeaveReason;
 use hyperzoom_timing::{SharedClock, tick_time_ns};
 
 use super::budget::{MIC_RING_SECONDS, picture_ring};
+use super::hosted;
 use super::markers::{self, Prompt};
 use super::router;
 use super::setup::CallOptions;
@@ -100,6 +101,7 @@ pub(super) fn systems() -> ScheduleConfigs<ScheduleSystem> {
         keep_participants,
         plan,
         markers::set,
+        hosted::note,
         end,
         leave,
         show,

@@ -38,8 +38,8 @@ impl Identity {
 
     /// The guest of this invite with this name: the one that it was before, where its program was cut off within the last day.
     pub(super) fn of_guest(invite: &Invite, name: &str) -> Result<Self, CommandError> {
-        match directories::ProjectDirs::from("", "", "HyperZoom") {
-            Some(folders) => Self::kept_in(&folders.data_local_dir().join("calls"), invite, name),
+        match folder() {
+            Some(folder) => Self::kept_in(&folder, invite, name),
             None => Self::new(),
         }
     }
@@ -86,6 +86,12 @@ impl Identity {
     }
 }
 
+/// Where such files are; none where the system knows of no folder for a user's data.
+pub(super) fn folder() -> Option<PathBuf> {
+    let folders = directories::ProjectDirs::from("", "", "HyperZoom")?;
+    Some(folders.data_local_dir().join("calls"))
+}
+
 /// A name that is the same for the same invite and name, and from which neither can be told.
 fn file_name(invite: &Invite, name: &str) -> String {
     let mut hasher = DefaultHasher::new();
@@ -125,7 +131,7 @@ fn write(file: &mut File, instance: u128) -> std::io::Result<()> {
 }
 
 /// Removes what crashes have left behind long ago.
-fn remove_old(folder: &Path) {
+pub(super) fn remove_old(folder: &Path) {
     let is_old = |entry: &std::fs::DirEntry| {
         let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         modified.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|age| age > HOLDS)

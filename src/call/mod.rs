@@ -6,6 +6,7 @@
 mod app;
 mod budget;
 mod flow;
+mod hosted;
 mod identity;
 mod markers;
 mod report;

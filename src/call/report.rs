@@ -1,21 +1,16 @@
 //! What a call came to: for a script as JSON, for a person as text.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use bevy_ecs::world::World;
-use hyperzoom_audio::{Latency, SendLatency, SoundHost, StreamShape};
-use hyperzoom_capture_plugin::{MouthToEar, MouthToNetwork, Picture, Pictures, Sound, Voice};
-use hyperzoom_net_plugin::{Link, Membership, Peer, Presence, Route};
-use hyperzoom_record_plugin::{Take, TakeState};
-use hyperzoom_recorder::{PressureReport, SyncCertificate, TakeReport};
-use hyperzoom_session::LeaveReason;
+use hyperzoom_recorder::{PressureReport, SyncCertificate};
 use serde::Serialize;
 
-use super::flow::Call;
-use super::router::Router;
 use crate::error::CommandError;
+
+mod collect;
+mod text;
+
+pub(super) use collect::collect;
 
 /// The report of one participant's call.
 #[derive(Debug, Clone, Serialize)]
@@ -70,12 +65,6 @@ pub struct SendLatencyReport {
     pub send_ms: f64,
 }
 
-impl From<SendLatency> for SendLatencyReport {
-    fn from(it: SendLatency) -> Self {
-        Self { capture_ms: ms(it.capture), encode_ms: ms(it.encode), send_ms: ms(it.send) }
-    }
-}
-
 /// The way from a peer's mouth to this ear, in milliseconds.
 #[derive(Debug, Clone, Serialize)]
 pub struct LatencyReport {
@@ -93,20 +82,6 @@ pub struct LatencyReport {
     pub resampler_ms: f64,
     /// What the loudspeaker plays before, as the sound system says.
     pub device_ms: f64,
-}
-
-impl From<Latency> for LatencyReport {
-    fn from(it: Latency) -> Self {
-        Self {
-            mouth_to_ear_ms: ms(it.total()),
-            transit_ms: ms(it.transit),
-            clock_bound_ms: ms(it.clock_bound),
-            jitter_buffer_ms: ms(it.jitter_buffer),
-            codec_ms: ms(it.codec),
-            resampler_ms: ms(it.resampler),
-            device_ms: ms(it.device),
-        }
-    }
 }
 
 /// The live picture that the others see.
@@ -133,18 +108,6 @@ pub struct DeviceReport {
     pub channels: u16,
     /// Samples of a period, where the system says.
     pub period: Option<u32>,
-}
-
-impl From<StreamShape> for DeviceReport {
-    fn from(shape: StreamShape) -> Self {
-        Self {
-            name: shape.device,
-            system: shape.host.map(SoundHost::prefix),
-            sample_rate: shape.rate,
-            channels: shape.channels,
-            period: shape.period,
-        }
-    }
 }
 
 /// One peer.
@@ -296,220 +259,4 @@ impl CallReport {
             || CommandError::Failed("the recording was not finished; what is on the disk plays".into());
         (!recording.complete).then(unfinished)
     }
-}
-
-impl fmt::Display for CallReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "call      {:.1} s", self.duration_seconds)?;
-        for peer in &self.peers {
-            let trip = peer.round_trip_ms.map_or_else(|| "?".into(), |ms| format!("{ms:.1}"));
-            writeln!(
-                f,
-                "{:<9} {}{}; round trip {trip} ms, jitter buffer {:.1} ms; audio: {} received, {} lost, {} concealed; video: {} pictures",
-                peer.name,
-                peer.state,
-                if peer.relayed { ", by way of the host" } else { "" },
-                peer.audio.jitter_buffer_ms,
-                peer.audio.received,
-                peer.audio.lost,
-                peer.audio.concealed,
-                peer.video.decoded,
-            )?;
-            if let Some(it) = &peer.latency {
-                writeln!(
-                    f,
-                    "          mouth to ear {:.1} ms: microphone to network and here {:.1}, jitter buffer {:.1}, codec {:.1}, resampling {:.1}, loudspeaker {:.1}",
-                    it.mouth_to_ear_ms,
-                    it.transit_ms,
-                    it.jitter_buffer_ms,
-                    it.codec_ms,
-                    it.resampler_ms,
-                    it.device_ms,
-                )?;
-            }
-        }
-        if let Some(live) = self.live_video.as_ref().filter(|live| live.shed_seconds > 0.0) {
-            writeln!(
-                f,
-                "live      paused for {:.1} s: the recording needed the computer",
-                live.shed_seconds
-            )?;
-        }
-        match &self.recording {
-            None => writeln!(f, "recording none"),
-            Some(r) => {
-                writeln!(
-                    f,
-                    "recording {:.1} s, {:.1} MB: {}",
-                    r.duration_seconds,
-                    r.bytes as f64 / 1e6,
-                    r.folder.display()
-                )?;
-                if let Some(certificate) = &r.certificate {
-                    writeln!(f, "sync      {}", certificate.line())?;
-                }
-                if r.frames_captured + r.frames_written == 0 {
-                    return Ok(());
-                }
-                writeln!(
-                    f,
-                    "frames    {} captured, {} written, {} duplicated ({} black), {} decimated, {} dropped",
-                    r.frames_captured,
-                    r.frames_written,
-                    r.frames_duplicated,
-                    r.frames_black,
-                    r.frames_decimated,
-                    r.frames_dropped
-                )
-            }
-        }
-    }
-}
-
-/// Reads the report out of the app when the call is over.
-pub(super) fn collect(world: &mut World) -> CallReport {
-    let mut peers = Vec::new();
-    let mut query = world.query::<(
-        &Peer,
-        &Presence,
-        &Route,
-        &Link,
-        Option<&Voice>,
-        Option<&MouthToEar>,
-        Option<&Picture>,
-    )>();
-    for (peer, presence, route, link, voice, latency, picture) in query.iter(world) {
-        let latency = latency.and_then(MouthToEar::mean);
-        let report = peer_report(peer, *presence, link, voice, latency, picture);
-        peers.push(PeerReport { relayed: *route == Route::Relayed, ..report });
-    }
-    peers.sort_by_key(|p| p.id);
-    let membership = world.resource::<Membership>().clone();
-    let recording = match world.resource::<Take>().state() {
-        TakeState::Done(report) => Some(RecordingReport::from(report.as_ref())),
-        TakeState::Idle | TakeState::Starting | TakeState::Recording { .. } | TakeState::Ending => None,
-    };
-    let mouth_to_network = world.resource::<MouthToNetwork>().mean();
-    let mut sound = world.resource_mut::<Sound>();
-    let (shape, live) = (sound.engine().describe(), sound.engine().live_stats());
-    let sound = SoundReport {
-        mic: shape.mic.map(DeviceReport::from),
-        speaker: shape.speaker.map(DeviceReport::from),
-        frames_sent: live.sent_frames,
-        live_samples_lost: live.lost_live_samples,
-        latency: mouth_to_network.into(),
-    };
-    let live_video = world.get_resource_mut::<Pictures>().map(|mut pictures| {
-        let live = pictures.live().stats();
-        LiveVideoReport {
-            sent: live.sent,
-            left_out: live.left_out + live.failed,
-            shed_seconds: round(live.shed.as_secs_f64()),
-        }
-    });
-    let call = world.resource::<Call>();
-    let duration = call.began.zip(call.ended).map_or(0.0, |(began, ended)| (ended - began).as_secs_f64());
-    CallReport {
-        name: call.options.name.clone(),
-        id: membership.me,
-        session_id: membership.session_id.map(|id| format!("{id:016x}")),
-        external_address: world.resource::<Router>().reported().map(|addr| addr.to_string()),
-        duration_seconds: round(duration),
-        sound,
-        peers,
-        live_video,
-        recording,
-        recording_error: call.recording_error.clone(),
-        camera_error: call.camera_error.clone(),
-    }
-}
-
-fn peer_report(
-    peer: &Peer,
-    presence: Presence,
-    link: &Link,
-    voice: Option<&Voice>,
-    latency: Option<Latency>,
-    picture: Option<&Picture>,
-) -> PeerReport {
-    let link = link.0;
-    let voice = voice.map(|v| v.0).unwrap_or_default();
-    let picture = picture.map(|p| p.stats).unwrap_or_default();
-    let round_trip_ms = link.round_trip.map(|t| t.as_secs_f64() * 1e3);
-    PeerReport {
-        id: peer.id,
-        name: peer.name.clone(),
-        state: match presence {
-            Presence::Here => "here",
-            Presence::Silent => "silent",
-            Presence::Gone(LeaveReason::Bye) => "left",
-            Presence::Gone(LeaveReason::TimedOut | LeaveReason::HostLeft) => "disconnected",
-        },
-        relayed: false,
-        relayed_bytes: link.relayed_bytes,
-        round_trip_ms: round_trip_ms.map(round),
-        one_way_ms: round_trip_ms.map(|ms| round(ms / 2.0)),
-        latency: latency.map(LatencyReport::from),
-        sent: SentReport {
-            audio: link.audio_sent,
-            video: link.video_sent,
-            video_again: link.video_resent,
-            bytes: link.bytes_sent,
-        },
-        audio: AudioReport {
-            received: link.audio_received,
-            lost: voice.lost,
-            late: voice.late,
-            repaired: voice.repaired,
-            concealed: voice.concealed_frames,
-            jitter_buffer_ms: round(voice.depth.as_secs_f64() * 1e3),
-            resample_ppm: voice.resample_ppm,
-        },
-        video: VideoReport {
-            received: link.video_received,
-            lost: link.video_lost,
-            repaired: link.video_repaired,
-            keyframes_asked: link.keyframes_asked,
-            frames: link.video_frames,
-            decoded: picture.decoded,
-            skipped: picture.skipped,
-            failed: picture.failed,
-        },
-    }
-}
-
-impl From<&TakeReport> for RecordingReport {
-    fn from(take: &TakeReport) -> Self {
-        Self {
-            folder: take.folder.clone(),
-            duration_seconds: round(take.seconds()),
-            bytes: take.bytes,
-            complete: take.complete,
-            error: take.error.clone(),
-            frames_captured: take.video.captured,
-            frames_written: take.video.written,
-            frames_duplicated: take.video.duplicated,
-            frames_black: take.video.black,
-            frames_decimated: take.video.decimated,
-            frames_dropped: take.video.dropped,
-            samples_written: take.audio.written,
-            samples_dropped: take.audio.dropped,
-            samples_silent: take.audio.silence,
-            gaps: take.audio.gaps,
-            flac_samples: take.flac_samples,
-            pressure: take.pressure,
-            slowest_picture_ms: round(take.slowest_picture_ms),
-            microphone_drift_ppm: take.microphone_drift_ppm.map(round),
-            certificate: take.certificate.clone(),
-        }
-    }
-}
-
-fn ms(time: Duration) -> f64 {
-    round(time.as_secs_f64() * 1e3)
-}
-
-/// To a thousandth: what these machines can measure, and no more.
-fn round(value: f64) -> f64 {
-    (value * 1e3).round() / 1e3
 }

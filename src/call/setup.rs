@@ -16,6 +16,7 @@ use hyperzoom_video::{
     Camera, CameraConfig, CameraEvents, CameraSpec, LiveConfig, LiveVideo, MakeScaler, Scaler,
 };
 
+use super::hosted::Hosted;
 use super::identity::Identity;
 use super::router::Router;
 use crate::console::Console;
@@ -40,6 +41,8 @@ pub enum Side {
         port: Option<u16>,
         /// Without a key.
         open: bool,
+        /// The session that was cut off last, at its port and with its key.
+        resume: bool,
     },
     /// Joins one.
     Guest(Invite),
@@ -90,6 +93,7 @@ pub(super) struct Engines {
     pub(super) clock: SharedClock,
     pub(super) invite: Option<String>,
     pub(super) identity: Identity,
+    pub(super) hosted: Option<Hosted>,
     pub(super) router: Router,
     pub(super) transport: (Transport, TransportEvents),
     pub(super) sound: (AudioEngine, AudioEvents),
@@ -105,17 +109,19 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
             return Err(CommandError::Usage(RecordError::Nothing.to_string()));
         }
     }
-    let key = match options.side {
-        Side::Host { open: false, .. } => Some(InviteKey(random()?)),
-        Side::Host { open: true, .. } => {
-            console.say("this session is OPEN: anybody who can reach this machine can join and listen");
-            None
-        }
-        Side::Guest(ref invite) => invite.key,
+    let again = cut_off(&options.side, console)?;
+    let key = match (&options.side, &again) {
+        (_, Some(hosted)) => hosted.key(),
+        (Side::Host { open: false, .. }, None) => Some(InviteKey(random()?)),
+        (Side::Host { open: true, .. }, None) => None,
+        (Side::Guest(invite), None) => invite.key,
     };
-    let (bound, audio_out, video_out) = bind(&options)?;
-    // The router has until the devices are open, and somewhat longer.
     let is_host = matches!(options.side, Side::Host { .. });
+    if is_host && key.is_none() {
+        console.say("this session is OPEN: anybody who can reach this machine can join and listen");
+    }
+    let (bound, audio_out, video_out) = bind(&options, again.as_ref().map(Hosted::port))?;
+    // The router has until the devices are open, and somewhat longer.
     let mut router = Router::start(bound.local_addr(), options.router_lease, is_host, key, console);
     let sound = hyperzoom_audio::start(
         AudioConfig {
@@ -130,9 +136,10 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
     )?;
     let pictures = start_pictures(&options.camera, epoch, &clock, video_out)?;
 
-    let role = match options.side {
-        Side::Host { .. } => Role::Host,
-        Side::Guest(ref invite) => Role::Guest(invite.addr),
+    let role = match (&options.side, &again) {
+        (_, Some(hosted)) => Role::HostAgain(hosted.about_ns()),
+        (Side::Host { .. }, None) => Role::Host,
+        (Side::Guest(invite), None) => Role::Guest(invite.addr),
     };
     let invite = is_host.then(|| router.invite(console));
     let identity = match options.side {
@@ -142,15 +149,42 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
     if identity.comes_back() {
         console.say("you were cut off from this call: you come back as yourself, and a new take begins");
     }
+    let session_id = match &again {
+        Some(hosted) => hosted.session_id(),
+        None => u64::from_be_bytes(random()?),
+    };
+    let begun = || is_host.then(|| Hosted::begin(session_id, key.as_ref(), bound.local_addr().port()));
+    let hosted = again.or_else(begun);
     let session = Config {
         name: options.name.clone(),
         key,
-        session_id: u64::from_be_bytes(random()?),
+        session_id,
         instance: identity.instance(),
         capacity: CAPACITY,
     };
     let transport = bound.start(role, session, epoch, clock.clone())?;
-    Ok(Engines { options, epoch, clock, invite, identity, router, transport, sound, pictures })
+    Ok(Engines { options, epoch, clock, invite, identity, hosted, router, transport, sound, pictures })
+}
+
+/// The session to go on with, where that is asked for; where it is not, a host is told of one.
+fn cut_off(side: &Side, console: &Console) -> Result<Option<Hosted>, CommandError> {
+    let Side::Host { resume, .. } = side else { return Ok(None) };
+    let found = Hosted::cut_off();
+    if *resume {
+        return found.map(Some).ok_or_else(|| {
+            CommandError::Usage(
+                "no session of yours was cut off within the last hour: `hyperzoom host` begins one".into(),
+            )
+        });
+    }
+    if let Some(hosted) = found {
+        let minutes = hosted.away().as_secs() / 60;
+        console.say(format!(
+            "a session of yours was cut off {minutes} min ago: `hyperzoom host --resume` goes on with it, should its guests \
+             still be there"
+        ));
+    }
+    Ok(None)
 }
 
 fn start_pictures(
@@ -173,9 +207,15 @@ fn start_pictures(
     Ok(Some(PictureEngines { camera, events, live }))
 }
 
-fn bind(options: &CallOptions) -> Result<(Bound, StreamSender, StreamSender), TransportError> {
+fn bind(
+    options: &CallOptions,
+    again_at: Option<u16>,
+) -> Result<(Bound, StreamSender, StreamSender), TransportError> {
     // All addresses of both families: others may come by either.
     let ip = options.bind.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
+    if let Some(port) = again_at {
+        return hyperzoom_transport::bind(SocketAddr::new(ip, port));
+    }
     match options.side {
         Side::Host { port: Some(port), .. } => hyperzoom_transport::bind(SocketAddr::new(ip, port)),
         Side::Host { port: None, .. } => match hyperzoom_transport::bind(SocketAddr::new(ip, DEFAULT_PORT)) {

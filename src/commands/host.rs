@@ -5,6 +5,6 @@ use crate::cli::HostArgs;
 use crate::error::CommandError;
 
 pub(super) fn run(args: HostArgs) -> Result<(), CommandError> {
-    let side = Side::Host { port: args.port, open: args.open };
+    let side = Side::Host { port: args.port, open: args.open, resume: args.resume };
     super::talk::run(side, args.call)
 }

@@ -156,6 +156,8 @@ impl Drop for HyperZoom {
 pub fn command<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(args: I) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hyperzoom"));
     command.args(args).stdin(Stdio::null());
+    // What a program that is killed leaves of its call.
+    command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -112,12 +112,13 @@ fn datagrams(open: bool) -> Result<Vec<Vec<u8>>, Failure> {
             shaped(PacketType::Audio, &[], 130),
             shaped(PacketType::VideoKeyframe, &[], 1188),
             shaped(PacketType::VideoDelta, &[], 700),
-            // Envelopes: 0 a probe, 1 and 2 the two messages of a handshake, 3 a sealed message.
+            // Envelopes: 0 a probe, 1 and 2 the two messages of a handshake, 3 a sealed message, 4 a cookie.
             shaped(PacketType::Control, &[3], 40),
             shaped(PacketType::Control, &[3], 1186),
             shaped(PacketType::Control, &[0], 0),
             shaped(PacketType::Control, &[1], 500),
             shaped(PacketType::Control, &[2], 120),
+            shaped(PacketType::Control, &[4], 32),
             shaped(PacketType::Bye, &[3], 17),
             shaped(PacketType::Audio, &[], 1400),
             shaped(PacketType::VideoDelta, &[], 8000),
@@ -128,6 +129,8 @@ fn datagrams(open: bool) -> Result<Vec<Vec<u8>>, Failure> {
             name: Name::clean("Eve"),
             capabilities: Capabilities::OURS,
             session_id: None,
+            participant: None,
+            cookie: None,
         });
         all.push(Initiator::start(key.as_ref(), 0xFF, n as u16, &hello)?.1);
         all.push(noise(&mut state, n % 12));

@@ -10,7 +10,7 @@ use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::message::MessageReader;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
-use bevy_ecs::system::{Res, ResMut};
+use bevy_ecs::system::{Local, Res, ResMut};
 use hyperzoom_capture_plugin::Sound;
 use hyperzoom_net_plugin::{NetMessage, NetSystems};
 use hyperzoom_record_plugin::{RecordSystems, Take};
@@ -97,13 +97,17 @@ fn note(mut tones: ResMut<'_, SyncTones>, mut messages: MessageReader<'_, '_, Ne
 
 fn play(mut tones: ResMut<'_, SyncTones>, sound: Option<ResMut<'_, Sound>>) {
     let Some(mut sound) = sound else { return };
-    // The loudspeaker is told of one at a time, the next one: later ones take its place.
     tones.unplayed.retain(|at_ns| sound.engine().play_tone(*at_ns).is_err());
 }
 
-/// The take is told of all tones in each turn: it begins after some were announced, and knows those that it has.
-fn record(tones: Res<'_, SyncTones>, mut take: ResMut<'_, Take>) {
-    for at_ns in &tones.announced {
-        take.tone_at(*at_ns);
+/// A take is told of each tone once, and when it begins of those that were announced before: they may still be ahead.
+fn record(tones: Res<'_, SyncTones>, mut take: ResMut<'_, Take>, mut told: Local<'_, usize>) {
+    if take.is_over() {
+        *told = 0;
+        return;
+    }
+    if *told < tones.announced.len() {
+        tones.announced[*told..].iter().for_each(|at_ns| take.tone_at(*at_ns));
+        *told = tones.announced.len();
     }
 }

@@ -1,13 +1,13 @@
 //! Control messages, in `postcard`'s compact binary form.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{HEADER_LEN, MAX_CONTROL, Name, TAG_LEN, VideoNack};
+use crate::{Cookie, HEADER_LEN, MAX_CONTROL, Name, TAG_LEN, VideoNack};
 
 /// The version of the control messages. Participants of different versions do not understand each other.
-pub const PROTOCOL_VERSION: u16 = 5;
+pub const PROTOCOL_VERSION: u16 = 6;
 
 /// The most participants of a session, the host included (spec §4.1).
 pub const MAX_PARTICIPANTS: usize = 4;
@@ -91,6 +91,42 @@ pub enum Control {
     /// The sender's router lets datagrams in at this address: where it is to be introduced, rather than where it is heard from. Said with every
     /// heartbeat.
     Reachable(SocketAddr),
+    /// Where the sender, a guest, is within its own network, for those who live there as well. Said with every heartbeat.
+    Local(LocalAddrs),
+    /// The host has heard a participant from where it hears the receiver from: they seem to live behind one router, which may not lead back in
+    /// what comes from within. Said with every heartbeat.
+    Neighbour(Neighbour),
+}
+
+/// Where a participant is within its own network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalAddrs {
+    /// Its IPv4 address, if it has one.
+    pub v4: Option<SocketAddrV4>,
+    /// Its IPv6 address, if it has one.
+    pub v6: Option<SocketAddrV6>,
+}
+
+impl LocalAddrs {
+    /// The addresses that there are.
+    pub fn iter(self) -> impl Iterator<Item = SocketAddr> {
+        self.v4.map(SocketAddr::V4).into_iter().chain(self.v6.map(SocketAddr::V6))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_none() && self.v6.is_none()
+    }
+}
+
+/// Somebody who lives in the same network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Its number.
+    pub participant: u8,
+    /// Where it is there, as it says.
+    pub addrs: LocalAddrs,
 }
 
 /// What has become of a participant's pictures, so that others know what to show in their place.
@@ -128,6 +164,10 @@ pub struct Hello {
     pub capabilities: Capabilities,
     /// The session that the guest was in before, if it comes back.
     pub session_id: Option<u64>,
+    /// The number that it had there: a host that was started anew does not know it.
+    pub participant: Option<u8>,
+    /// What a host without a key has answered to the attempt before: a proof that the guest receives where it says it is.
+    pub cookie: Option<Cookie>,
 }
 
 /// What a new participant must know.

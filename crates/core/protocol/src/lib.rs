@@ -11,6 +11,7 @@
 #![deny(missing_docs)]
 
 mod control;
+mod cookie;
 mod fragment;
 mod header;
 mod index;
@@ -25,8 +26,9 @@ mod seal;
 
 pub use control::{
     AudioReport, CameraState, Capabilities, Control, ControlError, Filling, Greet, Greeted, Hello,
-    MAX_PARTICIPANTS, Nack, PROTOCOL_VERSION, PathReport, PeerEntry, Refusal, Welcome,
+    LocalAddrs, MAX_PARTICIPANTS, Nack, Neighbour, PROTOCOL_VERSION, PathReport, PeerEntry, Refusal, Welcome,
 };
+pub use cookie::{COOKIE_LEN, Cookie, CookieKey, cookie_datagram};
 pub use fragment::{FrameTooLong, fragments, fragments_of};
 pub use header::{HEADER_LEN, Header, HeaderError, PacketType, UNASSIGNED};
 pub use invite::{Invite, InviteError, InviteKey};

@@ -31,6 +31,7 @@ const PROBE: u8 = 0;
 const INIT: u8 = 1;
 const RESPONSE: u8 = 2;
 pub(crate) const SEALED: u8 = 3;
+pub(crate) const COOKIE: u8 = 4;
 
 /// What a control datagram's payload is, told by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,9 @@ pub enum Envelope<'a> {
     Response(&'a [u8]),
     /// A sealed message, for a [`StreamOpener`](crate::StreamOpener).
     Sealed,
+    /// Where there is no key: a [`Cookie`](crate::Cookie) to be said again with the next attempt of the handshake, as a proof that its
+    /// sender receives where it says it is.
+    Cookie(&'a [u8]),
 }
 
 impl<'a> Envelope<'a> {
@@ -55,6 +59,7 @@ impl<'a> Envelope<'a> {
             INIT => Self::Init(rest),
             RESPONSE => Self::Response(rest),
             SEALED => Self::Sealed,
+            COOKIE => Self::Cookie(rest),
             _ => return None,
         })
     }
@@ -252,7 +257,7 @@ fn read(
     decode(payload).map_err(|_| HandshakeError::NotUnderstood { version: Control::hello_version(payload) })
 }
 
-fn wrap(envelope: u8, sender_id: u8, sequence: u16, body: &[u8]) -> Vec<u8> {
+pub(crate) fn wrap(envelope: u8, sender_id: u8, sequence: u16, body: &[u8]) -> Vec<u8> {
     let header = Header::control(sender_id, sequence, body.len() as u16 + 1);
     let mut datagram = Vec::with_capacity(HEADER_LEN + 1 + body.len());
     datagram.extend_from_slice(&header.encode());

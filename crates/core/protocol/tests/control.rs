@@ -3,13 +3,21 @@
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use hyperzoom_protocol::{
-    AudioReport, CameraState, Capabilities, Control, Filling, Greet, Greeted, Hello, MAX_CONTROL, Nack, Name,
-    NameError, PROTOCOL_VERSION, PathReport, PeerEntry, Refusal, Welcome,
+    AudioReport, COOKIE_LEN, CameraState, Capabilities, Control, Cookie, Filling, Greet, Greeted, Hello,
+    LocalAddrs, MAX_CONTROL, Nack, Name, NameError, Neighbour, PROTOCOL_VERSION, PathReport, PeerEntry,
+    Refusal, Welcome,
 };
 use proptest::prelude::*;
 
 fn addr() -> SocketAddr {
     SocketAddrV6::new(Ipv6Addr::from([0xFF; 16]), u16::MAX, 0, 0).into()
+}
+
+fn local() -> LocalAddrs {
+    LocalAddrs {
+        v4: Some("255.255.255.255:65535".parse().expect("an address")),
+        v6: Some(SocketAddrV6::new(Ipv6Addr::from([0xFF; 16]), u16::MAX, 0, 0)),
+    }
 }
 
 fn longest_name() -> Name {
@@ -27,6 +35,8 @@ fn hello() -> Hello {
         name: longest_name(),
         capabilities: Capabilities(u32::MAX),
         session_id: Some(u64::MAX),
+        participant: Some(u8::MAX),
+        cookie: Some(Cookie([0xFF; COOKIE_LEN])),
     }
 }
 
@@ -72,6 +82,8 @@ fn longest_of_each() -> Vec<Control> {
         }),
         Control::Filling(Filling::default()),
         Control::Reachable("[2001:db8::7]:47800".parse().expect("an address")),
+        Control::Local(local()),
+        Control::Neighbour(Neighbour { participant: 3, addrs: local() }),
     ]
 }
 
@@ -163,7 +175,7 @@ fn a_name_that_could_drive_a_terminal_is_refused_from_the_network() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic(kind in 0u8..15, bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn no_bytes_panic(kind in 0u8..21, bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let bytes = [&[kind][..], &bytes].concat();
         let mut out = [0; MAX_CONTROL];
         if let Ok(message) = Control::decode(&bytes) {

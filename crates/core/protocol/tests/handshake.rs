@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
 
 use hyperzoom_protocol::{
-    Capabilities, Control, Envelope, HELLO_LEN, HandshakeError, Header, Hello, Initiator, InviteKey,
-    MAX_DATAGRAM, Name, PROTOCOL_VERSION, PacketType, PeerEntry, Refusal, Responder, Stream, StreamOpener,
-    StreamSealer, UNASSIGNED, Welcome,
+    COOKIE_LEN, Capabilities, Control, Cookie, Envelope, HELLO_LEN, HandshakeError, Header, Hello, Initiator,
+    InviteKey, MAX_DATAGRAM, Name, PROTOCOL_VERSION, PacketType, PeerEntry, Refusal, Responder, Stream,
+    StreamOpener, StreamSealer, UNASSIGNED, Welcome,
 };
 use proptest::prelude::*;
 
@@ -18,6 +18,8 @@ fn hello() -> Control {
         name: Name::clean("Zoë"),
         capabilities: Capabilities::OURS,
         session_id: Some(u64::MAX),
+        participant: Some(u8::MAX),
+        cookie: Some(Cookie([0xFF; COOKIE_LEN])),
     })
 }
 

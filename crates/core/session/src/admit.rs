@@ -21,6 +21,8 @@ pub(crate) struct Pending {
     pub(crate) id: u8,
     pub(crate) instance: u128,
     pub(crate) name: Name,
+    /// Whether it says that it was in this session before, and lost it: a program that was started anew does not know.
+    pub(crate) comes_back: bool,
     pub(crate) expires: Duration,
     pub(crate) link: Link,
 }
@@ -58,7 +60,11 @@ impl Session {
     pub(crate) fn handle_init(&mut self, now: Duration, route: Route, header: &Header, init: &[u8]) {
         // Before we are in there is nobody to let in.
         let Some(me) = self.me else { return };
-        if !self.budgets.inits.pass(now) {
+        let from = match route {
+            Route::Direct(from) => Some(from.ip()),
+            Route::Relayed => None,
+        };
+        if !self.budgets.inits.pass(now, from) {
             self.stats.flooded += 1;
             return;
         }
@@ -66,6 +72,13 @@ impl Session {
             self.stats.unauthenticated += 1;
             return;
         };
+        let question = Question { route, len: HEADER_LEN + 1 + init.len() };
+        // Before anything is remembered, or costs an exchange of keys.
+        if let (Ok(Control::Hello(hello)), Route::Direct(from)) = (&received.message, route)
+            && self.asks_for_cookie(now, from, header, hello, question.len)
+        {
+            return;
+        }
         if !self.ephemerals.insert(received.ephemeral) {
             self.stats.replayed += 1;
             return;
@@ -74,13 +87,15 @@ impl Session {
             self.stats.flooded += 1;
             return;
         }
-        let question = Question { route, len: HEADER_LEN + 1 + init.len() };
         match received.message {
             Ok(Control::Hello(hello)) if self.is_host() => match self.judge(&hello) {
                 Ok(id) => {
                     let Route::Direct(from) = route else { return };
                     let welcome = Control::Welcome(self.welcome(now, id, &hello, from));
-                    self.answer(now, question, received.responder, &welcome, id, hello.instance, hello.name);
+                    let comes_back = hello.session_id.is_some();
+                    let Hello { instance, name, .. } = hello;
+                    let responder = received.responder;
+                    self.answer(now, question, responder, &welcome, id, instance, name, comes_back);
                 }
                 Err(refusal) => self.answer_refusal(question, received.responder, refusal),
             },
@@ -98,7 +113,7 @@ impl Session {
                 let greeted = Control::Greeted(Greeted { participant: me, instance: self.config.instance });
                 let id = greet.participant;
                 let name = self.peer_mut(id).map_or_else(|| Name::clean(""), |peer| peer.name.clone());
-                self.answer(now, question, received.responder, &greeted, id, greet.instance, name);
+                self.answer(now, question, received.responder, &greeted, id, greet.instance, name, true);
             }
             _ => self.stats.ignored += 1,
         }
@@ -115,11 +130,13 @@ impl Session {
         if hello.session_id.is_some_and(|id| Some(id) != self.session_id) {
             return Err(Refusal::OtherSession);
         }
-        self.place_for(hello.instance).ok_or(Refusal::Full { capacity: self.config.capacity })
+        self.place_for(hello.instance, hello.participant)
+            .ok_or(Refusal::Full { capacity: self.config.capacity })
     }
 
-    /// The number of one that is known, or was answered before; else a free one; else that of who left longest ago.
-    fn place_for(&mut self, instance: u128) -> Option<u8> {
+    /// The number of one that is known, or was answered before; else the one that it had, as it says; else a free one; else that of who left longest ago; else the one that was
+    /// promised first to somebody who has not come: whoever comes first has it.
+    fn place_for(&mut self, instance: u128, had: Option<u8>) -> Option<u8> {
         if let Some((id, _)) = self.known(instance) {
             // Its place may have been promised to somebody while it was away.
             self.pending.retain(|pending| pending.id != id || pending.instance == instance);
@@ -131,11 +148,18 @@ impl Session {
         let unpromised =
             || (1..self.config.capacity).filter(|id| !self.pending.iter().any(|pending| pending.id == *id));
         let peer = |id: u8| self.peers[usize::from(id)].as_ref();
-        unpromised().find(|id| peer(*id).is_none()).or_else(|| {
+        let free = || unpromised().filter(|id| peer(*id).is_none());
+        // Others may yet come back to the lower ones.
+        let some = || if self.was_resumed { free().next_back() } else { free().next() };
+        free().find(|id| Some(*id) == had).or_else(some).or_else(|| {
             unpromised()
                 .filter_map(|id| peer(id).filter(|peer| !peer.is_in()).map(|peer| (peer.left_at, id)))
                 .min()
                 .map(|(_, id)| id)
+                .or_else(|| {
+                    let promised = self.pending.iter().map(|pending| pending.id);
+                    promised.into_iter().find(|id| peer(*id).is_none_or(|peer| !peer.is_in()))
+                })
         })
     }
 
@@ -207,6 +231,7 @@ impl Session {
         id: u8,
         instance: u128,
         name: Name,
+        comes_back: bool,
     ) {
         let Some(me) = self.me else { return };
         let Ok((keys, datagram)) = responder.respond(me, message) else { return };
@@ -224,10 +249,17 @@ impl Session {
         {
             self.pending.remove(oldest);
         } else if self.pending.len() >= PENDING_MOST {
-            self.pending.remove(0);
+            self.pending.remove(self.most_crowded());
         }
         let link = self.new_link(now, me, id, &keys, route);
-        self.pending.push(Pending { id, instance, name, expires: now + CONFIRM_WITHIN, link });
+        self.pending.push(Pending { id, instance, name, comes_back, expires: now + CONFIRM_WITHIN, link });
+    }
+
+    /// The oldest answered handshake of the address that has the most of them, so that nobody crowds out others.
+    fn most_crowded(&self) -> usize {
+        let ip = |at: usize| self.pending[at].link.addr.ip();
+        let count = |at: usize| (0..self.pending.len()).filter(|other| ip(*other) == ip(at)).count();
+        (0..self.pending.len()).rev().max_by_key(|at| count(*at)).unwrap_or(0)
     }
 
     /// Tries a sealed datagram with the keys of handshakes that we answered. Where it opens, its sender is no recording, and
@@ -262,15 +294,26 @@ impl Session {
             Route::Direct(_) => pending.link.last_direct = now,
         }
         pending.link.last_heard = now;
+        pending.link.knows_time = pending.comes_back;
+        let needs_tone = !pending.comes_back || self.may_lack_tone(id, pending.instance);
         self.connect(now, id, pending.instance, &pending.name, pending.link);
         if self.is_host() {
             self.introduce_newcomer(now, id);
-            self.schedule_tone(now, id);
+            if needs_tone && self.clock.is_ready() {
+                self.schedule_tone(now, id);
+            }
         }
         Some(opened)
     }
 
+    /// Tells the others of one who has come, and it of those who have come since its WELCOME.
     fn introduce_newcomer(&mut self, now: Duration, id: u8) {
+        if let Some(seen_by) = self.peer_mut(id).map(|peer| peer.addr().ip()) {
+            let others: Vec<_> = self.introductions(now, id, seen_by).collect();
+            for entry in others {
+                self.send(now, id, &Control::PeerJoined(entry));
+            }
+        }
         for other in (1..MAX_PARTICIPANTS as u8).filter(|other| *other != id) {
             let Some(seen_by) = self.peer_mut(other).filter(|peer| peer.is_in()).map(|peer| peer.addr().ip())
             else {

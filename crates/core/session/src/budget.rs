@@ -1,5 +1,6 @@
 //! How much work others may make.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Lets so many things happen in a second, and a few of them at once.
@@ -24,6 +25,45 @@ impl Budget {
         }
         pass
     }
+}
+
+/// Groups of addresses with a budget each.
+const GROUPS: usize = 16;
+
+/// A budget that one address uses up for itself and for the few that share its group, and not for all: a flood from one place, or from a few, leaves
+/// the others theirs.
+#[derive(Debug)]
+pub(crate) struct Shares([Budget; GROUPS]);
+
+impl Shares {
+    /// `each` and `burst` are of each group.
+    fn new(each: Duration, burst: u32) -> Self {
+        Self(std::array::from_fn(|_| Budget::new(each, burst)))
+    }
+
+    /// `from` is none for what does not come straight.
+    pub(crate) fn pass(&mut self, now: Duration, from: Option<IpAddr>) -> bool {
+        self.0[from.map_or(0, group)].pass(now)
+    }
+}
+
+/// An address's group, by FNV-1a: all that a home has of IPv6 is in one.
+fn group(ip: IpAddr) -> usize {
+    let (v4, v6);
+    let octets: &[u8] = match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            v4 = ip.octets();
+            &v4
+        }
+        IpAddr::V6(ip) => {
+            v6 = ip.octets();
+            &v6[..8]
+        }
+    };
+    let step = |hash: u32, octet: &u8| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193);
+    let hash = octets.iter().fold(0x811c_9dc5, step);
+    // Its last octets are to weigh as much as the others (MurmurHash3's finalizer).
+    ((hash ^ hash >> 15).wrapping_mul(0x85eb_ca6b) >> 16) as usize % GROUPS
 }
 
 /// Lets so many bytes pass in a second, and some more at once.
@@ -55,7 +95,7 @@ impl Allowance {
 #[derive(Debug)]
 pub(crate) struct Budgets {
     /// First messages of handshakes: telling that one is a stranger's takes some 12 µs.
-    pub(crate) inits: Budget,
+    pub(crate) inits: Shares,
     /// First messages from those who have the key: answering takes some 200 µs.
     pub(crate) answers: Budget,
     /// Second messages from the address that we greeted: telling that one is a stranger's takes some 120 µs.
@@ -70,7 +110,7 @@ pub(crate) struct Budgets {
 impl Default for Budgets {
     fn default() -> Self {
         Self {
-            inits: Budget::new(Duration::from_micros(200), 100),
+            inits: Shares::new(Duration::from_micros(200) * GROUPS as u32, 32),
             answers: Budget::new(Duration::from_millis(10), 16),
             expected: Budget::new(Duration::from_millis(5), 20),
             unexpected: Budget::new(Duration::from_millis(5), 20),
@@ -93,5 +133,21 @@ mod tests {
             assert_eq!(passed(&mut budget, start + second), 0);
             assert_eq!(passed(&mut budget, start + 5 * second), 2);
         }
+    }
+
+    #[test]
+    fn one_address_uses_up_what_is_its_own_and_all_together_no_more_than_all_have() {
+        let mut shares = Shares::new(Duration::from_millis(16), 4);
+        let second = Duration::from_secs(1);
+        let flooder: IpAddr = [192, 0, 2, 66].into();
+        assert_eq!((0..1000).filter(|_| shares.pass(second, Some(flooder))).count(), 5);
+        let others = (0..=255).map(|n| IpAddr::from([10, 0, 0, n])).filter(|ip| group(*ip) != group(flooder));
+        assert!(others.clone().count() > 200, "few share its group");
+        assert!(others.step_by(20).all(|ip| shares.pass(second, Some(ip))));
+        let of_all = (0..=u16::MAX).map(|n| IpAddr::from([10, 1, (n >> 8) as u8, n as u8]));
+        let passed = of_all.filter(|ip| shares.pass(2 * second, Some(*ip))).count();
+        assert_eq!(passed, 5 * GROUPS, "each group is used");
+        let home = |n: u16| IpAddr::from([0x2001, 0xdb8, 1, 2, n, n, n, n]);
+        assert!((0..1000).all(|n| group(home(n)) == group(home(0))));
     }
 }

@@ -51,6 +51,12 @@ pub const PATH_REPORT_SPACING: Duration = Duration::from_millis(2);
 /// has arrived even where the network has lost it twice.
 pub const TONE_LEAD: Duration = Duration::from_secs(3);
 
+/// A host that goes on with its session waits so long for somebody who knows the time: guests notice within [`TIMEOUT`] that it was gone, and
+/// ask for it each second.
+pub const RESUME_WITHIN: Duration = Duration::from_secs(10);
+/// So far the session's time may be from what a host that goes on believes, in nanoseconds: a clock on the wall is right to some seconds.
+pub(crate) const RESUME_TRUST_NS: u64 = 60_000_000_000;
+
 /// Two guests who could not meet for so long are relayed by their host.
 pub const RELAY_AFTER: Duration = Duration::from_secs(3);
 /// The most that is passed on from one guest to another, in bits a second, IP and UDP headers included: a voice in frames of 2.5 ms with copies
@@ -72,12 +78,16 @@ pub(crate) const BYE_PASSES: Duration = Duration::from_secs(1);
 /// IPv6 and UDP headers (RFC 8200 §3, RFC 768), in bytes.
 pub(crate) const IP_UDP: usize = 48;
 
+/// A guest's news of where it is within its own network is taken no more often than this, since the others are told of it at once.
+pub(crate) const LOCAL_SPACING: Duration = Duration::from_millis(250);
 /// The wait before the second attempt of a handshake; it doubles up to [`RETRY_MOST`].
 pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// The longest wait between two attempts of a handshake.
 pub(crate) const RETRY_MOST: Duration = Duration::from_secs(1);
-/// So many unanswered attempts of a handshake are kept, since an answer may take longer than the wait between two.
+/// So many unanswered attempts of a handshake are kept for each address, since an answer may take longer than the wait between two.
 pub(crate) const ATTEMPTS_KEPT: usize = 4;
+/// A cookie is good for so long at least, and twice that at most.
+pub(crate) const COOKIE_PERIOD: Duration = Duration::from_secs(30);
 /// How long an answered handshake waits for the first sealed datagram.
 pub(crate) const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 /// So many answered handshakes may wait: all attempts kept by three newcomers, and some.
@@ -101,9 +111,10 @@ pub(crate) const MOVE_SPACING: Duration = Duration::from_millis(250);
 pub(crate) const CLAIM_HOLDS: Duration = Duration::from_secs(2);
 /// How often one who was given up is told so while it still sends.
 pub(crate) const GONE_SPACING: Duration = Duration::from_millis(250);
-/// An introduction that the host has not repeated for so long no longer holds.
+/// An introduction, or that somebody is a neighbour, no longer holds where the host has not repeated it for so long.
 pub(crate) const INTRODUCTION_HOLDS: Duration = Duration::from_secs(5);
-/// Where a guest's router lets others in is said with each heartbeat; what was not said for so long no longer holds.
+/// Where a guest's router lets others in, and where it is within its own network, is said with each heartbeat; what was not said for so long
+/// no longer holds.
 pub(crate) const REACHABLE_HOLDS: Duration = Duration::from_secs(5);
 /// No answers are queued beyond so many datagrams: a peer that asks faster than they leave gets fewer.
 pub(crate) const TRANSMIT_MOST: usize = 64;

@@ -22,7 +22,7 @@ impl Session {
                 let link = self.peer_mut(from).and_then(|peer| peer.link.as_ref());
                 let is_there =
                     route == Route::Relayed || link.is_some_and(|link| route == Route::Direct(link.addr));
-                if is_there && self.may_answer() {
+                if is_there && self.may_answer() && self.resume_by.is_none() {
                     // It leaves as soon as its driver polls, right after this.
                     let now_ns = self.clock.now.session_ns(now);
                     let pong = Control::TimePong { token, received_ns: now_ns, sent_ns: now_ns };
@@ -70,6 +70,8 @@ impl Session {
                     link.reachable = Some((addr, now));
                 }
             }
+            Control::Local(addrs) => self.handle_local(now, from, addrs),
+            Control::Neighbour(neighbour) if from == HOST => self.handle_neighbour(now, neighbour),
             Control::Bye => self.part(now, from, LeaveReason::Bye),
             Control::Gone => self.lose(now, from, LeaveReason::TimedOut),
             Control::Hello(_)
@@ -77,7 +79,8 @@ impl Session {
             | Control::Refused(_)
             | Control::Greet(_)
             | Control::Greeted(_)
-            | Control::PeerJoined(_) => self.stats.ignored += 1,
+            | Control::PeerJoined(_)
+            | Control::Neighbour(_) => self.stats.ignored += 1,
         }
     }
 
@@ -102,14 +105,19 @@ impl Session {
         let held = Duration::from_nanos(sent_ns.saturating_sub(received_ns).max(0).unsigned_abs());
         link.round_trip = Some(now.saturating_sub(asked).saturating_sub(held));
         let since = link.pings.started;
+        let knows_time = link.knows_time;
         if let Route::Direct(_) = route {
             self.take_direct_path(now, from);
         }
-        if from == HOST && !is_host {
-            let exchange = Exchange { t0: asked, t1: received_ns, t2: sent_ns, t3: now };
-            if let Some(event) = self.clock.learn(&exchange, since) {
-                self.event(event);
-            }
+        let exchange = Exchange { t0: asked, t1: received_ns, t2: sent_ns, t3: now };
+        if knows_time {
+            self.resume_clock(now, Some(&exchange));
+        }
+        if from == HOST
+            && !is_host
+            && let Some(event) = self.clock.learn(&exchange, since)
+        {
+            self.event(event);
         }
     }
 

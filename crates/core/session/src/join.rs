@@ -10,6 +10,7 @@ use hyperzoom_protocol::{
 };
 
 use crate::config::{ATTEMPTS_KEPT, INTRODUCTION_HOLDS, RETRY_FIRST, RETRY_MOST};
+use crate::cookie::Brought;
 use crate::link::Link;
 use crate::peer::Peer;
 use crate::relay::Route;
@@ -22,9 +23,25 @@ pub(crate) struct Greeting {
     pub(crate) addr: SocketAddr,
     pub(crate) next_at: Duration,
     wait: Duration,
+    /// How often it was tried.
+    rounds: u32,
     next_sequence: u16,
     /// The last attempts and the ways that they took, each with an ephemeral key of its own: whichever is answered first counts.
     attempts: VecDeque<(Initiator, Route)>,
+    pub(crate) brought: Brought,
+}
+
+impl Greeting {
+    /// Whether an attempt of that number may still be answered.
+    pub(crate) fn is_attempt(&self, sequence: u16) -> bool {
+        self.attempts.iter().any(|(attempt, _)| attempt.sequence() == sequence)
+    }
+
+    /// There is another address to try: not only when its time would have come.
+    pub(crate) fn hasten(&mut self, now: Duration) {
+        self.wait = RETRY_FIRST;
+        self.next_at = self.next_at.min(now + RETRY_FIRST);
+    }
 }
 
 impl Session {
@@ -39,8 +56,10 @@ impl Session {
             addr,
             next_at: now,
             wait: RETRY_FIRST,
+            rounds: 0,
             next_sequence: 0,
             attempts: VecDeque::with_capacity(ATTEMPTS_KEPT),
+            brought: Brought::default(),
         });
         self.retry(now, id);
     }
@@ -54,24 +73,40 @@ impl Session {
         let message = self.greeting_message(id);
         let sender = self.me.unwrap_or(UNASSIGNED);
         let may_be_relayed = self.may_be_relayed(now, id);
+        let neighbour = self.neighbour_addrs(now, id);
         let Some(greeting) = &mut self.greetings[usize::from(id)] else { return };
         let longest = if may_be_relayed { RETRY_MOST / 2 } else { RETRY_MOST };
         greeting.wait = greeting.wait.min(longest);
         greeting.next_at = now + greeting.wait;
         greeting.wait *= 2;
-        let sequence = greeting.next_sequence;
-        // Each other attempt: one that arrives by both ways would be answered by the quicker one alone.
-        let relayed = may_be_relayed && sequence % 2 == 1;
-        greeting.next_sequence = sequence.wrapping_add(1);
-        // Without randomness there is no safe attempt; there may be some by the next one.
-        if let Ok((initiator, datagram)) =
-            Initiator::start(self.config.key.as_ref(), sender, sequence, &message)
-        {
-            if greeting.attempts.len() == ATTEMPTS_KEPT {
-                greeting.attempts.pop_front();
+        // Each other round: one attempt that arrived by both ways would be answered by the quicker one alone. For the same reason each
+        // address has an attempt of its own.
+        let relayed = may_be_relayed && greeting.rounds % 2 == 1;
+        greeting.rounds = greeting.rounds.wrapping_add(1);
+        let addr = greeting.addr;
+        let routes: Vec<Route> = if relayed {
+            vec![Route::Relayed]
+        } else {
+            // The nearest first.
+            neighbour.filter(|near| *near != addr).chain([addr]).map(Route::Direct).collect()
+        };
+        let kept = ATTEMPTS_KEPT * routes.len();
+        let mut datagrams = Vec::with_capacity(routes.len());
+        for route in routes {
+            let sequence = greeting.next_sequence;
+            greeting.next_sequence = sequence.wrapping_add(1);
+            // Without randomness there is no safe attempt; there may be some by the next one.
+            if let Ok((initiator, datagram)) =
+                Initiator::start(self.config.key.as_ref(), sender, sequence, &message)
+            {
+                while greeting.attempts.len() >= kept {
+                    greeting.attempts.pop_front();
+                }
+                greeting.attempts.push_back((initiator, route));
+                datagrams.push((route, datagram));
             }
-            let route = if relayed { Route::Relayed } else { Route::Direct(greeting.addr) };
-            greeting.attempts.push_back((initiator, route));
+        }
+        for (route, datagram) in datagrams {
             self.transmit_by(id, route, datagram);
         }
     }
@@ -87,6 +122,8 @@ impl Session {
                 name: self.name.clone(),
                 capabilities: Capabilities::OURS,
                 session_id: self.session_id,
+                participant: self.me,
+                cookie: self.greetings[usize::from(HOST)].as_ref().and_then(Greeting::cookie),
             }),
         }
     }
@@ -170,6 +207,7 @@ impl Session {
         self.connect(now, HOST, welcome.session_id.into(), &welcome.host_name, link);
         // The first sealed datagram is what lets the host believe in us.
         self.service_link(now, HOST);
+        self.tell_local(now);
         for entry in welcome.peers.iter().flatten() {
             self.introduce(now, entry);
         }
@@ -194,6 +232,7 @@ impl Session {
             self.greetings[usize::from(id)] = None;
             self.pending.retain(|pending| pending.id != id);
         }
+        let nearest = self.neighbour_addrs(now, id).next().unwrap_or(entry.addr);
         let peer = self.peers[usize::from(id)]
             .get_or_insert_with(|| Peer::new(now, entry.instance, entry.name.clone(), entry.addr));
         peer.introduced_at = now;
@@ -201,7 +240,7 @@ impl Session {
             peer.introduced_addr = entry.addr;
             // It is not heard from where it was, so it is sought where it is.
             if let Some(link) = peer.live_mut().filter(|link| link.relayed) {
-                link.addr = entry.addr;
+                link.addr = nearest;
             }
         }
         if peer.is_in() {
@@ -224,7 +263,10 @@ impl Session {
         if me > id {
             self.greet(now, id, addr);
         } else {
-            self.transmit(addr, probe(me));
+            let near: Vec<SocketAddr> = self.neighbour_addrs(now, id).filter(|near| *near != addr).collect();
+            for addr in near.into_iter().chain([addr]) {
+                self.transmit(addr, probe(me));
+            }
         }
     }
 }

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    CameraState, Control, MAX_CONTROL, MAX_DATAGRAM, OpenError, OpenedAt, PacketType, PairKeys, RelaySide,
-    SecretKey, Stream, StreamOpener, StreamSealer,
+    CameraState, Control, LocalAddrs, MAX_CONTROL, MAX_DATAGRAM, OpenError, OpenedAt, PacketType, PairKeys,
+    RelaySide, SecretKey, Stream, StreamOpener, StreamSealer,
 };
 
 use crate::budget::Budget;
 use crate::claim::Claim;
 use crate::config::{
     CLOCK_BURST, CLOCK_BURST_SPACING, CLOCK_SETTLES, CLOCK_SETTLING_SPACING, GONE_SPACING, HEARTBEAT,
-    KEYFRAME_REQUEST_SPACING, MOVE_SPACING, PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, RETURN_ANSWERS,
-    RETURN_FIRST, RETURN_MOST, SILENT_AFTER, UNANSWERED_AFTER, VIDEO_REQUEST_BURST, VIDEO_REQUEST_SPACING,
+    KEYFRAME_REQUEST_SPACING, LOCAL_SPACING, MOVE_SPACING, PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING,
+    RETURN_ANSWERS, RETURN_FIRST, RETURN_MOST, SILENT_AFTER, UNANSWERED_AFTER, VIDEO_REQUEST_BURST,
+    VIDEO_REQUEST_SPACING,
 };
 use crate::relay::{Relays, Route};
 use crate::session::HOST;
@@ -40,6 +41,9 @@ pub(crate) struct Link {
     pub(crate) addr: SocketAddr,
     /// Where its router lets datagrams in, as it said, and when it last did.
     pub(crate) reachable: Option<(SocketAddr, Duration)>,
+    /// Where it is within its own network, as it said, and when it last did.
+    pub(crate) local: Option<(LocalAddrs, Duration)>,
+    pub(crate) locals_heard: Limiter,
     /// Datagrams go by way of the host.
     pub(crate) relayed: bool,
     /// When something last came straight from the peer.
@@ -55,6 +59,8 @@ pub(crate) struct Link {
     pub(crate) next_heartbeat: Duration,
     pub(crate) pings: Pings,
     pub(crate) round_trip: Option<Duration>,
+    /// It was in this session before us, who host it: it knows its time.
+    pub(crate) knows_time: bool,
     pub(crate) stats: PeerStats,
     /// Where else it may be.
     pub(crate) claim: Option<Claim>,
@@ -85,6 +91,8 @@ impl Link {
         Self {
             addr,
             reachable: None,
+            local: None,
+            locals_heard: Limiter::new(LOCAL_SPACING),
             relayed: false,
             last_direct: now,
             last_answered: now,
@@ -96,6 +104,7 @@ impl Link {
             next_heartbeat: now + HEARTBEAT / 2,
             pings: Pings::new(now),
             round_trip: None,
+            knows_time: false,
             stats: PeerStats::default(),
             claim: None,
             moves: Limiter::new(MOVE_SPACING),
@@ -208,7 +217,7 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    fn new(spacing: Duration) -> Self {
+    pub(crate) fn new(spacing: Duration) -> Self {
         Self { spacing, last: None }
     }
 

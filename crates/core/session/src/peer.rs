@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use hyperzoom_protocol::Name;
+use hyperzoom_protocol::{LocalAddrs, Name};
 
 use crate::config::REACHABLE_HOLDS;
 use crate::link::Link;
@@ -57,6 +57,8 @@ pub(crate) struct Peer {
     /// Where the host says it is; a link knows better.
     pub(crate) introduced_addr: SocketAddr,
     pub(crate) introduced_at: Duration,
+    /// Where it is within our own network, as the host says, and when it last did.
+    pub(crate) neighbour: Option<(LocalAddrs, Duration)>,
     /// Since when a link to it is sought, or was found.
     pub(crate) sought_since: Duration,
     pub(crate) state: PeerState,
@@ -73,6 +75,7 @@ impl Peer {
             name,
             introduced_addr: addr,
             introduced_at: now,
+            neighbour: None,
             sought_since: now,
             state: PeerState::Connecting,
             left_at: now,

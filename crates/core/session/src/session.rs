@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyperzoom_protocol::{
-    AudioReport, CameraState, Control, Envelope, Filling, HEADER_LEN, Header, MAX_DATAGRAM, MAX_PARTICIPANTS,
-    Nack, Name, OpenError, PacketType, PathReport, Refusal, Stream, VideoNack,
+    AudioReport, CameraState, Control, Envelope, Filling, HEADER_LEN, Header, LocalAddrs, MAX_DATAGRAM,
+    MAX_PARTICIPANTS, Nack, Name, OpenError, PacketType, PathReport, Refusal, Stream, VideoNack,
 };
 use hyperzoom_timing::SessionClock;
 
@@ -14,6 +14,7 @@ use crate::admit::{Ephemerals, Pending};
 use crate::budget::Budgets;
 use crate::clock::Clock;
 use crate::config::{PENDING_MOST, TRANSMIT_MOST};
+use crate::cookie::Cookies;
 use crate::join::Greeting;
 use crate::link::Link;
 use crate::peer::Peer;
@@ -58,12 +59,20 @@ pub struct Session {
     pub(crate) me: Option<u8>,
     pub(crate) session_id: Option<u64>,
     pub(crate) clock: Clock,
+    /// A host that goes on with its session asks its guests for the time until then.
+    pub(crate) resume_by: Option<Duration>,
+    /// We are a host that went on with its session: it may not know of everybody who is in it.
+    pub(crate) was_resumed: bool,
     /// What became of our pictures, once it was said.
     pub(crate) camera: Option<CameraState>,
     /// When the last sync tone was or will be, session time in nanoseconds.
     pub(crate) tone: Option<i64>,
     /// Where our router lets datagrams in.
     pub(crate) reachable: Option<SocketAddr>,
+    /// Where we are within our own network.
+    pub(crate) local: LocalAddrs,
+    /// What joins without a key must bring back.
+    pub(crate) cookies: Cookies,
     /// The others by their number.
     pub(crate) peers: [Option<Peer>; MAX_PARTICIPANTS],
     /// Our own handshakes by whom they are for.
@@ -80,14 +89,20 @@ pub struct Session {
 impl Session {
     /// A session that begins now, with us as its host.
     #[must_use]
-    pub fn host(mut config: Config, now: Duration) -> Self {
+    pub fn host(config: Config, now: Duration) -> Self {
+        let mut session = Self::of_host(config, Clock::host(now));
+        session.event(Event::ClockReady);
+        session
+    }
+
+    /// With us as the host, by a clock that may not be known yet.
+    pub(crate) fn of_host(mut config: Config, clock: Clock) -> Self {
         config.capacity = config.capacity.clamp(2, MAX_PARTICIPANTS as u8);
         let session_id = config.session_id;
-        let mut session = Self::new(config, Phase::In, Clock::host(now));
+        let mut session = Self::new(config, Phase::In, clock);
         session.me = Some(HOST);
         session.session_id = Some(session_id);
         session.event(Event::Joined { me: HOST, session_id });
-        session.event(Event::ClockReady);
         session
     }
 
@@ -107,9 +122,13 @@ impl Session {
             me: None,
             session_id: None,
             clock,
+            resume_by: None,
+            was_resumed: false,
             camera: None,
             tone: None,
             reachable: None,
+            local: LocalAddrs::default(),
+            cookies: Cookies::default(),
             peers: Default::default(),
             greetings: Default::default(),
             pending: Vec::with_capacity(PENDING_MOST),
@@ -184,6 +203,9 @@ impl Session {
             }
             Some(Envelope::Response(response)) if header.kind == PacketType::Control => {
                 self.handle_response(now, route, &header, response);
+            }
+            Some(Envelope::Cookie(cookie)) if header.kind == PacketType::Control => {
+                self.handle_cookie(now, &header, cookie);
             }
             Some(Envelope::Probe) => {}
             _ => self.stats.malformed += 1,
@@ -354,6 +376,12 @@ impl Session {
     /// Where our router lets datagrams in, if it does: the host introduces us with that address from the next heartbeat on.
     pub fn set_reachable(&mut self, addr: Option<SocketAddr>) {
         self.reachable = addr;
+    }
+
+    /// Where we are within our own network: a host that hears another guest from behind the same router tells that one, from the next heartbeat
+    /// on, and nobody else.
+    pub fn set_local(&mut self, addrs: LocalAddrs) {
+        self.local = addrs;
     }
 
     /// Tells a peer how the path from it serves what it sends. What is beyond the bounds of a report is brought within them.

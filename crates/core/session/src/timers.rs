@@ -27,7 +27,7 @@ impl Session {
             let service = link.map(|link| link.next_heartbeat.min(link.pings.next_at));
             [service, peer.silence_due()].into_iter().flatten()
         });
-        joining.into_iter().chain(greetings).chain(pending).chain(peers).min()
+        joining.into_iter().chain(self.resume_by).chain(greetings).chain(pending).chain(peers).min()
     }
 
     /// Does what is due by `now`. Calling it early or late is harmless.
@@ -46,6 +46,9 @@ impl Session {
                 return;
             }
             Phase::Joining(_) | Phase::In => {}
+        }
+        if self.resume_by.is_some_and(|at| at <= now) {
+            self.resume_clock(now, None);
         }
         for id in EVERYBODY {
             self.watch(now, id);
@@ -74,7 +77,8 @@ impl Session {
 
     /// Sends a peer the heartbeat, the introductions and the time question that are due.
     pub(crate) fn service_link(&mut self, now: Duration, id: u8) {
-        let clock_source = id == HOST;
+        // Whom we ask for the time is asked several times at once.
+        let clock_source = id == HOST || self.resume_by.is_some();
         let Some(link) = self.peer_mut(id).and_then(Peer::live_mut) else { return };
         let ping = (link.pings.next_at <= now).then(|| link.pings.ask(now, clock_source));
         let heartbeat = link.next_heartbeat <= now;
@@ -90,6 +94,9 @@ impl Session {
             if let (HOST, Some(addr)) = (id, self.reachable) {
                 self.send(now, id, &Control::Reachable(addr));
             }
+            if id == HOST {
+                self.tell_local(now);
+            }
             if let Some(camera) = self.camera {
                 self.send(now, id, &Control::Camera(camera));
             }
@@ -101,6 +108,7 @@ impl Session {
                 for entry in introductions {
                     self.send(now, id, &Control::PeerJoined(entry));
                 }
+                self.tell_neighbours(now, id);
             }
         }
     }

@@ -1,4 +1,5 @@
-//! When the sync tone is due: the host says so whenever somebody has come, so that every two recordings have one in common.
+//! When the sync tone is due: the host says so whenever somebody has come, so that every two recordings have one in common. Whoever comes
+//! back from a drop-out with the recording that it had needs none, and nobody is beeped at in mid-sentence for it.
 
 use std::time::Duration;
 
@@ -37,6 +38,15 @@ impl Session {
         for id in EVERYBODY {
             self.tell_tone(now, id);
         }
+    }
+
+    /// Whether a participant that comes back may have no tone in common with another: it is not known, or one sounded after it was heard
+    /// last, for it or for who came while it was away.
+    pub(crate) fn may_lack_tone(&self, id: u8, instance: u128) -> bool {
+        let peer = self.peers[usize::from(id)].as_ref().filter(|peer| peer.instance == instance);
+        let heard =
+            peer.and_then(|peer| peer.link.as_ref()).map(|link| self.clock.now.session_ns(link.last_heard));
+        heard.zip(self.tone).is_none_or(|(heard_ns, tone_ns)| tone_ns > heard_ns)
     }
 
     /// Tells a peer of the tone that is ahead, where there is one. It goes out with each heartbeat, so that a lost one does not matter.

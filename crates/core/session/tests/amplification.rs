@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 
 use common::{KEY, World, addr, ms};
 use hyperzoom_protocol::{
-    Capabilities, Control, Greet, HEADER_LEN, HELLO_LEN, Header, Hello, InviteKey, MAX_CONTROL, Name,
-    PROTOCOL_VERSION, PacketType,
+    Capabilities, Control, Cookie, Envelope, Greet, HEADER_LEN, HELLO_LEN, Header, Hello, InviteKey,
+    MAX_CONTROL, Name, PROTOCOL_VERSION, PacketType,
 };
 use hyperzoom_session::Event;
 use proptest::prelude::*;
@@ -45,7 +45,27 @@ fn hello(instance: u128, version: u16, session_id: Option<u64>) -> Control {
         name: Name::clean("E"),
         capabilities: Capabilities::OURS,
         session_id,
+        participant: None,
+        cookie: None,
     })
+}
+
+/// The last cookie that `from` was sent.
+fn cookie_for(world: &World, from: SocketAddr) -> Option<Cookie> {
+    world.tape.iter().rev().filter(|sent| sent.to == from).find_map(|sent| {
+        match Envelope::of(Header::parse(&sent.datagram).unwrap().1) {
+            Some(Envelope::Cookie(cookie)) => Some(Cookie(cookie.try_into().unwrap())),
+            _ => None,
+        }
+    })
+}
+
+/// A message as one says it who has received what came to `from`.
+fn with_cookie(world: &World, from: SocketAddr, message: Control) -> Control {
+    match message {
+        Control::Hello(hello) => Control::Hello(Hello { cookie: cookie_for(world, from), ..hello }),
+        other => other,
+    }
 }
 
 /// One thing that a stranger may send.
@@ -124,6 +144,7 @@ proptest! {
                     vec![[&header.encode()[..], &payload].concat()]
                 }
                 Attack::Init(sender, message, padding) => {
+                    let message = with_cookie(&world, from, message);
                     let own = (!open).then_some(InviteKey([9; 32]));
                     vec![bare_init(own, sender, &message, padding)]
                 }
@@ -166,15 +187,23 @@ proptest! {
 #[test]
 fn a_short_hello_is_not_answered_with_a_long_welcome() {
     let mut world = World::of_key(None);
+    // Of whom a WELCOME tells.
+    world.join();
     world.join();
     world.run(ms(1000));
+    let hello = hello(77, PROTOCOL_VERSION, None);
+    let short = bare_init(None, 0xFF, &hello, 0);
+    world.inject(0, victim(1), &short);
+    world.pump();
+    let cookies: Vec<_> = world.tape.iter().filter(|sent| sent.to == victim(1)).collect();
+    assert!(cookies.len() == 1 && cookies[0].datagram.len() < short.len(), "{cookies:?}");
+    let hello = with_cookie(&world, victim(1), hello);
     let before = world.tape.len();
-    world.inject(0, victim(1), &bare_init(None, 0xFF, &hello(77, PROTOCOL_VERSION, None), 0));
+    world.inject(0, victim(1), &bare_init(None, 0xFF, &hello, 0));
     world.pump();
     let answers: Vec<_> = world.tape[before..].iter().filter(|sent| sent.to == victim(1)).collect();
     assert!(answers.is_empty(), "{answers:?}");
     // As long as our own, it is.
-    let hello = hello(78, PROTOCOL_VERSION, None);
     let padding = HELLO_LEN - bare_init(None, 0xFF, &hello, 0).len();
     let long = bare_init(None, 0xFF, &hello, padding);
     assert_eq!(long.len(), HELLO_LEN);

@@ -5,9 +5,9 @@ mod common;
 
 use common::{KEY, World, addr, ms};
 use hyperzoom_protocol::{
-    AudioReport, CameraState, Capabilities, Control, Filling, Greet, Hello, Initiator, MAX_CONTROL,
-    MAX_DATAGRAM, Nack, Name, PacketType, PathReport, PeerEntry, RelaySealer, RelayWay, SecretKey, Stream,
-    StreamSealer, VideoNack,
+    AudioReport, CameraState, Capabilities, Control, Cookie, Filling, Greet, Hello, Initiator, LocalAddrs,
+    MAX_CONTROL, MAX_DATAGRAM, Nack, Name, Neighbour, PacketType, PathReport, PeerEntry, RelaySealer,
+    RelayWay, SecretKey, Stream, StreamSealer, VideoNack,
 };
 use hyperzoom_session::{Event, Session};
 use proptest::prelude::*;
@@ -39,6 +39,8 @@ enum Move {
     Wait(u64),
 }
 
+type LocalAddrsOf = (Option<std::net::SocketAddrV4>, Option<std::net::SocketAddrV6>);
+
 fn entry() -> impl Strategy<Value = PeerEntry> {
     (any::<u8>(), 0u128..4, any::<String>(), any::<std::net::SocketAddr>()).prop_map(
         |(participant, instance, name, addr)| PeerEntry {
@@ -52,14 +54,16 @@ fn entry() -> impl Strategy<Value = PeerEntry> {
 
 fn message() -> impl Strategy<Value = Control> {
     prop_oneof![
-        (any::<u16>(), 0u128..6, any::<u32>(), any::<Option<u64>>()).prop_map(
-            |(version, n, bits, session_id)| {
+        (any::<u16>(), 0u128..6, any::<u32>(), any::<Option<u64>>(), any::<Option<[u8; 32]>>()).prop_map(
+            |(version, n, bits, session_id, cookie)| {
                 Control::Hello(Hello {
                     version: version % 3,
                     instance: 1000 + n,
                     name: Name::clean("x"),
                     capabilities: Capabilities(bits),
                     session_id,
+                    participant: cookie.map(|cookie| cookie[0] % 6),
+                    cookie: cookie.map(Cookie),
                 })
             }
         ),
@@ -95,6 +99,11 @@ fn message() -> impl Strategy<Value = Control> {
         (0i64..20_000_000_000).prop_map(|at_ns| Control::SyncTone { at_ns }),
         any::<std::net::SocketAddr>().prop_map(Control::Reachable),
         any::<u16>().prop_map(|port| Control::Reachable((addr(1).ip(), port).into())),
+        any::<LocalAddrsOf>().prop_map(|(v4, v6)| Control::Local(LocalAddrs { v4, v6 })),
+        (0u8..6, any::<LocalAddrsOf>()).prop_map(|(participant, (v4, v6))| Control::Neighbour(Neighbour {
+            participant,
+            addrs: LocalAddrs { v4, v6 },
+        })),
         any::<u32>().prop_map(|token| Control::TimePing { token }),
         (0u32..20, any::<i64>(), any::<i64>()).prop_map(|(token, received_ns, sent_ns)| Control::TimePong {
             token,

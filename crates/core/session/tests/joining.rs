@@ -165,6 +165,8 @@ fn hello() -> Hello {
         name: Name::clean("Ann"),
         capabilities: Capabilities::OURS,
         session_id: None,
+        participant: None,
+        cookie: None,
     }
 }
 

@@ -190,6 +190,28 @@ fn a_flood_of_hellos_is_mostly_not_looked_at() {
 }
 
 #[test]
+fn a_flood_of_hellos_from_one_address_keeps_nobody_else_waiting() {
+    let flooder = "192.0.2.66:6666".parse().expect("an address");
+    // Handshakes that can be read, where there is no key, and such that cannot.
+    for key in [Some(common::KEY), None] {
+        let mut world = World::of_key(key);
+        let hello = Session::guest(Config { key: None, instance: 7, ..config(9) }, addr(0), world.now)
+            .poll_transmit()
+            .expect("it says hello")
+            .datagram;
+        for n in 0..15_007 {
+            if [500, 5_503, 10_507].contains(&n) {
+                world.join();
+            }
+            world.inject(0, flooder, &hello);
+            world.run(Duration::from_micros(20));
+        }
+        // Each has had 90 ms.
+        assert_eq!(world.parties[0].connected(), [1, 2, 3], "with a key: {}", key.is_some());
+    }
+}
+
+#[test]
 fn a_flood_of_answers_is_mostly_not_looked_at_and_does_not_crowd_out_the_true_one() {
     let mut world = World::new();
     world.join();

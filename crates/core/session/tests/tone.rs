@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{World, addr, ms};
+use common::{World, addr, config, ms};
 use hyperzoom_protocol::{Control, MAX_CONTROL, PacketType, Stream, StreamSealer};
-use hyperzoom_session::{Event, TONE_LEAD};
+use hyperzoom_session::{Event, Session, TONE_LEAD};
 
 /// The tones that a party knows of: when it learned of each, session time as it knew it, and when the tone is.
 fn tones(world: &World, party: usize) -> Vec<(i64, i64)> {
@@ -64,17 +64,49 @@ fn a_lost_announcement_comes_again_with_the_heartbeats() {
     );
 }
 
-#[test]
-fn a_participant_that_comes_back_is_given_a_tone() {
+/// A pair whose guest was cut off for eight seconds, after its tone or before it, while another guest came or did not; and the tones of
+/// all after everybody was together again.
+fn after_a_drop_out(begins: u64, somebody_comes: bool) -> Vec<Vec<i64>> {
     let mut world = World::pair();
-    world.run(ms(5000));
+    world.run(ms(begins));
     world.cut.extend([(0, 1), (1, 0)]);
-    world.run(ms(8000));
+    world.run(ms(7000));
+    assert_eq!(world.parties[0].connected(), [0_u8; 0], "the host has given it up");
+    if somebody_comes {
+        world.join();
+    }
+    world.run(ms(6000));
     world.cut.clear();
-    world.run(ms(8000));
+    world.run(ms(12_000));
+    assert!(world.parties[0].connected().contains(&1));
+    (0..world.parties.len()).map(|party| times(&world, party)).collect()
+}
+
+#[test]
+fn a_participant_that_comes_back_with_its_recording_causes_no_tone() {
+    let tones = after_a_drop_out(6000, false);
+    assert_eq!((tones[0].len(), &tones[1]), (1, &tones[0]));
+}
+
+#[test]
+fn a_participant_that_was_away_while_a_tone_sounded_is_given_another() {
+    // Its own, of which it knew or not, and that of somebody who came.
+    for (begins, somebody_comes, count) in [(0, false, 2), (6000, true, 3)] {
+        let tones = after_a_drop_out(begins, somebody_comes);
+        assert_eq!(tones[0].len(), count, "{tones:?}");
+        assert!(tones.iter().all(|it| it.last() == tones[0].last()), "{tones:?}");
+    }
+}
+
+#[test]
+fn a_program_that_is_started_anew_as_the_same_participant_is_given_a_tone() {
+    let mut world = World::pair();
+    world.run(ms(6000));
+    world.parties[1].session = Session::guest(config(1), addr(0), world.now);
+    world.run(ms(15_000));
     let tones = times(&world, 0);
-    assert_eq!(tones.len(), 2);
-    assert_eq!(times(&world, 1), tones);
+    assert_eq!((world.parties[0].connected(), tones.len()), (vec![1], 2));
+    assert_eq!(times(&world, 1).last(), tones.last());
 }
 
 #[test]

@@ -22,6 +22,8 @@ use crate::{StreamSender, TransportError, TransportEvents, Turn, events, socket}
 pub enum Role {
     /// Waits for others.
     Host,
+    /// Goes on with the session that it hosted before it was cut off, whose time is about so many nanoseconds by now.
+    HostAgain(i64),
     /// Joins the host at this address.
     Guest(SocketAddr),
 }
@@ -83,7 +85,12 @@ impl Bound {
         let now = epoch.elapsed();
         let session = match role {
             Role::Host => Session::host(session, now),
-            Role::Guest(host) => Session::guest(session, host, now),
+            Role::HostAgain(about_ns) => Session::resume(session, now, about_ns),
+            Role::Guest(host) => {
+                let mut session = Session::guest(session, host, now);
+                session.set_local(socket::local_addrs(self.local));
+                session
+            }
         };
         let wire = SocketWire::new(self.socket, epoch, self.local);
         let thread = ReceiveThread::new(

@@ -1,10 +1,11 @@
 //! The UDP socket: how it is bound, and the address that others reach it at.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hyperzoom_protocol::LocalAddrs;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::TransportError;
@@ -139,6 +140,29 @@ pub fn local_address_of_both() -> Interface {
     }
 }
 
+/// Where a socket that is bound to `bound` is within this machine's own network, for others who live there: by the interface that leads out of the
+/// machine, one address of each family. Nothing where that is this machine alone.
+pub(crate) fn local_addrs(bound: SocketAddr) -> LocalAddrs {
+    let outward = |ip: IpAddr| match local_address(ip) {
+        Interface::Bound(ip) | Interface::Outward(ip) if !ip.is_loopback() => Some(ip),
+        _ => None,
+    };
+    let found = match bound.ip() {
+        every @ IpAddr::V6(ip) if ip.is_unspecified() => {
+            [outward(Ipv4Addr::UNSPECIFIED.into()), outward(every)]
+        }
+        ip => [outward(ip), None],
+    };
+    let mut addrs = LocalAddrs::default();
+    for ip in found.into_iter().flatten() {
+        match ip {
+            IpAddr::V4(ip) => addrs.v4 = Some(SocketAddrV4::new(ip, bound.port())),
+            IpAddr::V6(ip) => addrs.v6 = Some(SocketAddrV6::new(ip, bound.port(), 0, 0)),
+        }
+    }
+    addrs
+}
+
 impl Interface {
     /// The address to write into an invite.
     #[must_use]
@@ -198,5 +222,16 @@ mod tests {
         let ip = IpAddr::from([127, 0, 0, 1]);
         assert_eq!(local_address(ip), Interface::Bound(ip));
         assert!(!local_address(Ipv4Addr::UNSPECIFIED.into()).ip().is_unspecified());
+    }
+
+    #[test]
+    fn neighbours_are_told_of_no_address_of_this_machine_alone() {
+        assert!(local_addrs("127.0.0.1:4700".parse().unwrap()).is_empty());
+        assert!(local_addrs("[::1]:4700".parse().unwrap()).is_empty());
+        let bound = local_addrs("192.168.1.2:4700".parse().unwrap());
+        assert_eq!(bound.iter().collect::<Vec<_>>(), ["192.168.1.2:4700".parse().unwrap()]);
+        let all = local_addrs((Ipv6Addr::UNSPECIFIED, 4700).into());
+        assert!(all.iter().all(|addr| !addr.ip().is_loopback() && !addr.ip().is_unspecified()), "{all:?}");
+        assert!(all.iter().all(|addr| addr.port() == 4700), "{all:?}");
     }
 }

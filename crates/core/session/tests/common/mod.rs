@@ -59,6 +59,8 @@ impl Sent {
 pub(crate) struct Party {
     pub(crate) session: Session,
     pub(crate) addr: SocketAddr,
+    /// As the others see it, where it lives behind a router. Who shares its IP address lives in the same home.
+    pub(crate) outside: Option<SocketAddr>,
     pub(crate) events: Vec<(Duration, Event)>,
     /// Media received: from whom, stream sequence number, payload.
     pub(crate) media: Vec<(u8, u64, Vec<u8>)>,
@@ -186,6 +188,7 @@ impl World {
         self.parties.push(Party {
             session,
             addr: addr(party),
+            outside: None,
             events: Vec::new(),
             media: Vec::new(),
             routes: HashMap::new(),
@@ -288,7 +291,7 @@ impl World {
         assert!(datagram.len() <= MAX_DATAGRAM);
         let sent = Sent { at: self.now, from, to, datagram: datagram.clone() };
         self.tape.push(sent.clone());
-        let Some(target) = self.parties.iter().position(|party| party.addr == to) else { return };
+        let Some((target, from)) = self.way(party, from, to) else { return };
         let censored = self.censor.as_mut().is_some_and(|censor| censor(&sent));
         if censored || self.cut.contains(&(party, target)) {
             return;
@@ -299,6 +302,21 @@ impl World {
             .entry((party, target))
             .or_insert_with(|| Link::new(conditions, seed))
             .send(self.now, datagram);
+    }
+
+    /// Whom a datagram reaches, and where it seems to come from. Routers let in what comes from where something went to before, and lead nothing
+    /// back in that was sent to themselves from within.
+    fn way(&self, party: usize, from: SocketAddr, to: SocketAddr) -> Option<(usize, SocketAddr)> {
+        let outside = self.parties[party].outside;
+        let is_home =
+            |other: &Party| outside.zip(other.outside).is_some_and(|(one, other)| one.ip() == other.ip());
+        let reaches = |other: &Party| match other.outside {
+            Some(outside) if !is_home(other) => outside == to,
+            _ => other.addr == to,
+        };
+        let target = self.parties.iter().position(reaches)?;
+        let seen_as = outside.filter(|_| !is_home(&self.parties[target])).unwrap_or(from);
+        Some((target, seen_as))
     }
 
     fn deliver(&mut self) {
