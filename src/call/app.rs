@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bevy_app::{App, Update};
 use hyperzoom_capture_plugin::{CapturePlugin, Pictures, Sound, VoiceCare};
-use hyperzoom_net_plugin::{Net, NetPlugin};
+use hyperzoom_net_plugin::{Membership, Net, NetPlugin};
 use hyperzoom_record_plugin::RecordPlugin;
 use hyperzoom_sync_plugin::{Clock, SyncPlugin};
 
@@ -22,14 +22,24 @@ use crate::stop::Stop;
 const FRAME: Duration = Duration::from_millis(10);
 
 pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<CallReport, CommandError> {
-    let Engines { options, epoch, clock, invite: _, identity, hosted, router, transport, sound, pictures } =
-        engines;
+    let Engines {
+        options,
+        epoch,
+        clock,
+        invite: _,
+        mut identity,
+        hosted,
+        router,
+        transport,
+        sound,
+        pictures,
+    } = engines;
     let prompt = options.folder.is_some().then(|| Prompt::open(options.markers)).flatten();
     if let Some(folder) = &options.folder {
         unfinished::recover_in_background(folder.clone(), console.clone());
     }
     let care = if options.frame.is_none() { VoiceCare::choosing_frames() } else { VoiceCare::default() };
-    let camera_off = options.camera_off;
+    let (camera_off, is_recorded) = (options.camera_off, options.folder.is_some());
     let mut app = App::new();
     app.add_plugins((NetPlugin, CapturePlugin, RecordPlugin, SyncPlugin))
         .insert_resource(Clock::new(clock.clone()))
@@ -54,6 +64,10 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
     app.cleanup();
     loop {
         app.update();
+        if app.world().resource::<Membership>().me.is_some() && identity.enter() && identity.comes_back() {
+            let takes = if is_recorded { ", and a new take begins" } else { "" };
+            console.say(format!("you were cut off from this call: you come back as yourself{takes}"));
+        }
         if app.world().resource::<Call>().phase == Phase::Over {
             break;
         }
@@ -61,10 +75,10 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
     }
     let world = app.world_mut();
     let error = world.resource_mut::<Call>().error.take();
+    identity.leave(error.is_none());
     match error {
         Some(error) => Err(error),
         None => {
-            identity.forget();
             if let Some(hosted) = world.remove_resource::<Hosted>() {
                 hosted.forget();
             }

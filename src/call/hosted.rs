@@ -1,12 +1,10 @@
 //! A host's session, kept while it runs, so that one whose program was cut off can go on with it.
 //!
 //! What its guests know it by lies in a small file of the user's data folder: the session's number, its key, its port, and what time it is in it. The
-//! process locks the file for as long as it lives, and removes it when its call ends as it should. A file that is there and that
-//! nobody has locked was left by a program that crashed.
+//! process [locks](super::locked) the file for as long as it lives, and removes it when its call ends as it should. A file that is there and
+//! that nobody has locked was left by a program that crashed.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bevy_ecs::resource::Resource;
@@ -15,6 +13,7 @@ use hyperzoom_protocol::InviteKey;
 use serde::{Deserialize, Serialize};
 
 use super::flow::Call;
+use super::locked::{self, LockedFile};
 
 /// What was cut off longer ago is nothing that anybody waits for.
 const HOLDS: Duration = Duration::from_secs(3600);
@@ -42,7 +41,7 @@ struct Kept {
 pub(super) struct Hosted {
     kept: Kept,
     /// The file that keeps it, locked; none where it is not kept.
-    file: Option<(File, PathBuf)>,
+    file: Option<LockedFile>,
     next_note: Duration,
 }
 
@@ -52,8 +51,8 @@ impl Hosted {
         let kept = Kept { session_id, key: key.map(|key| key.0), port, session_ns: 0, wall_ns: wall_ns() };
         let mut hosted = Self { kept, file: None, next_note: Duration::ZERO };
         // Without the file the call goes as well: a crash ends the session then.
-        if let Some(folder) = super::identity::folder() {
-            super::identity::remove_old(&folder);
+        if let Some(folder) = locked::folder() {
+            locked::remove_old(&folder);
             hosted.keep_in(&folder);
         }
         hosted
@@ -61,29 +60,24 @@ impl Hosted {
 
     /// The session that was cut off last, where one was within the last hour.
     pub(super) fn cut_off() -> Option<Self> {
-        super::identity::folder().and_then(|folder| Self::cut_off_in(&folder))
+        locked::folder().and_then(|folder| Self::cut_off_in(&folder))
     }
 
     fn cut_off_in(folder: &Path) -> Option<Self> {
         let files = std::fs::read_dir(folder).ok()?.flatten();
         let ours = files.filter(|entry| entry.file_name().to_string_lossy().starts_with("host-"));
         let found = ours.filter_map(|entry| {
-            let (file, kept) = open(&entry.path(), false)?;
-            Some(Self { kept: kept?, file: Some((file, entry.path())), next_note: Duration::ZERO })
+            let mut file = open(&entry.path(), false)?;
+            let kept = serde_json::from_str(&file.read().ok()?).ok()?;
+            Some(Self { kept, file: Some(file), next_note: Duration::ZERO })
         });
         found.filter(|hosted| hosted.away() < HOLDS).min_by_key(Self::away)
     }
 
     fn keep_in(&mut self, folder: &Path) {
         let path = folder.join(format!("host-{:016x}", self.kept.session_id));
-        if let Err(error) = std::fs::create_dir_all(folder) {
-            tracing::warn!("{}: {error}", folder.display());
-            return;
-        }
-        if let Some((file, _)) = open(&path, true) {
-            self.file = Some((file, path));
-            self.write();
-        }
+        self.file = open(&path, true);
+        self.write();
     }
 
     /// The session's number.
@@ -117,23 +111,18 @@ impl Hosted {
     }
 
     fn write(&mut self) {
-        let Some((file, path)) = &mut self.file else { return };
+        let Some(file) = &mut self.file else { return };
         let Ok(text) = serde_json::to_string(&self.kept) else { return };
-        let text = format!("{text:<LEN$}\n");
-        if let Err(error) = file.rewind().and_then(|()| file.write_all(text.as_bytes())) {
-            tracing::warn!("{}: {error}", path.display());
+        if let Err(error) = file.write(&format!("{text:<LEN$}\n")) {
+            tracing::warn!("{}: {error}", file.path().display());
             self.file = None;
         }
     }
 
     /// The call has ended as it should.
     pub(super) fn forget(self) {
-        if let Some((file, path)) = self.file {
-            // Not before it is removed, or somebody might take it over.
-            if let Err(error) = std::fs::remove_file(&path) {
-                tracing::warn!("{}: {error}", path.display());
-            }
-            drop(file);
+        if let Some(file) = self.file {
+            file.remove();
         }
     }
 }
@@ -153,30 +142,12 @@ fn wall_ns() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// The file, locked, and what is in it, if that can be read; `None` where another process has locked it, or it cannot be had.
-fn open(path: &Path, create: bool) -> Option<(File, Option<Kept>)> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(create).truncate(false);
-    // It holds the session's key.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let opened = options.open(path).and_then(|file| match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
-    });
-    match opened {
-        Ok(file) => {
-            let file = file?;
-            let mut text = String::new();
-            let kept = (&file).take(2 * LEN as u64).read_to_string(&mut text);
-            Some((file, kept.ok().and_then(|_| serde_json::from_str(&text).ok())))
-        }
-        Err(error) => {
-            tracing::warn!("{}: {error}", path.display());
-            None
-        }
-    }
+/// The file, locked; `None` where another process has locked it, or it cannot be had.
+fn open(path: &Path, create: bool) -> Option<LockedFile> {
+    LockedFile::open(path, create).unwrap_or_else(|error| {
+        tracing::warn!("{}: {error}", path.display());
+        None
+    })
 }
 
 #[cfg(test)]
@@ -223,18 +194,11 @@ mod tests {
         assert!(Hosted::cut_off_in(home.path()).is_none());
     }
 
-    #[cfg(unix)]
     #[test]
-    fn nobody_else_reads_the_key() {
-        use std::os::unix::fs::PermissionsExt;
+    fn it_has_its_full_length_from_the_start() {
         let home = tempfile::tempdir().unwrap();
         let hosted = begin(home.path(), 1, 0);
-        let (file, path) = hosted.file.as_ref().unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(
-            std::fs::metadata(path).unwrap().len(),
-            LEN as u64 + 1,
-            "at its full length from the start"
-        );
+        let path = hosted.file.as_ref().unwrap().path();
+        assert_eq!(std::fs::metadata(path).unwrap().len(), LEN as u64 + 1);
     }
 }

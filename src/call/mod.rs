@@ -8,6 +8,7 @@ mod budget;
 mod flow;
 mod hosted;
 mod identity;
+mod locked;
 mod markers;
 mod report;
 mod router;

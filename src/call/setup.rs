@@ -146,15 +146,10 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
         Side::Host { .. } => Identity::new()?,
         Side::Guest(ref invite) => Identity::of_guest(invite, &options.name)?,
     };
-    if identity.comes_back() {
-        console.say("you were cut off from this call: you come back as yourself, and a new take begins");
-    }
     let session_id = match &again {
         Some(hosted) => hosted.session_id(),
         None => u64::from_be_bytes(random()?),
     };
-    let begun = || is_host.then(|| Hosted::begin(session_id, key.as_ref(), bound.local_addr().port()));
-    let hosted = again.or_else(begun);
     let session = Config {
         name: options.name.clone(),
         key,
@@ -162,7 +157,9 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
         instance: identity.instance(),
         capacity: CAPACITY,
     };
+    let port = bound.local_addr().port();
     let transport = bound.start(role, session, epoch, clock.clone())?;
+    let hosted = again.or_else(|| is_host.then(|| Hosted::begin(session_id, key.as_ref(), port)));
     Ok(Engines { options, epoch, clock, invite, identity, hosted, router, transport, sound, pictures })
 }
 
