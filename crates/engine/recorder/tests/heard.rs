@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hyperzoom_media::{Ears, HeardPiece, SAMPLE_RATE, mic_tap};
 use hyperzoom_recorder::{
-    Comparison, Grade, HEARD, HEARD_INDEX, Inputs, Participant, RecorderConfig, TIMECODES, TakeReport,
-    compare, listen, start,
+    Comparison, Grade, HEARD, HEARD_INDEX, Inputs, Participant, RecorderConfig, RecorderEvent, TIMECODES,
+    TakeReport, compare, listen, start,
 };
 use hyperzoom_timing::{SessionClock, SharedClock, tick_time_ns};
 
@@ -202,6 +202,34 @@ fn no_decoy_makes_a_pair_red() {
         heard
     });
     assert_eq!((it.grade, it.heard.len()), (Some(Grade::Amber), 0), "{it:#?}");
+}
+
+struct Broken;
+
+impl Ears for Broken {
+    fn heard(&self, _start_ns: i64, _end_ns: i64) -> Vec<HeardPiece> {
+        panic!("as a test has it");
+    }
+}
+
+#[test]
+fn ears_that_panic_cost_the_take_nothing_but_what_they_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut mic, tap) = mic_tap(3.0);
+    let config = RecorderConfig::new(dir.path(), Participant::new(0, "Ada"));
+    let (recorder, mut events) = start(config, Inputs { mic: Some(tap), video: None }).unwrap();
+    recorder.set_ears(Arc::new(Broken));
+    let begin = Duration::from_nanos(tick_time_ns(recorder.start_tick()) as u64);
+    recorder.stop_at(Some(tick_time_ns(recorder.start_tick() + 30)));
+    for (n, block) in voice(1)[..96_000].chunks_exact(480).enumerate() {
+        mic.push(block, begin + Duration::from_millis(10) * n as u32);
+    }
+    let report = recorder.finish(Duration::from_secs(60));
+    assert!(report.complete && report.certificate.is_some_and(|it| it.heard.is_empty()));
+    let told = std::iter::from_fn(|| events.poll())
+        .any(|event| matches!(event, RecorderEvent::Warning(text) if text.contains(HEARD)));
+    assert!(told, "it has to be said");
+    assert!(!report.folder.join(HEARD).exists());
 }
 
 #[test]

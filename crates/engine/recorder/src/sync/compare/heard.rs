@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use hyperzoom_media::SAMPLE_RATE;
-use hyperzoom_timing::{Alignment, Drift, TONE_SAMPLES, align, tone_sample};
+use hyperzoom_timing::{Drift, TONE_SAMPLES, align, tone_sample};
 use serde::Serialize;
 
 use super::super::heard::Clip;
@@ -15,7 +15,9 @@ use super::{Listened, RED_MS, thousandths};
 
 /// So far a piece is looked for either way: two seconds, in samples. A timecode that is further off has its tones elsewhere.
 const REACH: usize = 2 * SAMPLE_RATE as usize;
-/// So far its place is looked for once more, where it alone is compared: 2 ms.
+/// Its place is looked for once more by parts of so many samples, half a second.
+const PART: usize = SAMPLE_RATE as usize / 2;
+/// So far each of them is looked for: 2 ms.
 const FINE: usize = SAMPLE_RATE as usize / 500;
 /// A sound that is cut out begins and ends over so many samples, 10 ms: sharp edges would be found in one another whatever is between them.
 const EDGE: usize = SAMPLE_RATE as usize / 100;
@@ -94,11 +96,23 @@ impl Place {
 /// Where `wanted` is in `there`; it should begin at sample `expected`.
 fn locate(wanted: &[f32], there: &[f32], expected: usize) -> Option<Place> {
     let near = align(&faded(wanted), &faded(there), SAMPLE_RATE, expected + REACH)?;
-    // The sound about it would make the two less alike than they are.
     let at = near.lag.round().max(0.0) as usize;
     let exact = there.get(at..at + wanted.len())?;
-    let Alignment { lag, correlation, .. } = align(wanted, exact, SAMPLE_RATE, FINE)?;
-    Some(Place { offset: at as f64 - expected as f64 + lag, correlation, rival: near.rival })
+    // In parts: a take whose map to the session's clock still settles moves by some tenths of a millisecond meanwhile. Each weighs as much
+    // as it has energy.
+    let (mut offset, mut sure, mut alike, mut energy) = (0.0, 0.0, 0.0, 0.0);
+    for (wanted, exact) in wanted.chunks(PART).zip(exact.chunks(PART)) {
+        let weight: f64 = wanted.iter().map(|sample| f64::from(sample * sample)).sum();
+        energy += weight;
+        let Some(found) = align(wanted, exact, SAMPLE_RATE, FINE) else { continue };
+        alike += weight * found.correlation;
+        if found.correlation >= ALIKE {
+            sure += weight;
+            offset += weight * found.lag;
+        }
+    }
+    let offset = at as f64 - expected as f64 + if sure > 0.0 { offset / sure } else { 0.0 };
+    Some(Place { offset, correlation: if energy > 0.0 { alike / energy } else { 0.0 }, rival: near.rival })
 }
 
 /// A sound with soft edges.

@@ -37,6 +37,24 @@ fn a_piece_is_found_wherever_it_is_within_two_seconds() {
 }
 
 #[test]
+fn a_take_that_moves_by_half_a_millisecond_meanwhile_is_the_same_sound() {
+    let master = voice(1, 6.0);
+    let piece = coded(&master[96_000..192_000]);
+    // It begins 0.7 ms late and is right by the end, as one does whose first blocks came late.
+    let late = |n: f64| 33.6 * (-(n - 96_000.0).max(0.0) / 60_000.0).exp();
+    let moved: Vec<f32> = (0..287_900)
+        .map(|n| {
+            let at = (f64::from(n) - late(f64::from(n))).max(0.0);
+            let (index, part) = (at as usize, at.fract() as f32);
+            master[index] * (1.0 - part) + master[index + 1] * part
+        })
+        .collect();
+    let found = locate(&piece, &moved, 96_000).unwrap();
+    assert!(found.is_sure() && found.correlation > 0.7, "{found:?}");
+    assert!((0.25..0.5).contains(&(found.offset / 48.0)), "{found:?}");
+}
+
+#[test]
 fn another_sound_silence_a_tone_and_a_beat_say_nothing() {
     let master = voice(1, 6.0);
     assert_eq!(sure(&voice(2, 2.0), &master, 96_000), None);
