@@ -21,7 +21,7 @@ use crate::stop::Stop;
 const FRAME: Duration = Duration::from_millis(10);
 
 pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<CallReport, CommandError> {
-    let Engines { options, epoch, clock, invite: _, router, transport, sound, pictures } = engines;
+    let Engines { options, epoch, clock, invite: _, identity, router, transport, sound, pictures } = engines;
     let prompt = options.folder.is_some().then(|| Prompt::open(options.markers)).flatten();
     if let Some(folder) = &options.folder {
         unfinished::recover_in_background(folder.clone(), console.clone());
@@ -58,6 +58,9 @@ pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<Ca
     let error = world.resource_mut::<Call>().error.take();
     match error {
         Some(error) => Err(error),
-        None => Ok(report::collect(world)),
+        None => {
+            identity.forget();
+            Ok(report::collect(world))
+        }
     }
 }

@@ -6,6 +6,7 @@
 mod app;
 mod budget;
 mod flow;
+mod identity;
 mod markers;
 mod report;
 mod router;

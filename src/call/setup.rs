@@ -16,6 +16,7 @@ use hyperzoom_video::{
     Camera, CameraConfig, CameraEvents, CameraSpec, LiveConfig, LiveVideo, MakeScaler, Scaler,
 };
 
+use super::identity::Identity;
 use super::router::Router;
 use crate::console::Console;
 use crate::error::CommandError;
@@ -88,6 +89,7 @@ pub(super) struct Engines {
     pub(super) epoch: Instant,
     pub(super) clock: SharedClock,
     pub(super) invite: Option<String>,
+    pub(super) identity: Identity,
     pub(super) router: Router,
     pub(super) transport: (Transport, TransportEvents),
     pub(super) sound: (AudioEngine, AudioEvents),
@@ -133,15 +135,22 @@ pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
         Side::Guest(ref invite) => Role::Guest(invite.addr),
     };
     let invite = is_host.then(|| router.invite(console));
+    let identity = match options.side {
+        Side::Host { .. } => Identity::new()?,
+        Side::Guest(ref invite) => Identity::of_guest(invite, &options.name)?,
+    };
+    if identity.comes_back() {
+        console.say("you were cut off from this call: you come back as yourself, and a new take begins");
+    }
     let session = Config {
         name: options.name.clone(),
         key,
         session_id: u64::from_be_bytes(random()?),
-        instance: u128::from_be_bytes(random()?),
+        instance: identity.instance(),
         capacity: CAPACITY,
     };
     let transport = bound.start(role, session, epoch, clock.clone())?;
-    Ok(Engines { options, epoch, clock, invite, router, transport, sound, pictures })
+    Ok(Engines { options, epoch, clock, invite, identity, router, transport, sound, pictures })
 }
 
 fn start_pictures(
@@ -177,7 +186,7 @@ fn bind(options: &CallOptions) -> Result<(Bound, StreamSender, StreamSender), Tr
     }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], CommandError> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], CommandError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
         .map_err(|e| CommandError::Failed(format!("the system gives no random numbers: {e}")))?;

@@ -42,6 +42,11 @@ impl Ended {
             .unwrap_or_else(|| panic!("no report in {:?}\n{}", self.stdout, self.stderr));
         serde_json::from_str(&self.stdout[start..]).expect("the report is JSON")
     }
+
+    /// What `verify --json` found, an entry a folder.
+    pub fn report_list(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("{}\n{}", self.stdout, self.stderr))
+    }
 }
 
 impl HyperZoom {
@@ -101,6 +106,11 @@ impl HyperZoom {
     fn drain(&mut self) -> String {
         self.said.extend(self.lines.try_iter());
         self.said.join("\n")
+    }
+
+    /// The number by which the system knows the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to end, as Ctrl-C does.

@@ -1,7 +1,7 @@
 //! `./x bench pictures`: how old a picture is when the other side can draw it, and what is left of it on a network that loses.
 //!
 //! Two people's engines (camera, VP8, network, decoder) run in this process and talk over UDP on loopback, past a proxy that loses
-//! and delays. The camera is the test pattern, 1280x720 at 30 a second, whose pictures carry the time at which they were due: the
+//! and delays, a voice beside the pictures. The camera is the test pattern, 1280x720 at 30 a second, whose pictures carry the time at which they were due: the
 //! age of a picture is read out of its pixels at the receiver, at the moment at which it can be drawn. What a screen adds comes
 //! on top.
 //!
@@ -11,6 +11,7 @@
 mod person;
 mod proxy;
 mod sink;
+mod voice;
 mod watch;
 
 use std::time::{Duration, Instant};

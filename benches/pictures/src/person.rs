@@ -1,8 +1,9 @@
-//! One side of the call: the engines, without an app.
+//! One side of the call: the engines, and of an app what decides how fast the picture may leave.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use hyperzoom_congestion::{PathReport, PeerLadder};
 use hyperzoom_protocol::InviteKey;
 use hyperzoom_session::Config;
 use hyperzoom_timing::SharedClock;
@@ -13,6 +14,7 @@ use hyperzoom_video::{
 };
 
 use crate::sink::{DecodingSink, Truth};
+use crate::voice::Voice;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -21,8 +23,12 @@ pub(crate) struct Person {
     transport: Transport,
     events: TransportEvents,
     pictures: Option<Pictures>,
-    /// A guest only looks on; its sender keeps the stream open.
-    _idle: Option<StreamSender>,
+    /// A guest only looks on; its senders keep the streams open.
+    _idle: Option<(StreamSender, StreamSender)>,
+    /// By its delay the other side sees what the path holds, which the pace of the picture goes by.
+    _voice: Option<Voice>,
+    epoch: Instant,
+    ladder: PeerLadder,
     peer: Option<u8>,
     stats: LinkStats,
 }
@@ -36,7 +42,7 @@ struct Pictures {
 impl Person {
     /// One who is seen, and whose pictures `truth` knows.
     pub(crate) fn host(epoch: Instant, truth: &Truth) -> Result<Self, Failure> {
-        let (bound, _audio, video) = bind("127.0.0.1:0".parse()?)?;
+        let (bound, audio, video) = bind("127.0.0.1:0".parse()?)?;
         let (addr, clock) = (bound.local_addr(), SharedClock::new());
         let (transport, events) = bound.start(Role::Host, config("Ada", 1), epoch, clock.clone())?;
         let (camera, camera_events) =
@@ -50,6 +56,9 @@ impl Person {
             events,
             pictures: Some(pictures),
             _idle: None,
+            _voice: Some(Voice::start(audio, epoch)),
+            epoch,
+            ladder: PeerLadder::new(epoch.elapsed()),
             peer: None,
             stats: LinkStats::default(),
         })
@@ -57,12 +66,22 @@ impl Person {
 
     /// One who looks on, and takes `host` for the host.
     pub(crate) fn guest(epoch: Instant, host: SocketAddr) -> Result<Self, Failure> {
-        let (bound, _audio, video) = bind("127.0.0.1:0".parse()?)?;
+        let (bound, audio, video) = bind("127.0.0.1:0".parse()?)?;
         let addr = bound.local_addr();
         let (transport, events) =
             bound.start(Role::Guest(host), config("Bob", 2), epoch, SharedClock::new())?;
-        let stats = LinkStats::default();
-        Ok(Self { addr, transport, events, pictures: None, _idle: Some(video), peer: None, stats })
+        Ok(Self {
+            addr,
+            transport,
+            events,
+            pictures: None,
+            _idle: Some((audio, video)),
+            _voice: None,
+            epoch,
+            ladder: PeerLadder::new(epoch.elapsed()),
+            peer: None,
+            stats: LinkStats::default(),
+        })
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -88,6 +107,9 @@ impl Person {
     /// What the app's thread does in a call: listens to the network, and passes on what a decoder or a peer needs.
     pub(crate) fn turn(&mut self, decoder: Option<&VideoDecoder>) {
         self.take_events();
+        self.ladder.advance(self.epoch.elapsed());
+        // The size of the picture stays: what is compared are networks and not pictures.
+        self.transport.set_pace(self.ladder.pace_kbps());
         if let (Some(peer), Some(true)) = (self.peer, decoder.map(VideoDecoder::wants_keyframe)) {
             self.transport.request_keyframe(peer);
         }
@@ -102,7 +124,15 @@ impl Person {
                     return Some(inbox);
                 }
                 TransportEvent::KeyframeRequested { .. } => self.keyframe(),
-                TransportEvent::Stats(stats) => self.stats = stats,
+                TransportEvent::PathReported { report, .. } => {
+                    self.ladder.handle_report(self.epoch.elapsed(), &from_wire(&report));
+                }
+                TransportEvent::Stats(stats) => {
+                    if let Some(trip) = stats.round_trip {
+                        self.ladder.handle_round_trip(self.epoch.elapsed(), trip);
+                    }
+                    self.stats = stats;
+                }
                 _ => {}
             }
         }
@@ -123,6 +153,18 @@ impl Person {
     /// How many keyframes it sent.
     pub(crate) fn keyframes(&self) -> u64 {
         self.pictures.as_ref().map_or(0, |pictures| pictures.live.stats().keyframes)
+    }
+}
+
+fn from_wire(report: &hyperzoom_protocol::PathReport) -> PathReport {
+    let micros = |us: u32| Duration::from_micros(us.into());
+    PathReport {
+        queue: micros(report.queue_us),
+        most_queue: micros(report.most_queue_us),
+        rate_kbps: (report.rate_kbps > 0).then_some(report.rate_kbps),
+        audio_kbps: report.audio_kbps,
+        expected: report.expected,
+        lost: report.lost,
     }
 }
 

@@ -68,15 +68,16 @@ const PROBE: Duration = Duration::from_secs(3);
 const PROBE_ECHO: Duration = Duration::from_millis(700);
 
 /// However wide a path is, it may become narrow in the midst of a keyframe: what leaves until that is known here must fit the queue. These
-/// are the bits that leave in 200 ms at 150 kbit/s, in kbit times ms.
-const FITS: u32 = 30_000;
+/// are most of the bits that leave in 200 ms at 150 kbit/s, in kbit times ms: with more, the voice lost some packets of it at one moment in
+/// a hundred.
+const FITS: u32 = 22_000;
 
 /// It is known so much later than a round trip: when a packet of the voice is overdue, and the sender has looked.
 const NOTICED: Duration = Duration::from_millis(17);
 
 /// Bounds of the fastest that a frame's datagrams follow one another, in kbit/s: a keyframe has to leave at some time, and beyond the
 /// upper one nothing is won.
-const MOST_PACE: std::ops::RangeInclusive<u32> = 800..=2000;
+const MOST_PACE: std::ops::RangeInclusive<u32> = 600..=2000;
 
 /// What it is for paths of this round trip.
 fn most_pace(round_trip: Duration) -> u32 {
@@ -407,7 +408,7 @@ impl PeerLadder {
                     .flatten()
                     .min()
                     .map_or(*MOST_PACE.start(), |trip| most_pace(*trip));
-                self.pace_kbps = (self.pace_kbps + self.pace_kbps / 4).min(most);
+                self.pace_kbps = (self.pace_kbps + self.pace_kbps / 2).min(most);
             }
         } else {
             self.smooth = 0;

@@ -89,7 +89,10 @@ pub(crate) const CLOCK_BURST: u8 = 8;
 pub(crate) const CLOCK_BURST_SPACING: Duration = Duration::from_millis(20);
 /// After so long the clock is called ready with fewer exchanges than a whole burst.
 pub(crate) const CLOCK_PATIENCE: Duration = Duration::from_millis(500);
-/// How often time exchanges go on after the start.
+/// And how long they go on often, and how often: a recording may begin with the first of them, and what the clock is off by then stays in it.
+pub(crate) const CLOCK_SETTLES: Duration = Duration::from_secs(10);
+pub(crate) const CLOCK_SETTLING_SPACING: Duration = Duration::from_millis(200);
+/// How often time exchanges go on after that.
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(1);
 /// A peer that seems to be elsewhere is asked there, and moves, no more often than this, so that one with two ways out does not flap with
 /// every datagram.

@@ -11,9 +11,9 @@ use hyperzoom_protocol::{
 use crate::budget::Budget;
 use crate::claim::Claim;
 use crate::config::{
-    CLOCK_BURST, CLOCK_BURST_SPACING, GONE_SPACING, HEARTBEAT, KEYFRAME_REQUEST_SPACING, MOVE_SPACING,
-    PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, RETURN_ANSWERS, RETURN_FIRST, RETURN_MOST, SILENT_AFTER,
-    UNANSWERED_AFTER, VIDEO_REQUEST_BURST, VIDEO_REQUEST_SPACING,
+    CLOCK_BURST, CLOCK_BURST_SPACING, CLOCK_SETTLES, CLOCK_SETTLING_SPACING, GONE_SPACING, HEARTBEAT,
+    KEYFRAME_REQUEST_SPACING, MOVE_SPACING, PATH_REPORT_SPACING, PING_EVERY, REPORT_SPACING, RETURN_ANSWERS,
+    RETURN_FIRST, RETURN_MOST, SILENT_AFTER, UNANSWERED_AFTER, VIDEO_REQUEST_BURST, VIDEO_REQUEST_SPACING,
 };
 use crate::relay::{Relays, Route};
 use crate::session::HOST;
@@ -243,13 +243,15 @@ impl Pings {
         Self { started: now, next_at: now, burst_left: CLOCK_BURST - 1, next_token: 0, asked: [None; 16] }
     }
 
-    /// The token of a new question, asked now. `burst`: whether the first ones follow one another closely.
+    /// The token of a new question, asked now. `burst`: whether the first ones follow one another more closely, since the clock goes by them.
     pub(crate) fn ask(&mut self, now: Duration, burst: bool) -> u32 {
         let token = self.token(now);
         self.next_at = now
             + if burst && self.burst_left > 0 {
                 self.burst_left -= 1;
                 CLOCK_BURST_SPACING
+            } else if burst && now < self.started + CLOCK_SETTLES {
+                CLOCK_SETTLING_SPACING
             } else {
                 PING_EVERY
             };

@@ -6,6 +6,9 @@ use crate::line::{Cloud, SKEW_LIMIT, prior_spread};
 
 /// One span of the device's time keeps its least late mark: scheduling makes callbacks late and never early.
 const SPAN_NS: f64 = 1e9;
+/// A device's first two seconds are cut into spans a quarter as long, so that its rate is seen before a millisecond has come of it.
+const FIRST_NS: f64 = 2e9;
+const FIRST_SPAN_NS: f64 = SPAN_NS / 4.0;
 /// Spans kept: a minute tells the rate to a fraction of 1 ppm, and follows a crystal that warms up.
 const SPANS: usize = 64;
 /// What a mark that nothing has delayed is still uncertain by.
@@ -13,14 +16,14 @@ const FLOOR_NS: f64 = 50_000.0;
 /// So much later than the line is no jitter where all of [`CONTRADICTIONS`] spans in a row say so: the session clock was
 /// corrected.
 const STEP_NS: f64 = 500_000.0;
-/// Spans in a row that must contradict the line before a new one begins with them.
+/// Spans in a row that must contradict the line before a new one begins with them; short ones do not count.
 const CONTRADICTIONS: usize = 4;
 /// The map takes a new direction no more often than this.
 const KNOT_NS: f64 = 50e6;
 /// Turns of the map that are remembered, for who lags behind the newest mark: some 13 s.
 const KNOTS: usize = 256;
-/// The time constant with which the map goes to the fitted line.
-const FOLLOW_NS: f64 = 2e9;
+/// The time constant with which the map goes to the fitted line: half of the device's age, between these.
+const FOLLOW_NS: (f64, f64) = (0.25e9, 2e9);
 /// The most that it goes there by: 500 ppm, which is less than a hundredth of a semitone.
 const SLEW: f64 = 500e-6;
 /// Passes of reweighting; the fit before is nearly right already.
@@ -35,7 +38,7 @@ const PASSES: usize = 3;
 ///
 /// The fitted line moves a little with every good mark. The *map* that this type gives out follows it smoothly: it is
 /// continuous, its rate is the fitted one and at most 500 ppm to either side of it, and it comes closer to the line with a time
-/// constant of 2 s (a correction of the session clock by 1 ms is made up in some 4 s). From one block of 5 ms to the next it so
+/// constant of 2 s, or less while the device is new and its rate unknown (a correction of the session clock by 1 ms is made up in some 4 s). From one block of 5 ms to the next it so
 /// never moves by more than 2.5 µs against that line, and by nanoseconds once it has settled. A resampler that follows it makes no
 /// sound. A correction of the session clock by more than half a millisecond is taken for one when it lets samples come earlier, at
 /// once, and when it lets them come later, after 4 s of it.
@@ -62,6 +65,15 @@ struct Span {
     x: f64,
     y: f64,
     group: u32,
+}
+
+/// The number of the span that a mark at `x` falls into.
+fn span_of(x: f64) -> f64 {
+    if x < FIRST_NS {
+        (x / FIRST_SPAN_NS).floor()
+    } else {
+        FIRST_NS / FIRST_SPAN_NS + ((x - FIRST_NS) / SPAN_NS).floor()
+    }
 }
 
 /// The fitted line: `y + slope · (at − x)`.
@@ -180,7 +192,6 @@ impl DeviceClock {
 
     /// Keeps the mark if it is the least late of its span; says whether the fit changes.
     fn keep(&mut self, x: f64, y: f64) -> bool {
-        let number = |x: f64| (x / SPAN_NS).floor();
         let slope = self.fit.slope;
         // Nothing comes early: the session clock was set back. That is no news of the rate.
         if y - self.fit.at(x) < -STEP_NS && self.of_group() > CONTRADICTIONS {
@@ -188,7 +199,7 @@ impl DeviceClock {
         }
         let span = Span { x, y, group: self.group };
         match self.spans.back_mut() {
-            Some(newest) if newest.group == self.group && number(x) <= number(newest.x) => {
+            Some(newest) if newest.group == self.group && span_of(x) <= span_of(newest.x) => {
                 let less_late = y - slope * x < newest.y - slope * newest.x;
                 if less_late {
                     *newest = span;
@@ -213,6 +224,9 @@ impl DeviceClock {
             return;
         }
         let first = self.spans.len() - CONTRADICTIONS;
+        if self.spans[first].x < FIRST_NS {
+            return;
+        }
         let late = |span: &Span| span.y - self.fit.at(span.x) > STEP_NS;
         if self.spans.range(first..).all(late) {
             self.group += 1;
@@ -264,7 +278,8 @@ impl DeviceClock {
         let due = self.knots.back().is_some_and(|knot| x - knot.x >= KNOT_NS || knot.x == x);
         if due {
             let y = self.map_at(x);
-            let towards = ((self.fit.at(x) - y) / FOLLOW_NS).clamp(-SLEW, SLEW);
+            let follow = (x / 2.0).clamp(FOLLOW_NS.0, FOLLOW_NS.1);
+            let towards = ((self.fit.at(x) - y) / follow).clamp(-SLEW, SLEW);
             self.turn(Knot { x, y, slope: self.fit.slope + towards });
         }
     }

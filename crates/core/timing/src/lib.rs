@@ -22,6 +22,7 @@ mod clock;
 mod device;
 mod estimator;
 mod line;
+mod pip;
 mod shared;
 mod spread;
 mod tick;
@@ -31,6 +32,7 @@ pub use align::{Alignment, Drift, align};
 pub use clock::SessionClock;
 pub use device::DeviceClock;
 pub use estimator::{ClockEstimator, Exchange, Rejected};
+pub use pip::{PIP_SECONDS, pip};
 pub use shared::SharedClock;
 pub use spread::Spread;
 pub use tick::{

@@ -233,13 +233,14 @@ proptest! {
             let begin = wide.start;
             let piece = &spoken[from..from + second];
             let Some(found) = align(piece, &heard[wide], 16_000, 16_000) else { continue };
-            if found.correlation < 0.3 || found.rival > 0.9 {
+            // A voice repeats itself, and another one talks: where a second place is nearly as good the first may be the wrong one.
+            if found.correlation < 0.3 || found.rival > 0.6 {
                 continue;
             }
             let lag = found.lag + begin as f64 - from as f64;
             points.push(((from + second / 2) as f64 / 16_000.0, lag / 16.0));
         }
-        prop_assert!(points.len() >= 6, "{points:?}");
+        prop_assert!(points.len() >= 4, "{points:?}");
         let drift = Drift::of(&points).unwrap();
         let at = |seconds: f64| offset_ms + seconds * ppm * 1e-3;
         prop_assert!((drift.ppm - ppm).abs() < 1.0, "{drift:?}, {ppm} ppm");

@@ -72,6 +72,37 @@ fn devices_of_any_rate_are_followed_to_a_fraction_of_a_ppm_and_a_tenth_of_a_mill
 }
 
 #[test]
+fn the_rate_of_a_new_device_is_found_before_it_matters() {
+    // The first half second waits for the least late of its marks, as takes do; then the map is used at once.
+    let mut worst = (0, 0, 0);
+    for (ppm, seed) in [-300, -100, 50, 300].into_iter().flat_map(|ppm| (1..=25).map(move |seed| (ppm, seed)))
+    {
+        let at = |t: f64| t / (1.0 + f64::from(ppm) * 1e-6);
+        let mut late = bursts(seed);
+        let marks: Vec<(i64, i64, i64)> = (0..20 * 48_000 / BLOCK)
+            .map(|block| {
+                let truth = BASE + (at((block * BLOCK) as f64 / 48_000.0) * 1e9) as i64;
+                (block * BLOCK, truth, truth + late(block) as i64)
+            })
+            .collect();
+        let mut clock = DeviceClock::new(48_000);
+        let lateness = |mark: &&(i64, i64, i64)| mark.2 - BASE - mark.0 * 1_000_000 / 48;
+        let first = marks.iter().take(100).min_by_key(lateness).expect("there are marks");
+        clock.mark(first.0, first.2);
+        for (index, truth, marked) in &marks[1..] {
+            clock.mark(*index, *marked);
+            let error = (clock.session_ns_of(*index).expect("marked") - truth).abs();
+            if error > worst.0 {
+                worst = (error, ppm, index / 48);
+            }
+        }
+    }
+    println!("{} ns off at worst: {} ppm, after {} ms", worst.0, worst.1, worst.2);
+    // Two takes that are off to either side stay within a millisecond of each other.
+    assert!(worst.0 < 450_000, "{worst:?}");
+}
+
+#[test]
 fn callbacks_without_jitter_give_the_truth() {
     let seen = run(120, 0, |t| t, |_| 0.0);
     assert!(seen.error <= 1 && seen.slew <= 2 && seen.rate_ppb == 0, "{seen:?}");

@@ -8,7 +8,7 @@ use crate::devices::SoundHost;
 
 /// Which microphone or loudspeaker to use, as it is written on the command line.
 ///
-/// `default`, `none`, `tone` (440 Hz), `tone:HZ`, `file:PATH`, or a part of a device's name; in front of `default` or of a name
+/// `default`, `none`, `tone` (440 Hz), `tone:HZ`, `pips`, `pips@PPM`, `file:PATH`, or a part of a device's name; in front of `default` or of a name
 /// there may be the sound host: `pulse:`, `jack:`, `alsa:`. A name that looks like one of the words is reached with its host in
 /// front (`pulse:none`).
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +32,9 @@ pub enum SoundSpec {
     None,
     /// A microphone that hears a sine wave of this frequency, in Hz.
     Tone(f32),
+    /// A microphone that hears a pip at every second of this computer's clock, as every other one on the computer does, through a device whose
+    /// own clock is so many parts per million too fast. For tests of what keeps recordings together.
+    Pips(f32),
     /// A microphone that plays this WAV file over and over, or a loudspeaker that writes what it plays into this WAV file.
     File(PathBuf),
 }
@@ -49,6 +52,11 @@ pub enum SpecError {
         "\"{0}\" is no frequency of a tone; write a number of Hz between 1 and 20000, as in \"tone:440\""
     )]
     Frequency(String),
+    /// The clock of a device is off by nonsense.
+    #[error(
+        "\"{0}\" is no error of a clock; write parts per million between -1000 and 1000, as in \"pips@-300\""
+    )]
+    Ppm(String),
     /// `file:` without a path.
     #[error("\"file:\" lacks the file's path, as in \"file:voice.wav\"")]
     NoPath,
@@ -67,6 +75,12 @@ impl FromStr for SoundSpec {
 
     fn from_str(text: &str) -> Result<Self, SpecError> {
         let text = text.trim();
+        if let Some(("pips", ppm)) = text.split_once('@') {
+            return match ppm.parse() {
+                Ok(ppm) if (-1000.0..=1000.0).contains(&ppm) => Ok(Self::Pips(ppm)),
+                _ => Err(SpecError::Ppm(ppm.to_owned())),
+            };
+        }
         let (word, rest) = match text.split_once(':') {
             Some((word, rest)) => (word, Some(rest)),
             None => (text, None),
@@ -75,6 +89,7 @@ impl FromStr for SoundSpec {
             ("", None) => Err(SpecError::Empty),
             ("default", None) => Ok(Self::Default { host: None }),
             ("none", None) => Ok(Self::None),
+            ("pips", None) => Ok(Self::Pips(0.0)),
             ("tone", None) => Ok(Self::Tone(DEFAULT_TONE_HZ)),
             ("tone", Some(hz)) => match hz.trim().parse() {
                 Ok(hz) if (1.0..=20_000.0).contains(&hz) => Ok(Self::Tone(hz)),
@@ -103,6 +118,8 @@ impl fmt::Display for SoundSpec {
             Self::Device { host: Some(host), name } => write!(f, "{}:{name}", host.prefix()),
             Self::None => f.write_str("none"),
             Self::Tone(hz) => write!(f, "tone:{hz}"),
+            Self::Pips(0.0) => f.write_str("pips"),
+            Self::Pips(ppm) => write!(f, "pips@{ppm}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
         }
     }
@@ -126,6 +143,8 @@ mod tests {
         assert_eq!(parse(" None "), SoundSpec::None);
         assert_eq!(parse("tone"), SoundSpec::Tone(440.0));
         assert_eq!(parse("tone:997.5"), SoundSpec::Tone(997.5));
+        assert_eq!(parse("pips"), SoundSpec::Pips(0.0));
+        assert_eq!(parse("pips@-300"), SoundSpec::Pips(-300.0));
         assert_eq!(parse("file:/tmp/a:b.wav"), SoundSpec::File("/tmp/a:b.wav".into()));
     }
 
@@ -146,12 +165,25 @@ mod tests {
         for hz in ["tone:", "tone:loud", "tone:0", "tone:-3", "tone:30000", "tone:NaN", "tone:inf"] {
             assert!(matches!(hz.parse::<SoundSpec>(), Err(SpecError::Frequency(_))), "{hz}");
         }
+        for ppm in ["pips@", "pips@fast", "pips@2000", "pips@NaN"] {
+            assert!(matches!(ppm.parse::<SoundSpec>(), Err(SpecError::Ppm(_))), "{ppm}");
+        }
         assert_eq!("file:".parse::<SoundSpec>(), Err(SpecError::NoPath));
     }
 
     #[test]
     fn what_is_printed_parses_to_the_same() {
-        for text in ["default", "none", "tone:440", "file:a.wav", "Scarlett", "pulse:x", "jack:default"] {
+        for text in [
+            "default",
+            "none",
+            "tone:440",
+            "pips",
+            "pips@-300",
+            "file:a.wav",
+            "Scarlett",
+            "pulse:x",
+            "jack:default",
+        ] {
             let spec = parse(text);
             assert_eq!(spec.to_string(), text);
             assert_eq!(parse(&spec.to_string()), spec);

@@ -32,12 +32,13 @@ impl Drop for Timer {
     }
 }
 
-/// Calls `period` with the moment at which it is due, for ever. The schedule is absolute, so an hour has all its periods, however long
+/// Calls `period` with the moment at which it is due, for ever, `rate` samples a second. The schedule is absolute, so an hour has all its periods, however long
 /// any sleep took.
 fn run(
     name: &str,
     epoch: Instant,
     refusal: Refusal,
+    rate: f64,
     mut period: impl FnMut(Duration) + Send + 'static,
 ) -> std::io::Result<Timer> {
     let stop = Arc::new(AtomicBool::new(false));
@@ -46,8 +47,7 @@ fn run(
         priority::make_real_time(&refusal);
         let start = epoch.elapsed();
         for n in 1_u64.. {
-            let due =
-                start + Duration::from_nanos(n * PERIOD as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE));
+            let due = start + Duration::from_secs_f64((n * PERIOD as u64) as f64 / rate);
             std::thread::sleep(due.saturating_sub(epoch.elapsed()));
             if stopped.load(Ordering::Relaxed) {
                 break;
@@ -66,11 +66,14 @@ pub(crate) fn microphone(
     refusal: Refusal,
 ) -> Result<Timer, AudioError> {
     let mut block = [0.0; PERIOD];
-    let length = Duration::from_nanos(PERIOD as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE));
-    Ok(run("audio-mic", epoch, refusal, move |due| {
-        source.fill(&mut block);
+    source.start(epoch);
+    let rate = source.rate();
+    let length = Duration::from_secs_f64(PERIOD as f64 / rate);
+    Ok(run("audio-mic", epoch, refusal, rate, move |due| {
         // A period is handed over when it is complete, so its first sample is as old as the period is long.
-        edge.run(|| hear.hear(&block, Captured::exactly(due.saturating_sub(length))));
+        let begin = due.saturating_sub(length);
+        source.fill(begin, &mut block);
+        edge.run(|| hear.hear(&block, Captured::exactly(begin)));
     })?)
 }
 
@@ -83,7 +86,7 @@ pub(crate) fn loudspeaker(
 ) -> Result<Timer, AudioError> {
     let mut file = file.map(WavSink::create).transpose()?;
     let mut block = [0.0; PERIOD];
-    Ok(run("audio-speaker", epoch, refusal, move |due| {
+    Ok(run("audio-speaker", epoch, refusal, f64::from(SAMPLE_RATE), move |due| {
         if !edge.run(|| play.play(due, &mut block)) {
             block.fill(0.0);
         }

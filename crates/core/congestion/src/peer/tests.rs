@@ -212,7 +212,7 @@ fn large_frames_leave_faster_where_that_makes_no_queue() {
     assert_eq!(run.ladder.pace_kbps(), 600);
     run.seconds(40, good());
     assert_eq!(run.ladder.pace_kbps(), *MOST_PACE.start(), "nothing is known of how far it is");
-    for (trip, pace) in [(20, 810), (1, 1666), (1, 1666)] {
+    for (trip, pace) in [(20, 600), (10, 814), (1, 1222)] {
         run.ladder.handle_round_trip(run.now, ms(trip));
         run.seconds(20, good());
         assert_eq!(run.ladder.pace_kbps(), pace, "{trip} ms");

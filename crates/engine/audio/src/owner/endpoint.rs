@@ -91,7 +91,7 @@ impl Endpoint for Mixer {
     fn check(spec: &SoundSpec) -> Result<(), AudioError> {
         match spec {
             SoundSpec::None | SoundSpec::File(_) => Ok(()),
-            SoundSpec::Tone(_) => Err(SpecError::ToneSpeaker.into()),
+            SoundSpec::Tone(_) | SoundSpec::Pips(_) => Err(SpecError::ToneSpeaker.into()),
             SoundSpec::Default { .. } | SoundSpec::Device { .. } => {
                 devices::find(spec, Self::DIRECTION).map(drop)
             }
@@ -107,7 +107,7 @@ impl Endpoint for Mixer {
         let file = match spec {
             SoundSpec::None => None,
             SoundSpec::File(path) => Some(path.as_path()),
-            SoundSpec::Tone(_) => {
+            SoundSpec::Tone(_) | SoundSpec::Pips(_) => {
                 return Err(Failed { error: SpecError::ToneSpeaker.into(), value: Some(self) });
             }
             SoundSpec::Default { .. } | SoundSpec::Device { .. } => {

@@ -156,6 +156,10 @@ pub fn compare(first: &Listened, second: &Listened) -> Comparison {
     let (a, b) = (first.moments(), second.moments());
     let offset = tones::likeliest(&a, &b);
     let pairs = offset.map(|offset| tones::pairs(&a, &b, offset)).unwrap_or_default();
+    // Of two takes of which each has one tone, at a time when the other was not there, these are two tones and not one that is off.
+    let lasts = |take: &Listened, ms: f64| (take.span().0..=take.span().1).contains(&(ms / 1000.0));
+    let elsewhere = |(a, b): &(f64, f64)| !lasts(second, *a) && !lasts(first, *b);
+    let pairs = if pairs.len() == 1 && elsewhere(&pairs[0]) { Vec::new() } else { pairs };
     let of_first = heard::look_for(second, first);
     let of_second = heard::look_for(first, second);
     let bearings = [Bearing::of(first, &of_first), Bearing::of(second, &of_second)];

@@ -77,3 +77,16 @@ fn drift_is_told_and_what_says_nothing_is_said() {
     let it = compare(&take(1.0, &[]), &take(100.0, &[3000.0]));
     assert_eq!(it.grade, None);
 }
+
+#[test]
+fn takes_that_had_no_tone_at_the_same_time_are_not_held_to_one() {
+    // Of one who was cut off and came back: each take has a tone of its own.
+    let it = compare(&take(1.0, &[3000.0]), &take(70.0, &[3000.0]));
+    assert_eq!((it.grade, it.tones, it.offset_ms), (None, 0, None), "{it:?}");
+    // They overlap, and the second one's tone came when the first had ended.
+    let it = compare(&take(1.0, &[3000.0]), &take(50.0, &[15_000.0]));
+    assert_eq!((it.grade, it.offset_ms), (Some(Grade::Amber), None), "{it:?}");
+    // One tone that both should have is off.
+    let it = compare(&take(1.0, &[3000.0]), &take(1.0, &[3040.0]));
+    assert_eq!(it.grade, Some(Grade::Red), "{it:?}");
+}

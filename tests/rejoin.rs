@@ -1,0 +1,154 @@
+//! Coming back: who was out of reach, or whose program was cut off, is the same participant on the same timeline.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::process::{HyperZoom, command, run};
+use serde_json::Value;
+
+/// Fragments of a second each: the sync tone is no later than four seconds after somebody has come.
+const PAST_THE_TONE: usize = 7;
+
+struct Person {
+    process: HyperZoom,
+    folder: PathBuf,
+}
+
+impl Person {
+    fn start(verb: &[&str], name: &str, home: &Path) -> Self {
+        let folder = home.join(name);
+        let mut command = command(verb);
+        command.args(["--headless", "--json", "--bind", "127.0.0.1", "--name", name, "--mic", "tone"]);
+        command.args(["--speaker", "none", "--folder"]).arg(&folder);
+        // Where a guest's number is kept.
+        command.env("XDG_DATA_HOME", home.join("data"));
+        command.env("HZ_LOG", "hyperzoom_recorder=debug,warn");
+        Self { process: HyperZoom::spawn(command), folder }
+    }
+
+    fn record_past_a_tone(&mut self) {
+        for _ in 0..PAST_THE_TONE {
+            self.process.wait_for("fragment on disk");
+        }
+    }
+
+    fn end(self) -> Value {
+        self.process.interrupt();
+        let ended = self.process.wait();
+        assert_eq!(ended.code(), 0, "{}\n{}", ended.stdout, ended.stderr);
+        ended.report()
+    }
+
+    /// Its takes, in the order in which they began.
+    fn takes(&self) -> Vec<PathBuf> {
+        takes(&self.folder)
+    }
+}
+
+fn takes(folder: &Path) -> Vec<PathBuf> {
+    let mut takes: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    takes.sort_by_key(|take| metadata(take)["start_tick"].as_u64().unwrap());
+    takes
+}
+
+fn metadata(take: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(take.join("session_metadata.json")).unwrap()).unwrap()
+}
+
+/// Every take is whole, but that one was cut off, and each of `others` has a sync tone in common with `first`, at the same moment by what is
+/// heard.
+fn check(first: &Path, others: &[PathBuf]) {
+    let checked = run(["verify", "--json"]
+        .map(std::ffi::OsStr::new)
+        .into_iter()
+        .chain([first.as_os_str()])
+        .chain(others.iter().map(|take| take.as_os_str())));
+    let found = checked.report_list();
+    for check in found.as_array().unwrap().iter().flat_map(|take| take["checks"].as_array().unwrap()) {
+        assert!(check["ok"] == true || check["name"] == "ended well", "{check:#}");
+    }
+    for pair in found[0]["sync"].as_array().unwrap() {
+        assert_eq!(pair["grade"], "green", "{pair:#}");
+        assert!(pair["tones"].as_u64() >= Some(1), "{pair:#}");
+    }
+}
+
+#[test]
+fn a_guest_whose_program_was_killed_comes_back_as_itself_with_a_second_take() {
+    let home = tempfile::tempdir().unwrap();
+    let mut host = Person::start(&["host", "--port", "0"], "Ada", home.path());
+    let invite = host.process.invite();
+    let mut guest = Person::start(&["join", &invite], "Bob", home.path());
+    guest.process.wait_for("recording into");
+    guest.record_past_a_tone();
+    guest.process.kill();
+    drop(guest);
+
+    let mut guest = Person::start(&["join", &invite], "Bob", home.path());
+    guest.process.wait_for("you come back as yourself");
+    host.process.wait_for("Bob is back");
+    guest.process.wait_for("recovered 0:");
+    guest.record_past_a_tone();
+    let takes = guest.takes();
+    let (guest, host_takes) = (guest.end(), host.takes());
+    let host = host.end();
+
+    assert_eq!(guest["id"], 1);
+    assert_eq!(guest["session_id"], host["session_id"]);
+    let peers = host["peers"].as_array().unwrap();
+    assert_eq!(peers.len(), 1, "one participant, not two: {peers:#?}");
+    assert!(peers[0]["audio"]["received"].as_u64() > Some(0));
+    assert_eq!((takes.len(), host_takes.len()), (2, 1));
+    let (first, second) = (metadata(&takes[0]), metadata(&takes[1]));
+    assert_eq!((&first["recovered"], &second["complete"]), (&true.into(), &true.into()));
+    for take in [&first, &second] {
+        assert_eq!((&take["recorded_by"], &take["session_id"]), (&1.into(), &host["session_id"]));
+    }
+    let end =
+        first["start_tick"].as_u64().unwrap() as f64 + first["duration_seconds"].as_f64().unwrap() * 30.0;
+    assert!(second["start_tick"].as_f64().unwrap() >= end, "{first:#}\n{second:#}");
+    check(&host_takes[0], &takes);
+    let kept = std::fs::read_dir(home.path().join("data/hyperzoom/calls"));
+    assert!(
+        kept.is_ok_and(|mut files| files.next().is_none()),
+        "a call that ended well leaves nothing behind"
+    );
+}
+
+fn signal(process: &HyperZoom, signal: &str) {
+    let status = Command::new("kill").args([signal, &process.id().to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()));
+}
+
+#[test]
+fn a_guest_that_stood_still_heals_or_rejoins_and_its_take_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let mut host = Person::start(&["host", "--port", "0"], "Ada", home.path());
+    let invite = host.process.invite();
+    let mut guest = Person::start(&["join", &invite], "Bob", home.path());
+    guest.process.wait_for("recording into");
+    guest.record_past_a_tone();
+
+    signal(&guest.process, "-STOP");
+    host.process.wait_for("Bob: nothing heard for a moment");
+    signal(&guest.process, "-CONT");
+    host.process.wait_for("Bob: heard again");
+
+    signal(&guest.process, "-STOP");
+    host.process.wait_for("Bob: disconnected");
+    signal(&guest.process, "-CONT");
+    host.process.wait_for("Bob is back");
+    guest.record_past_a_tone();
+    let (takes, host_takes) = (guest.takes(), host.takes());
+    let (guest, host) = (guest.end(), host.end());
+
+    assert_eq!((&guest["id"], host["peers"].as_array().unwrap().len()), (&1.into(), 1));
+    assert_eq!((takes.len(), host_takes.len()), (1, 1), "what was recorded goes on in the same file");
+    let recording = &guest["recording"];
+    assert_eq!((&recording["samples_dropped"], &recording["complete"]), (&0.into(), &true.into()));
+    check(&host_takes[0], &takes);
+}
