@@ -210,7 +210,8 @@ pub struct DevicesArgs {
     after_help = "Examples:\n  hyperzoom verify ~/HyperZoom/recordings/2026-02-27_20-15-00\n  hyperzoom verify --json take-a take-b"
 )]
 pub struct VerifyArgs {
-    /// The folders of the takes
+    /// The folders of the takes; several of one call are held against each other, by the sync tones in them and by what each has heard of
+    /// the others
     #[arg(required = true)]
     pub folders: Vec<PathBuf>,
     /// Print the findings as JSON

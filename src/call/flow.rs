@@ -260,9 +260,12 @@ fn begin(
             (shape, p.camera().record_tap(picture_ring(shape)))
         }),
     };
-    if let Err(error) = take.start(config, inputs) {
-        call.console.say(format!("NOT RECORDING: {error}"));
-        call.recording_error = Some(error.to_string());
+    match take.start(config, inputs) {
+        Ok(()) => take.set_ears(sound.engine().ears()),
+        Err(error) => {
+            call.console.say(format!("NOT RECORDING: {error}"));
+            call.recording_error = Some(error.to_string());
+        }
     }
 }
 

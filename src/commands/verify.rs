@@ -62,7 +62,12 @@ fn against_each_other(args: &VerifyArgs, found: &mut [Value]) -> usize {
             folder.display()
         ));
         match listen(folder) {
-            Ok(take) => heard.push((number, take)),
+            Ok(take) => {
+                if let Some(error) = &take.heard_error {
+                    add(&mut found[number], "heard_error", json!(error));
+                }
+                heard.push((number, take));
+            }
             // What is wrong with a damaged one has been said; of one whose sound alone is broken it is said here.
             Err(error) => add(&mut found[number], "sync_error", json!(error.to_string())),
         }
@@ -82,6 +87,14 @@ fn against_each_other(args: &VerifyArgs, found: &mut [Value]) -> usize {
             println!("against each other");
         }
         pairs.iter().for_each(|pair| println!("{}", verdict::pair_text(pair)));
+        for (_, take) in &heard {
+            if let Some(error) = &take.heard_error {
+                println!(
+                    "  -       {}: what was heard of the others says nothing: {error}",
+                    take.folder.display()
+                );
+            }
+        }
         for (folder, session) in &strangers {
             println!(
                 "  -       {} is of session {session}, and there is no other take of that to compare it with",

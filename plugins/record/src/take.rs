@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bevy_ecs::message::{Message, MessageWriter};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::ResMut;
 use bevy_platform::cell::SyncCell;
+use hyperzoom_media::Ears;
 use hyperzoom_recorder::{
     Inputs, Marker, Participant, PressureChange, RecordError, Recorder, RecorderConfig, RecorderEvent,
     RecorderEvents, TakeProgress, TakeReport,
@@ -90,6 +92,13 @@ impl Take {
     pub fn tone_at(&mut self, session_ns: i64) {
         if let Some((recorder, _)) = self.running.get() {
             recorder.tone_at(session_ns);
+        }
+    }
+
+    /// Whoever listens to the others: some of what was heard is kept in the take's folder at its end.
+    pub fn set_ears(&mut self, ears: Arc<dyn Ears>) {
+        if let Some((recorder, _)) = self.running.get() {
+            recorder.set_ears(ears);
         }
     }
 

@@ -1,11 +1,12 @@
 //! A take as the app sees it: begun, running, ended at its time, whole.
 #![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bevy_app::App;
 use bevy_ecs::message::Messages;
-use hyperzoom_media::{SAMPLE_RATE, mic_tap};
+use hyperzoom_media::{Ears, HeardPiece, SAMPLE_RATE, mic_tap};
 use hyperzoom_record_plugin::{RecordMessage, RecordPlugin, Take, TakeState};
 use hyperzoom_recorder::{Inputs, Participant, RecorderConfig};
 use hyperzoom_timing::{SessionClock, SharedClock, tick_time_ns};
@@ -27,6 +28,16 @@ fn config(folder: &std::path::Path, epoch: Instant) -> RecorderConfig {
     RecorderConfig { epoch, clock, session_id: 77, ..RecorderConfig::new(folder, me) }
 }
 
+/// Has heard somebody say something at every session time.
+struct Always;
+
+impl Ears for Always {
+    fn heard(&self, start_ns: i64, _end_ns: i64) -> Vec<HeardPiece> {
+        let (from_ns, to_ns) = (start_ns, start_ns + 199_979_167);
+        vec![HeardPiece { speaker: 1, place: "start", samples: vec![0.1; 9600], from_ns, to_ns }]
+    }
+}
+
 #[test]
 fn a_take_ends_at_the_time_that_was_planned_for_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -36,6 +47,7 @@ fn a_take_ends_at_the_time_that_was_planned_for_it() {
     let inputs = Inputs { mic: Some(tap), video: None };
     app.world_mut().resource_mut::<Take>().start(config(folder.path(), epoch), inputs).unwrap();
     assert!(!app.world().resource::<Take>().is_over());
+    app.world_mut().resource_mut::<Take>().set_ears(Arc::new(Always));
 
     let deadline = Instant::now() + PATIENCE;
     let block = [0.25; 480];
@@ -63,6 +75,7 @@ fn a_take_ends_at_the_time_that_was_planned_for_it() {
     let take = app.world().resource::<Take>();
     let TakeState::Done(report) = take.state() else { panic!("{:?}", take.state()) };
     assert_eq!((report.ticks, report.complete), (15, true));
+    assert_eq!(report.certificate.as_ref().unwrap().heard.len(), 1);
     assert!(matches!(said.first(), Some(RecordMessage::Started { .. })), "{said:?}");
     assert!(matches!(said.last(), Some(RecordMessage::Finished { .. })), "{said:?}");
     assert!(said.iter().any(|it| it.to_string().ends_with(": half of it")), "{said:?}");

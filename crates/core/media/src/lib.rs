@@ -7,12 +7,14 @@
 #![deny(missing_docs)]
 
 mod frame;
+mod heard;
 mod mic;
 mod packet;
 mod scale;
 mod shedding;
 
 pub use frame::{Frame, FramePool, FrameRef, I420, PoolEmpty};
+pub use heard::{Ears, HeardPiece};
 pub use mic::{CaptureMark, MicFeed, MicTap, mic_tap};
 pub use packet::{AudioPacket, EncodedFrame, MediaKind, PacketSink, PacketTooLong};
 pub use scale::{BLACK, Downscale, Fit};

@@ -11,7 +11,7 @@
 //! Masters are written on a grid of [ticks](tick_time_ns) of 1/30 s of session time, and [`Timecode`] names a tick.
 //!
 //! A [sync tone](tone_sample) lies at the same session time in each of them. [`ToneFinder`] finds it again, and [`align()`] says how two
-//! recordings of the same sound lie to each other: neither trusts what anybody says of the clock.
+//! recordings of the same sound lie to each other: neither trusts what anybody says of the clock. What is compared later, [`Spread`] keeps.
 //!
 //! Nothing here asks for the time: a local moment is a [`Duration`](std::time::Duration) since the process's epoch.
 #![forbid(unsafe_code)]
@@ -24,6 +24,7 @@ mod estimator;
 mod line;
 mod pip;
 mod shared;
+mod spread;
 mod tick;
 mod tone;
 
@@ -33,6 +34,7 @@ pub use device::DeviceClock;
 pub use estimator::{ClockEstimator, Exchange, Rejected};
 pub use pip::{PIP_SECONDS, pip};
 pub use shared::SharedClock;
+pub use spread::Spread;
 pub use tick::{
     SAMPLES_PER_TICK, Timecode, TimecodeError, tick_at_or_after, tick_at_or_before, tick_sample, tick_time_ns,
 };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::{AudioPacket, MicFeed, MicTap, PacketSink, mic_tap};
+use hyperzoom_media::{AudioPacket, Ears, MicFeed, MicTap, PacketSink, mic_tap};
 use hyperzoom_playout::{FrameSize, PlayoutStats, Repair};
 use hyperzoom_timing::SharedClock;
 use ringbuf::traits::{Consumer, Producer, Split};
@@ -16,6 +16,7 @@ use ringbuf::{HeapCons, HeapProd, HeapRb};
 use crate::capture::{Capture, CaptureCounts, MAX_TAPS};
 use crate::codec::Encoder;
 use crate::devices::Direction;
+use crate::ears::{self, VoiceEars};
 use crate::error::{AudioError, Busy};
 use crate::events::{AudioEvents, events};
 use crate::latency::{DeviceAhead, Latency, SendLatency};
@@ -92,6 +93,7 @@ pub struct AudioEngine {
     voices: Mutex<BTreeMap<u8, VoiceHandle>>,
     clock: SharedClock,
     ahead: DeviceAhead,
+    ears: VoiceEars,
     level: Level,
     counts: Arc<CaptureCounts>,
     live: Arc<LiveShared>,
@@ -161,6 +163,7 @@ pub fn start(
     let (owner_sender, messages) = sync_channel(16);
     let (event_sender, audio_events) = events();
     let shapes = Shapes::default();
+    let ears = VoiceEars::new(config.clock.clone());
     let owner = Owner {
         epoch: config.epoch,
         refusal,
@@ -170,6 +173,7 @@ pub fn start(
         shapes: shapes.clone(),
         counts: counts.clone(),
         live: live_shared.clone(),
+        ears: ears.clone(),
         garbage: Garbage { voices: retired_voices, taps: retired_taps },
         latest: Default::default(),
     };
@@ -179,6 +183,7 @@ pub fn start(
         voices: Mutex::default(),
         clock: config.clock,
         ahead,
+        ears,
         level,
         counts,
         live: live_shared,
@@ -218,8 +223,10 @@ impl AudioEngine {
     pub fn add_peer(&self, id: u8, inbox: HeapCons<AudioPacket>) -> Result<(), Busy> {
         let mut voices = lock(&self.voices);
         let volume = voices.get(&id).map_or(1.0, |voice| voice.shared.volume());
-        let (voice, handle) = Voice::new(id, inbox, volume, self.clock.clone()).map_err(|_| Busy)?;
+        let (tape, reel) = ears::tape();
+        let (voice, handle) = Voice::new(id, inbox, volume, self.clock.clone(), tape).map_err(|_| Busy)?;
         lock(&self.mixer).try_push(MixerCommand::Add(voice)).map_err(|_| Busy)?;
+        self.ears.follow(id, reel);
         voices.insert(id, handle);
         Ok(())
     }
@@ -302,6 +309,14 @@ impl AudioEngine {
         let (feed, tap) = mic_tap(seconds);
         lock(&self.taps).try_push(feed).map_err(|_| Busy)?;
         Ok(tap)
+    }
+
+    /// A take begins: from now on a little of each peer's voice is kept, as it comes over the network, and what was kept before is
+    /// forgotten. Whoever records asks for it at the end; it outlives the engine.
+    #[must_use]
+    pub fn ears(&self) -> Arc<dyn Ears> {
+        self.ears.begin();
+        Arc::new(self.ears.clone())
     }
 
     /// The microphone's level.

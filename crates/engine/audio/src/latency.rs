@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyperzoom_media::AudioPacket;
+use hyperzoom_media::{AudioPacket, SAMPLE_RATE};
 use hyperzoom_playout::PlayoutStats;
 use hyperzoom_timing::SharedClock;
 
-/// How late libopus is: the lookahead of its low-delay mode, 120 samples at 48 kHz (`OPUS_GET_LOOKAHEAD`).
-const CODEC: Duration = Duration::from_micros(2500);
+use crate::codec::LOOKAHEAD;
+
+/// How late libopus is.
+const CODEC: Duration = Duration::from_nanos(LOOKAHEAD as u64 * 1_000_000_000 / SAMPLE_RATE as u64);
 
 /// How late the playout's resampler is: half of the 8 points of its polynomial.
 const RESAMPLER: Duration = Duration::from_nanos(4 * 1_000_000_000 / 48_000);

@@ -8,8 +8,8 @@
 //!   [`PacketSink`](hyperzoom_media::PacketSink);
 //! - the **playback callback** (`mixer`), which pulls each peer's packets through its
 //!   [`Playout`](hyperzoom_playout::Playout), adds the voices and limits the sum;
-//! - the **owner thread** (`owner`), which opens the devices, opens them again after they were lost, and frees what the real-time
-//!   threads are done with.
+//! - the **owner thread** (`owner`), which opens the devices, opens them again after they were lost, frees what the real-time
+//!   threads are done with, and keeps some of what was heard while a take is recorded (`ears`).
 //!
 //! The callbacks and the live thread neither allocate, free, lock nor log. Everything is mono at 48 kHz inside; `convert` and
 //! `resample` stand between that and what a device has. Stand-ins for devices (`timer`, `source`) run the same callbacks.
@@ -19,6 +19,7 @@ mod codec;
 mod convert;
 mod dater;
 mod devices;
+mod ears;
 mod engine;
 mod error;
 mod events;

@@ -13,6 +13,7 @@ use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::codec::{Decoder, frame_size};
 use crate::convert::Play;
+use crate::ears::Tape;
 use crate::latency::{DeviceAhead, Transit};
 use crate::meter::Level;
 use crate::tone::TonePlayer;
@@ -71,23 +72,30 @@ pub(crate) struct Voice {
     stats: Input<PlayoutStats>,
     shared: Arc<VoiceShared>,
     clock: SharedClock,
+    /// What comes is copied onto it.
+    tape: Tape,
+    /// The mean square of what was played last, before its volume.
+    power: f32,
     /// The volume at which the last sample was played.
     volume: f32,
 }
 
 impl Voice {
-    /// A peer's voice, and what the engine keeps of it. `clock` is the one by which peers stamp their packets.
+    /// A peer's voice, and what the engine keeps of it. `clock` is the one by which peers stamp their packets, and `tape` gets a copy of
+    /// each.
     pub(crate) fn new(
         id: u8,
         inbox: HeapCons<AudioPacket>,
         volume: f32,
         clock: SharedClock,
+        tape: Tape,
     ) -> Result<(Box<Self>, VoiceHandle), opus::Error> {
         let (stats, read) = triple_buffer(&PlayoutStats::default());
         let playout = Playout::new(PlayoutConfig::default());
         let shared = Arc::new(VoiceShared::new(volume));
         let handle = VoiceHandle { stats: read, shared: shared.clone() };
-        let voice = Self { id, inbox, playout, decoder: Decoder::new()?, stats, shared, clock, volume };
+        let decoder = Decoder::new()?;
+        let voice = Self { id, inbox, playout, decoder, stats, shared, clock, tape, power: 0.0, volume };
         Ok((Box::new(voice), handle))
     }
 
@@ -101,6 +109,7 @@ impl Voice {
                 self.playout.set_frame_samples(size.samples());
             }
             self.shared.transit.note(&packet, &self.clock);
+            self.tape.note(&packet, self.power);
             self.playout.insert(&packet);
         }
     }
@@ -109,6 +118,7 @@ impl Voice {
     fn pull(&mut self, now: Duration, out: &mut [f32]) {
         self.playout.pull(now, out, &mut self.decoder);
         self.shared.level.note(out);
+        self.power = out.iter().map(|sample| sample * sample).sum::<f32>() / out.len().max(1) as f32;
         let wanted = self.shared.volume();
         if self.volume == wanted {
             if wanted != 1.0 {
@@ -267,7 +277,8 @@ mod tests {
     impl Rig {
         fn peer(&mut self, id: u8, size: FrameSize, hz: f32) -> Peer {
             let (send, inbox) = HeapRb::new(64).split();
-            let (voice, handle) = Voice::new(id, inbox, 1.0, SharedClock::new()).unwrap();
+            let (voice, handle) =
+                Voice::new(id, inbox, 1.0, SharedClock::new(), crate::ears::tape().0).unwrap();
             self.commands.try_push(MixerCommand::Add(voice)).ok().unwrap();
             Peer { send, encoder: Encoder::new(size, 64_000).unwrap(), size, sequence: 0, hz, handle }
         }

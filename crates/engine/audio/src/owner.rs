@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::capture::{Capture, CaptureCounts};
 use crate::devices::Direction;
+use crate::ears::VoiceEars;
 use crate::engine::Garbage;
 use crate::error::AudioError;
 use crate::events::{AudioEvent, EventSender};
@@ -48,6 +49,7 @@ pub(crate) struct Owner {
     pub(crate) shapes: Shapes,
     pub(crate) counts: Arc<CaptureCounts>,
     pub(crate) live: Arc<LiveShared>,
+    pub(crate) ears: VoiceEars,
     pub(crate) garbage: Garbage,
     /// The numbers of the two ends' latest streams.
     pub(crate) latest: [Cell<u64>; 2],
@@ -125,6 +127,7 @@ impl Owner {
             loudspeaker.look_after(&mut self);
             listening.look_after(&mut self, &microphone);
             self.garbage.empty();
+            self.ears.listen();
             if self.refusal.take() {
                 self.events.send(AudioEvent::Warning(priority::ADVICE.to_owned()));
             }

@@ -15,6 +15,10 @@ pub const MICROPHONE_CLOCK: &str = "microphone_clock.csv";
 pub const METADATA: &str = "session_metadata.json";
 /// The readable timecode reference's file name.
 pub const TIMECODES: &str = "sync_timecodes.txt";
+/// The file name of what was heard of the others.
+pub const HEARD: &str = "heard.flac";
+/// The file name of what says whose it is, and when it was said.
+pub const HEARD_INDEX: &str = "heard.json";
 /// The sync certificate's file name.
 pub const CERTIFICATE: &str = "sync_certificate.json";
 
@@ -77,12 +81,12 @@ pub(crate) fn sync_folder(folder: &Path) {
     let _ = folder;
 }
 
-/// Writes `text` to `name` in `folder` so that there is the old text or the new, whatever happens.
-pub(crate) fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+/// Writes `contents` to `name` in `folder` so that there is the old file or the new, whatever happens.
+pub(crate) fn write_whole(folder: &Path, name: &str, contents: impl AsRef<[u8]>) -> io::Result<()> {
     use std::io::Write;
     let scratch = folder.join(format!(".{name}.new"));
     let mut file = std::fs::File::create(&scratch)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(contents.as_ref())?;
     file.sync_data()?;
     drop(file);
     std::fs::rename(&scratch, folder.join(name))?;

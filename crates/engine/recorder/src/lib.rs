@@ -7,6 +7,7 @@
 //! The file is a fragmented MP4 while it grows, each second of it synced to the disk, and becomes a plain MP4 in place when the
 //! take ends. A crash, a full disk or a pulled plug at any instant leaves a file that plays up to its last second.
 //! Sync tones are mixed into its sound ([`Recorder::tone_at`]), and at its end the take is held against itself: its [`SyncCertificate`].
+//! Some of what was heard of the others is kept beside it ([`Recorder::set_ears`]), so that [`compare`] can look for it in theirs.
 //! [`verify()`] reads a take back and says whether it holds what it claims.
 
 mod audio_track;
@@ -38,7 +39,9 @@ mod verify;
 
 pub use encode::{Effort, EncodedPicture, H264Encoder, ParameterSets, VideoEncoder, VideoFormat};
 pub use error::{EncodeError, RecordError};
-pub use folder::{CERTIFICATE, METADATA, MICROPHONE, MICROPHONE_CLOCK, RECORDING, TIMECODES};
+pub use folder::{
+    CERTIFICATE, HEARD, HEARD_INDEX, METADATA, MICROPHONE, MICROPHONE_CLOCK, RECORDING, TIMECODES,
+};
 pub use journal::JOURNAL;
 pub use ledger::{AudioCounts, Gap, GapKind, PictureGap, VideoCounts};
 pub use marker::Marker;
@@ -49,7 +52,8 @@ pub use recover::{RecoverError, Recovered, find_unfinished, recover};
 pub use report::{RecorderEvent, TakeProgress, TakeReport};
 pub use shared::DISK_QUEUE_BYTES;
 pub use sync::{
-    CertifiedPoint, CertifiedTone, Comparison, Grade, Listened, SyncCertificate, compare, listen,
+    CertifiedPoint, CertifiedTone, Comparison, Grade, HeardOffset, HeardVoice, Listened, SyncCertificate,
+    compare, listen,
 };
 pub use tone::SyncTone;
 pub use verify::{Check, Verdict, VerifyError, verify};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::{FrameRef, I420, MicTap, Shedding};
+use hyperzoom_media::{Ears, FrameRef, I420, MicTap, Shedding};
 use hyperzoom_timing::{SharedClock, Timecode, tick_at_or_after, tick_time_ns};
 use jiff::{Timestamp, Unit, Zoned};
 use ringbuf::HeapCons;
@@ -339,6 +339,11 @@ impl Recorder {
     pub fn set_participants(&self, participants: Vec<Participant>) {
         *lock(&self.shared.participants) = participants;
         self.shared.participants_changed.store(true, Ordering::Release);
+    }
+
+    /// Whoever listens to the others: some of what was heard is asked for at the take's end, and kept in its folder.
+    pub fn set_ears(&self, ears: Arc<dyn Ears>) {
+        *lock(&self.shared.ears) = Some(ears);
     }
 
     /// Sets a marker at this moment. See [`mark_at`](Self::mark_at).

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use hyperzoom_media::Shedding;
+use hyperzoom_media::{Ears, Shedding};
 use hyperzoom_timing::{SAMPLES_PER_TICK, tick_time_ns};
 
 use crate::encode::{Effort, EncodedPicture};
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) tones: Mutex<Tones>,
     /// Seconds of the microphone, as it came.
     pub(crate) kept: Mutex<Kept>,
+    /// Whoever listens to the others.
+    pub(crate) ears: Mutex<Option<Arc<dyn Ears>>>,
     /// The furthest that the session clock may have been off so far, in nanoseconds.
     pub(crate) clock_bound_ns: AtomicU64,
     pub(crate) bytes: AtomicU64,
@@ -98,6 +100,7 @@ impl Shared {
             sound: Mutex::default(),
             tones: Mutex::default(),
             kept: Mutex::default(),
+            ears: Mutex::default(),
             clock_bound_ns: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             fragments: AtomicU64::new(0),

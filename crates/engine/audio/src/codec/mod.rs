@@ -32,6 +32,9 @@ const MAX_PACKET: usize = 638;
 /// one in ten it scores 3.3 instead of 3.65 (`./x bench loss`).
 const EXPECTED_LOSS_PERCENT: i32 = 2;
 
+/// How late libopus is, in samples: the lookahead of its low-delay mode (`OPUS_GET_LOOKAHEAD`), 2.5 ms.
+pub(crate) const LOOKAHEAD: usize = 120;
+
 /// Of 0 to 10. More costs CPU, and `./x bench loss` hears nothing of it.
 const COMPLEXITY: i32 = 5;
 
@@ -178,7 +181,7 @@ mod tests {
     fn every_frame_size_comes_back_as_it_went_in_2_5_ms_later() {
         for size in FrameSize::ALL {
             let mut encoder = Encoder::new(size, 64_000).unwrap();
-            assert_eq!(encoder.lookahead(), 120, "restricted low delay");
+            assert_eq!(encoder.lookahead(), LOOKAHEAD as i32, "restricted low delay");
             let mut decoder = Decoder::new().unwrap();
             let (mut spoken, mut heard) = (Vec::new(), Vec::new());
             for n in 0..100 {
@@ -191,8 +194,8 @@ mod tests {
                 heard.extend(out);
             }
             let from = heard.len() / 2;
-            let error: f32 = (from..heard.len()).map(|n| (heard[n] - spoken[n - 120]).powi(2)).sum();
-            let power: f32 = (from..heard.len()).map(|n| spoken[n - 120].powi(2)).sum();
+            let error: f32 = (from..heard.len()).map(|n| (heard[n] - spoken[n - LOOKAHEAD]).powi(2)).sum();
+            let power: f32 = (from..heard.len()).map(|n| spoken[n - LOOKAHEAD].powi(2)).sum();
             assert!(error < 0.01 * power, "{size:?}: {:.1} dB", 10.0 * (error / power).log10());
         }
     }
@@ -219,7 +222,7 @@ mod tests {
             heard.extend(out);
         }
         let power: f32 = voice.iter().map(|x| x * x).sum();
-        voice.iter().zip(&heard[120..]).map(|(x, y)| (x - y).powi(2)).sum::<f32>() / power
+        voice.iter().zip(&heard[LOOKAHEAD..]).map(|(x, y)| (x - y).powi(2)).sum::<f32>() / power
     }
 
     #[test]

@@ -38,11 +38,13 @@ mod head;
 mod map;
 mod recover;
 mod tap;
+mod whole;
 
 pub(crate) use file::{FlacFile, Stores};
 pub use recover::recover;
 pub(crate) use recover::{inspect, samples_match};
 pub(crate) use tap::{Chunk, FlacTap};
+pub(crate) use whole::{read_whole, whole_file};
 
 /// Bits of a sample.
 pub(crate) const BITS: u32 = 24;

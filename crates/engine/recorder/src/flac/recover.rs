@@ -66,9 +66,9 @@ pub(crate) struct Found {
     /// Frames before the last whole one that are damaged or missing.
     pub(crate) damaged: u64,
     /// Where the frames begin.
-    begin: u64,
+    pub(super) begin: u64,
     /// Where the last whole frame ends.
-    end: u64,
+    pub(super) end: u64,
     /// Bytes behind it, up to the last that is not 0.
     torn: u64,
     /// Size of the file.

@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Write};
 
+use hyperzoom_timing::{Timecode, tick_at_or_before};
 use serde::{Deserialize, Serialize};
+
+use super::heard::HeardVoice;
 
 /// How good it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,7 +66,10 @@ pub struct SyncCertificate {
     pub tones: Vec<CertifiedTone>,
     /// The microphone at start, middle and end.
     pub points: Vec<CertifiedPoint>,
-    /// The greatest of all these offsets, either way, in milliseconds; `null` where nothing was found.
+    /// What the take's folder has of the others' voices, for `verify` to look for in theirs.
+    #[serde(default)]
+    pub heard: Vec<HeardVoice>,
+    /// The greatest of all these offsets of tones and points, either way, in milliseconds; `null` where nothing was found.
     pub offset_ms: Option<f64>,
     /// How the points' offsets grow, in parts per million; `null` of less than two, or within ten seconds.
     pub residual_drift_ppm: Option<f64>,
@@ -122,6 +128,14 @@ impl SyncCertificate {
         for point in &self.points {
             let name = format!("Microphone, {}", point.place);
             line(&name, format!("{} at {:.3} s", offset(point.offset_ms), point.at_seconds));
+        }
+        for voice in &self.heard {
+            let name = format!("Heard {}, {}", voice.name, voice.place);
+            let timecode = Timecode::from_tick(tick_at_or_before(voice.from_ns).unwrap_or(0));
+            line(
+                &name,
+                format!("{:.1} s from {timecode} on, at {:.1} dBFS", voice.seconds(), voice.level_dbfs),
+            );
         }
         if let Some(ppm) = self.residual_drift_ppm {
             line("Residual drift", format!("{ppm:+.2} ppm"));

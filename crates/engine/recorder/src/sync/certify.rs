@@ -7,8 +7,9 @@ use hyperzoom_media::SAMPLE_RATE;
 use hyperzoom_timing::{Drift, TONE_SAMPLES, align, tone_sample};
 
 use super::certificate::{CertifiedPoint, CertifiedTone, Grade, SyncCertificate};
+use super::heard::HeardVoice;
 use super::kept::Piece;
-use super::sound::{self, MasterSound};
+use super::sound::{self, MasterSound, on_samples};
 use crate::ledger::{AudioCounts, VideoCounts};
 use crate::tone::SyncTone;
 
@@ -40,6 +41,8 @@ pub(crate) struct Facts {
     pub(crate) start_ns: i64,
     pub(crate) tones: Vec<SyncTone>,
     pub(crate) pieces: Vec<(&'static str, Piece)>,
+    /// What the folder has of the others' voices.
+    pub(crate) heard: Vec<HeardVoice>,
     pub(crate) clock_bound_ns: u64,
     /// For how long the clock had run by itself at the take's end.
     pub(crate) clock_alone: Duration,
@@ -86,6 +89,7 @@ pub(crate) fn certify(folder: &Path, facts: &Facts) -> SyncCertificate {
         dropped: video.dropped + audio.dropped,
         tones,
         points,
+        heard: facts.heard.clone(),
     };
     judge(certificate, reasons, facts)
 }
@@ -165,17 +169,8 @@ fn compare(master: &mut MasterSound, place: &str, piece: &Piece, facts: &Facts) 
         offset_ms: None,
         correlation: None,
     };
-    let step = (piece.samples.len() - 1) as f64 / (last - first).max(1.0);
-    let begin = first.max(0.0).ceil();
-    let count = (last - begin).max(0.0) as usize;
-    let mut heard: Vec<f32> = (0..count)
-        .map(|n| {
-            let at = ((begin + n as f64 - first) * step).max(0.0);
-            let (index, part) = (at as usize, at.fract() as f32);
-            let next = piece.samples.get(index + 1).copied().unwrap_or(0.0);
-            piece.samples.get(index).map_or(0.0, |sample| sample * (1.0 - part) + next * part)
-        })
-        .collect();
+    let (begin, mut heard) = on_samples(&piece.samples, first, last);
+    let count = heard.len();
     let power = heard.iter().map(|sample| f64::from(sample * sample)).sum::<f64>() / count.max(1) as f64;
     if power.sqrt() < QUIET {
         return point;
@@ -185,7 +180,7 @@ fn compare(master: &mut MasterSound, place: &str, piece: &Piece, facts: &Facts) 
         let ahead = begin as i64 - i64::try_from(tone.sample).unwrap_or(i64::MAX);
         heard.iter_mut().zip(ahead..).for_each(|(sample, n)| *sample += tone_sample(n));
     }
-    let file = master.samples(begin as u64, count as u64).unwrap_or_default();
+    let file = master.samples(begin, count as u64).unwrap_or_default();
     let found = align(&heard, &file, SAMPLE_RATE, REACH);
     point.correlation = Some(found.map_or(0.0, |found| thousandths(found.correlation)));
     point.offset_ms =

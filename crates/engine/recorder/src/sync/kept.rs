@@ -1,13 +1,10 @@
 //! Seconds of the microphone as it came, kept from a take's start, its middle and its end, so that its master can be held against them.
 
 use hyperzoom_media::SAMPLE_RATE;
+use hyperzoom_timing::Spread;
 
-/// A piece's length in samples: a second.
+/// A piece's length in samples: a second. Of all that are kept it is 2 MB at most.
 const PIECE: usize = SAMPLE_RATE as usize;
-/// Pieces that are kept at most, beside the newest: 1.5 MB.
-const MOST: usize = 8;
-/// Samples between the first pieces' beginnings: four seconds. It doubles when there are too many.
-const SPACING: u64 = 4 * SAMPLE_RATE as u64;
 /// A piece's length on the session clock may differ from its own by this: 1 %, in nanoseconds. No crystal is so far off: the device stood
 /// still for a while, and its samples lie nobody knows where.
 const OFF_NS: u64 = 10_000_000;
@@ -23,22 +20,14 @@ pub(crate) struct Piece {
 }
 
 /// The pieces of a take that runs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Kept {
-    pieces: Vec<Piece>,
-    newest: Option<Piece>,
+    pieces: Spread<Piece>,
     /// Full, and without its times yet.
     waiting: Option<Piece>,
     filling: Option<Piece>,
-    spacing: u64,
     /// The device's next sample.
     next: u64,
-}
-
-impl Default for Kept {
-    fn default() -> Self {
-        Self { pieces: Vec::new(), newest: None, waiting: None, filling: None, spacing: SPACING, next: 0 }
-    }
 }
 
 impl Kept {
@@ -73,40 +62,15 @@ impl Kept {
         piece.times = time_of(piece.index)
             .zip(time_of(last))
             .filter(|(from, to)| to.saturating_sub(*from).abs_diff(1_000_000_000) <= OFF_NS);
-        if piece.times.is_none() {
-            return;
-        }
-        if let Some(before) = self.newest.replace(piece) {
-            self.keep(before);
-        }
-    }
-
-    fn keep(&mut self, piece: Piece) {
-        if self.pieces.last().is_none_or(|kept| piece.index >= kept.index + self.spacing) {
-            self.pieces.push(piece);
-        }
-        if self.pieces.len() > MOST {
-            let mut number = 0;
-            self.pieces.retain(|_| {
-                number += 1;
-                number % 2 == 1
-            });
-            self.spacing *= 2;
+        if let Some((from_ns, _)) = piece.times {
+            self.pieces.push(from_ns, piece);
         }
     }
 
     /// The first, the middle and the last piece that lie within the take from `start_ns` to `end_ns`.
     pub(crate) fn chosen(&self, start_ns: i64, end_ns: i64) -> Vec<(&'static str, Piece)> {
-        let inside = |piece: &&Piece| piece.times.is_some_and(|(from, to)| from >= start_ns && to < end_ns);
-        let all: Vec<&Piece> = self.pieces.iter().chain(&self.newest).filter(inside).collect();
-        let [first, .., last] = all[..] else {
-            return all.first().map(|piece| ("start", (*piece).clone())).into_iter().collect();
-        };
-        let begin = |piece: &Piece| piece.times.map_or(0, |(from, _)| from);
-        let middle_ns = begin(first) / 2 + begin(last) / 2;
-        let middle = all[1..all.len() - 1].iter().min_by_key(|piece| begin(piece).abs_diff(middle_ns));
-        let middle = middle.map(|piece| ("middle", (*piece).clone()));
-        [("start", first.clone())].into_iter().chain(middle).chain([("end", last.clone())]).collect()
+        let inside = |_, piece: &Piece| piece.times.is_some_and(|(from, to)| from >= start_ns && to < end_ns);
+        self.pieces.chosen(inside).into_iter().map(|(place, piece)| (place, piece.clone())).collect()
     }
 }
 
@@ -143,7 +107,6 @@ mod tests {
     fn start_middle_and_end_are_kept_of_any_length() {
         for seconds in [12, 60, 601, 4000] {
             let kept = kept(seconds, None);
-            assert!(kept.pieces.len() <= MOST);
             let chosen = kept.chosen(5_000_000_000, i64::MAX);
             let names: Vec<_> = chosen.iter().map(|(name, _)| *name).collect();
             assert_eq!(names, ["start", "middle", "end"], "{seconds} s");
@@ -166,7 +129,7 @@ mod tests {
             kept.push(n * 480, &[0.1; 480]);
             kept.settle(paused);
         }
-        let pieces: Vec<_> = kept.pieces.iter().chain(&kept.newest).collect();
+        let pieces: Vec<_> = kept.pieces.iter().map(|(_, piece)| piece).collect();
         assert!(pieces.len() > 3);
         for piece in pieces {
             let (from, to) = piece.times.unwrap();
@@ -177,7 +140,7 @@ mod tests {
     #[test]
     fn no_piece_has_a_hole_and_none_lies_outside_the_take() {
         let kept = kept(30, Some(1234));
-        for piece in kept.pieces.iter().chain(&kept.newest) {
+        for (_, piece) in kept.pieces.iter() {
             let last = piece.samples[PIECE - 1];
             assert_eq!(last - piece.samples[0], (PIECE - 1) as f32);
         }

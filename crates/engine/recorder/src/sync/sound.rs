@@ -19,6 +19,22 @@ const LEAD: u64 = 4;
 /// Samples that are decoded in one go: 20 s.
 const STRETCH: u64 = 20 * 48_000;
 
+/// Lays samples that another clock has counted out on a take's: its first at the take's sample `first`, and its last at `last`, both with
+/// fractions. Returns the number of the first sample of the take that has one, and what they are.
+pub(super) fn on_samples(samples: &[f32], first: f64, last: f64) -> (u64, Vec<f32>) {
+    let step = (samples.len().max(1) - 1) as f64 / (last - first).max(1.0);
+    let begin = first.max(0.0).ceil();
+    // No crystal stretches a sound to twice its length.
+    let count = ((last - begin).max(0.0) as usize).min(2 * samples.len());
+    let at = |n: usize| {
+        let at = ((begin + n as f64 - first) * step).max(0.0);
+        let (index, part) = (at as usize, at.fract() as f32);
+        let next = samples.get(index + 1).copied().unwrap_or(0.0);
+        samples.get(index).map_or(0.0, |sample| sample * (1.0 - part) + next * part)
+    };
+    (begin as u64, (0..count).map(at).collect())
+}
+
 /// The sound of one recording.
 pub(super) struct MasterSound {
     file: File,

@@ -1,6 +1,7 @@
 //! The disk: all reading and writing of files while a take runs, so that no encoder ever waits for it.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use hyperzoom_timing::{SAMPLES_PER_TICK, tick_time_ns};
 
 use crate::error::advice;
 use crate::flac::{self, FlacFile};
-use crate::folder::{CERTIFICATE, METADATA, MICROPHONE, TIMECODES, write_whole};
+use crate::folder::{CERTIFICATE, HEARD, METADATA, MICROPHONE, TIMECODES, write_whole};
 use crate::journal::{Journal, Progress};
 use crate::marker::{self, Marker};
 use crate::metadata::SessionMetadata;
@@ -19,7 +20,7 @@ use crate::mux::{Chapter, Muxer, Store};
 use crate::report::{RecorderEvent, TakeReport};
 use crate::shared::{Counts, DiskTimes, Shared, ToDisk, lock};
 use crate::space::{self, Reserve, RoomWatch};
-use crate::sync::{Facts, SyncCertificate};
+use crate::sync::{self, Facts, HeardVoice, SyncCertificate};
 
 /// How long a marker waits for others, while the disk has other things to do: a flood of them must not cost a sync each.
 const MARKER_PATIENCE: Duration = Duration::from_millis(250);
@@ -322,10 +323,12 @@ impl Disk {
     fn certify(&self, report: &TakeReport) -> Option<SyncCertificate> {
         let shared = &self.shared;
         let end_ns = tick_time_ns(shared.start_tick.saturating_add(report.ticks));
+        let heard = self.keep_heard(end_ns);
         let facts = Facts {
             start_ns: shared.start_ns(),
             tones: self.metadata.sync_tones.clone(),
             pieces: lock(&shared.kept).chosen(shared.start_ns(), end_ns),
+            heard,
             clock_bound_ns: shared.clock_bound_ns.load(Ordering::Relaxed),
             clock_alone: shared.clock_alone_at(end_ns),
             video: report.video,
@@ -334,7 +337,7 @@ impl Disk {
             complete: report.complete,
         };
         let (certifier, folder) = (self.certifier, shared.folder.as_path());
-        let looked = std::panic::catch_unwind(|| certifier(folder, &facts));
+        let looked = catch_unwind(|| certifier(folder, &facts));
         if looked.is_err() {
             shared.warn(
                 "The recording is complete, and looking at its time has failed: it has no sync certificate. `hyperzoom verify` checks it."
@@ -342,6 +345,28 @@ impl Disk {
             );
         }
         looked.ok()
+    }
+
+    /// Keeps some of what was heard of the others in the folder. Where that fails it is said, and the take is none the worse.
+    fn keep_heard(&self, end_ns: i64) -> Vec<HeardVoice> {
+        let shared = &self.shared;
+        let Some(ears) = lock(&shared.ears).clone().filter(|_| !shared.has_failed()) else {
+            return Vec::new();
+        };
+        let participants = lock(&shared.participants).clone();
+        let kept = catch_unwind(AssertUnwindSafe(|| {
+            let heard = ears.heard(shared.start_ns(), end_ns);
+            sync::keep(&shared.folder, &self.metadata.session_id, &participants, &heard)
+        }));
+        let why = match kept {
+            Ok(Ok(kept)) => return kept,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "a panic".to_owned(),
+        };
+        shared.warn(format!(
+            "The recording is complete; what was heard of the others is not in its folder ({HEARD}): {why}."
+        ));
+        Vec::new()
     }
 
     /// Returns whether it is written.
@@ -410,11 +435,11 @@ pub(crate) fn write_texts(
     metadata: &SessionMetadata,
     certificate: Option<&SyncCertificate>,
 ) -> io::Result<()> {
-    write_whole(folder, METADATA, &metadata.to_json())?;
+    write_whole(folder, METADATA, metadata.to_json())?;
     let mut timecodes = metadata.to_timecodes();
     if let Some(certificate) = certificate {
         timecodes.push_str(&certificate.to_text());
-        write_whole(folder, CERTIFICATE, &certificate.to_json())?;
+        write_whole(folder, CERTIFICATE, certificate.to_json())?;
     }
     write_whole(folder, TIMECODES, &timecodes)
 }

@@ -83,6 +83,7 @@ fn owner() -> (Owner, AudioEvents) {
         shapes: crate::owner::Shapes::default(),
         counts: std::sync::Arc::default(),
         live: std::sync::Arc::default(),
+        ears: crate::ears::VoiceEars::new(hyperzoom_timing::SharedClock::new()),
         garbage: Garbage::nothing(),
         latest: Default::default(),
     };
