@@ -28,7 +28,7 @@ mod spread;
 mod tick;
 mod tone;
 
-pub use align::{Alignment, Drift, align};
+pub use align::{Alignment, Drift, align, likeness};
 pub use clock::SessionClock;
 pub use device::DeviceClock;
 pub use estimator::{ClockEstimator, Exchange, Rejected};

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use hyperzoom_media::SAMPLE_RATE;
-use hyperzoom_timing::{Drift, TONE_SAMPLES, align, tone_sample};
+use hyperzoom_timing::{Drift, TONE_SAMPLES, align, likeness, tone_sample};
 use serde::Serialize;
 
 use super::super::heard::Clip;
@@ -23,8 +23,13 @@ const FINE: usize = SAMPLE_RATE as usize / 500;
 const EDGE: usize = SAMPLE_RATE as usize / 100;
 /// What is less alike is another sound, or too much was lost of it. What Opus makes of a voice at 64 kbit/s is alike by 0.9 and more.
 const ALIKE: f64 = 0.6;
-/// Where another place is nearly as good as the best the sound repeats itself: a tone, a beat.
+/// Where another place is nearly as good as the best the sound repeats itself: a tone, a vowel that is held.
 const RIVAL: f64 = 0.8;
+/// Where the take is as like the piece by this share further away than [`FAR`], it repeats itself as well: a beat. [`align`] alone would
+/// tell one bar from the other by where the piece is cut.
+const TWIN: f32 = 0.75;
+/// 20 ms, in samples: nearer than that a low voice is like itself.
+const FAR: usize = SAMPLE_RATE as usize / 50;
 /// A single piece that lies wrong by up to this may be of a computer that was too busy for half a second to notice when its sound came.
 const SINGLE_MS: f64 = 3.0;
 
@@ -85,11 +90,13 @@ struct Place {
     offset: f64,
     correlation: f64,
     rival: f64,
+    /// Whether the sound is elsewhere as well.
+    has_twin: bool,
 }
 
 impl Place {
     fn is_sure(&self) -> bool {
-        self.correlation >= ALIKE && self.rival <= RIVAL
+        self.correlation >= ALIKE && self.rival <= RIVAL && !self.has_twin
     }
 }
 
@@ -112,7 +119,19 @@ fn locate(wanted: &[f32], there: &[f32], expected: usize) -> Option<Place> {
         }
     }
     let offset = at as f64 - expected as f64 + if sure > 0.0 { offset / sure } else { 0.0 };
-    Some(Place { offset, correlation: if energy > 0.0 { alike / energy } else { 0.0 }, rival: near.rival })
+    let correlation = if energy > 0.0 { alike / energy } else { 0.0 };
+    Some(Place { offset, correlation, rival: near.rival, has_twin: has_twin(wanted, there, at) })
+}
+
+/// Whether `wanted`, which is at sample `at` of `there`, is somewhere else in it, too.
+fn has_twin(wanted: &[f32], there: &[f32], at: usize) -> bool {
+    let like = likeness(wanted, there, SAMPLE_RATE);
+    let (mut here, mut elsewhere) = (0.0_f32, 0.0_f32);
+    for (place, like) in like.into_iter().enumerate() {
+        let best = if place.abs_diff(at) > FAR { &mut elsewhere } else { &mut here };
+        *best = best.max(like);
+    }
+    elsewhere > TWIN * here
 }
 
 /// A sound with soft edges.

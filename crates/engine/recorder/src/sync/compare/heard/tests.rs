@@ -65,10 +65,12 @@ fn another_sound_silence_a_tone_and_a_beat_say_nothing() {
     let tone: Vec<f32> =
         (0..288_000).map(|n| 0.2 * (n as f32 * 440.0 / 48_000.0 * 6.283_185_5).sin()).collect();
     assert_eq!(sure(&coded(&tone[240..96_240]), &tone, 96_000), None);
-    // A bar of three quarters of a second, over and over.
-    let bar = voice(3, 0.75);
-    let beat: Vec<f32> = bar.iter().cycle().take(288_000).copied().collect();
-    assert_eq!(sure(&coded(&beat[96_240..192_240]), &beat, 96_000), None);
+    // A bar over and over, wherever it is cut.
+    for (bar, cut) in [(0.75, 0), (0.5, 0), (0.5, 1600), (0.5, 23_000), (1.9, 0), (0.1, 77)] {
+        let bar = voice(3, bar);
+        let beat: Vec<f32> = bar.iter().cycle().skip(cut).take(288_000).copied().collect();
+        assert_eq!(sure(&coded(&beat[96_240..192_240]), &beat, 96_000), None, "{} samples", bar.len());
+    }
     // Two who speak at once, of whom the other heard the one.
     let both: Vec<f32> = master.iter().zip(voice(4, 6.0)).map(|(a, b)| a + 3.0 * b).collect();
     assert_eq!(sure(&coded(&master[96_240..192_240]), &both, 96_000), None);
