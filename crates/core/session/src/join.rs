@@ -243,7 +243,11 @@ impl Session {
                 link.addr = nearest;
             }
         }
-        if peer.is_in() {
+        // One that is not heard where it was, and that the host hears from elsewhere, was started anew: it is not waited for until it has
+        // timed out.
+        let is_elsewhere = peer.state == PeerState::Silent
+            && peer.live().is_some_and(|link| !link.relayed && link.addr != entry.addr);
+        if peer.is_in() && !is_elsewhere {
             return;
         }
         if let PeerState::Left(LeaveReason::Bye) = peer.state {

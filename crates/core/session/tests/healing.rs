@@ -153,3 +153,25 @@ fn two_who_gave_each_other_up_do_not_tell_each_other_so_for_ever() {
     let chatter = world.tape[before..].iter().filter(|sent| !sent.is_init()).count();
     assert_eq!(chatter, 0, "datagrams between two who are not in a call");
 }
+
+#[test]
+fn a_guest_that_is_started_anew_at_once_is_heard_by_the_other_guests_before_they_give_it_up() {
+    let mut world = World::pair();
+    world.join();
+    world.run(ms(3000));
+    // Its program was killed, and is back half a second later at another port.
+    world.cut.extend([(0, 1), (2, 1)]);
+    world.run(ms(500));
+    world.cut.clear();
+    let moved = std::net::SocketAddr::from(([10, 0, 0, 2], 4799));
+    let party = &mut world.parties[1];
+    (party.session, party.addr) =
+        (hyperzoom_session::Session::guest(common::config(1), addr(0), world.now), moved);
+    world.run(ms(3000));
+    assert_eq!(world.parties[1].connected(), [0, 2]);
+    assert_eq!(world.parties[2].connected(), [0, 1]);
+    assert_eq!(world.parties[2].saw(|event| matches!(event, Event::PeerLeft { .. })), 0);
+    world.speak(1, b"again");
+    world.run(ms(50));
+    assert_eq!(world.parties[2].media.last(), Some(&(1, 0, b"again".to_vec())));
+}
