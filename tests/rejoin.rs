@@ -9,6 +9,7 @@ use std::process::Command;
 
 use common::process::{HyperZoom, command, run};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// Fragments of a second each: the sync tone is no later than four seconds after somebody has come.
 const PAST_THE_TONE: usize = 7;
@@ -49,6 +50,27 @@ impl Person {
     }
 }
 
+/// Two who have recorded a tone together.
+struct Call {
+    /// The recordings of both, and what is kept for a return.
+    home: TempDir,
+    host: Person,
+    guest: Person,
+    invite: String,
+}
+
+impl Call {
+    fn begin() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut host = Person::start(&["host", "--port", "0"], "Ada", home.path());
+        let invite = host.process.invite();
+        let mut guest = Person::start(&["join", &invite], "Bob", home.path());
+        guest.process.wait_for("recording into");
+        guest.record_past_a_tone();
+        Self { home, host, guest, invite }
+    }
+}
+
 fn takes(folder: &Path) -> Vec<PathBuf> {
     let mut takes: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     takes.sort_by_key(|take| metadata(take)["start_tick"].as_u64().unwrap());
@@ -71,7 +93,9 @@ fn check(first: &Path, others: &[PathBuf]) -> Value {
     for check in found.as_array().unwrap().iter().flat_map(|take| take["checks"].as_array().unwrap()) {
         assert!(check["ok"] == true || check["name"] == "ended well", "{check:#}");
     }
-    for pair in found[0]["sync"].as_array().unwrap() {
+    let pairs = found[0]["sync"].as_array().unwrap();
+    assert_eq!(pairs.len(), others.len(), "one pair for each of the others: {found:#}");
+    for pair in pairs {
         assert_eq!(pair["grade"], "green", "{pair:#}");
         assert!(pair["tones"].as_u64() >= Some(1), "{pair:#}");
     }
@@ -80,19 +104,14 @@ fn check(first: &Path, others: &[PathBuf]) -> Value {
 
 #[test]
 fn a_guest_whose_program_was_killed_comes_back_as_itself_with_a_second_take() {
-    let home = tempfile::tempdir().unwrap();
-    let mut host = Person::start(&["host", "--port", "0"], "Ada", home.path());
-    let invite = host.process.invite();
-    let mut guest = Person::start(&["join", &invite], "Bob", home.path());
-    guest.process.wait_for("recording into");
-    guest.record_past_a_tone();
+    let Call { home, mut host, mut guest, invite } = Call::begin();
     guest.process.kill();
     drop(guest);
 
     let mut guest = Person::start(&["join", &invite], "Bob", home.path());
-    guest.process.wait_for("you come back as yourself");
+    // What was cut off is recovered beside the call, and may be done before or after the answer.
+    guest.process.wait_for_all(&["you come back as yourself", "recovered 0:"]);
     host.process.wait_for("Bob is back");
-    guest.process.wait_for("recovered 0:");
     guest.record_past_a_tone();
     let takes = guest.takes();
     let (guest, host_takes) = (guest.end(), host.takes());
@@ -127,12 +146,7 @@ fn signal(process: &HyperZoom, signal: &str) {
 
 #[test]
 fn a_guest_that_stood_still_heals_or_rejoins_and_its_take_goes_on() {
-    let home = tempfile::tempdir().unwrap();
-    let mut host = Person::start(&["host", "--port", "0"], "Ada", home.path());
-    let invite = host.process.invite();
-    let mut guest = Person::start(&["join", &invite], "Bob", home.path());
-    guest.process.wait_for("recording into");
-    guest.record_past_a_tone();
+    let Call { home: _home, mut host, mut guest, .. } = Call::begin();
 
     signal(&guest.process, "-STOP");
     host.process.wait_for("Bob: nothing heard for a moment");
@@ -158,12 +172,7 @@ fn a_guest_that_stood_still_heals_or_rejoins_and_its_take_goes_on() {
 
 #[test]
 fn a_host_whose_program_was_killed_goes_on_with_its_session() {
-    let home = tempfile::tempdir().unwrap();
-    let mut host = Person::start(&["host", "--port", "0"], "Ada", home.path());
-    let invite = host.process.invite();
-    let mut guest = Person::start(&["join", &invite], "Bob", home.path());
-    guest.process.wait_for("recording into");
-    guest.record_past_a_tone();
+    let Call { home, mut host, mut guest, invite } = Call::begin();
     host.process.kill();
     drop(host);
     guest.process.wait_for("Ada: disconnected");

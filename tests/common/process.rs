@@ -97,6 +97,16 @@ impl HyperZoom {
         }
     }
 
+    /// Waits until each of `texts` was in a line of standard error since this began, in whatever order.
+    pub fn wait_for_all(&mut self, texts: &[&str]) {
+        let from = self.said.len();
+        for text in texts {
+            if !self.said[from..].iter().any(|line| line.contains(text)) {
+                self.wait_for(text);
+            }
+        }
+    }
+
     /// Types a line into it, where its standard input is a pipe.
     pub fn type_line(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("piped");

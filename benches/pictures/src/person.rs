@@ -125,7 +125,7 @@ impl Person {
                 }
                 TransportEvent::KeyframeRequested { .. } => self.keyframe(),
                 TransportEvent::PathReported { report, .. } => {
-                    self.ladder.handle_report(self.epoch.elapsed(), &from_wire(&report));
+                    self.ladder.handle_report(self.epoch.elapsed(), &PathReport::from(&report));
                 }
                 TransportEvent::Stats(stats) => {
                     if let Some(trip) = stats.round_trip {
@@ -153,18 +153,6 @@ impl Person {
     /// How many keyframes it sent.
     pub(crate) fn keyframes(&self) -> u64 {
         self.pictures.as_ref().map_or(0, |pictures| pictures.live.stats().keyframes)
-    }
-}
-
-fn from_wire(report: &hyperzoom_protocol::PathReport) -> PathReport {
-    let micros = |us: u32| Duration::from_micros(us.into());
-    PathReport {
-        queue: micros(report.queue_us),
-        most_queue: micros(report.most_queue_us),
-        rate_kbps: (report.rate_kbps > 0).then_some(report.rate_kbps),
-        audio_kbps: report.audio_kbps,
-        expected: report.expected,
-        lost: report.lost,
     }
 }
 

@@ -7,15 +7,6 @@ use plotters::style::register_font;
 
 use crate::Failure;
 
-/// A font that systems have; without one the plot has no words.
-const FONTS: [&str; 5] = [
-    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-    "/usr/share/fonts/dejavu-sans-fonts/DejaVuSans.ttf",
-    "/usr/share/fonts/TTF/DejaVuSans.ttf",
-    "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf",
-    "/System/Library/Fonts/Supplemental/Arial.ttf",
-];
-
 /// The lines' colours: blue, red, green, ochre, violet, grey.
 const COLOURS: [RGBColor; 6] = [
     RGBColor(31, 90, 180),
@@ -33,8 +24,9 @@ pub(crate) struct Panel<'a> {
     pub(crate) lines: Vec<(String, Vec<(f64, f64)>)>,
 }
 
+/// Whether words can be drawn.
 fn find_font() -> bool {
-    FONTS.iter().filter_map(|path| std::fs::read(path).ok()).any(|font| {
+    hyperzoom_testkit::fonts().any(|font| {
         // Once, for as long as the program runs.
         register_font("sans-serif", FontStyle::Normal, Box::leak(font.into_boxed_slice())).is_ok()
     })
@@ -79,7 +71,7 @@ pub(crate) fn draw(out: &Path, panels: &[Panel<'_>]) -> Result<(), Failure> {
                 .background_style(WHITE.mix(0.8))
                 .border_style(BLACK.mix(0.3))
                 .label_font(("sans-serif", 15))
-                .position(SeriesLabelPosition::UpperLeft)
+                .position(SeriesLabelPosition::UpperMiddle)
                 .draw()?;
         }
     }

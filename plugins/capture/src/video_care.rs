@@ -21,6 +21,8 @@ pub struct VideoCare {
     began: Instant,
     ladder: Ladder,
     encoded: Rung,
+    /// Its bit rate, in kbit/s.
+    kbps: u32,
     off: [bool; PEERS],
     /// Since when.
     off_since: [Duration; PEERS],
@@ -37,6 +39,7 @@ impl Default for VideoCare {
             began: Instant::now(),
             ladder: Ladder::new(),
             encoded: Rung::Full,
+            kbps: Rung::Full.kbps(),
             off: [false; PEERS],
             off_since: [Duration::ZERO; PEERS],
             full: [false; PEERS],
@@ -125,7 +128,7 @@ pub(crate) fn heed(
     for message in messages.read() {
         match message {
             NetMessage::PathReported { by, report } => {
-                let report = from_wire(report);
+                let report = PathReport::from(report);
                 care.ladder.handle_report(now, *by, &report);
                 let at = usize::from(*by);
                 let is_off = care.off.get(at).is_some_and(|off| *off);
@@ -175,7 +178,11 @@ pub(crate) fn heed(
     }
     transport.set_pace(care.ladder.pace_kbps());
     let live = pictures.live();
-    let encoded = care.ladder.encoded();
+    let (encoded, kbps) = (care.ladder.encoded(), care.ladder.kbps());
+    if encoded != Rung::Off && kbps != care.kbps {
+        care.kbps = kbps;
+        live.set_bitrate(kbps);
+    }
     if encoded != care.encoded {
         tracing::info!(from = ?care.encoded, to = ?encoded, "the live picture changes");
         care.encoded = encoded;
@@ -183,25 +190,12 @@ pub(crate) fn heed(
             let (width, height) = encoded.size();
             live.set_size(width, height);
             live.set_fps(encoded.fps());
-            live.set_bitrate(encoded.kbps());
         }
         // Last, so that the first picture after a pause is not as large as the path was wide before it.
         live.set_wanted(encoded != Rung::Off);
     }
     if wants_keyframe {
         live.request_keyframe();
-    }
-}
-
-fn from_wire(report: &hyperzoom_protocol::PathReport) -> PathReport {
-    let micros = |us: u32| Duration::from_micros(us.into());
-    PathReport {
-        queue: micros(report.queue_us),
-        most_queue: micros(report.most_queue_us),
-        rate_kbps: (report.rate_kbps > 0).then_some(report.rate_kbps),
-        audio_kbps: report.audio_kbps,
-        expected: report.expected,
-        lost: report.lost,
     }
 }
 

@@ -4,6 +4,7 @@
 //! is asked for with [`have`] first.
 
 mod corpus;
+mod font;
 mod heap;
 mod jack;
 pub mod media;
@@ -12,6 +13,7 @@ pub mod signal;
 mod stalls;
 
 pub use corpus::replay;
+pub use font::fonts;
 pub use heap::{CountingHeap, heap_calls};
 pub use jack::Jack;
 pub use pulse::{Module, Pulse, Recording};

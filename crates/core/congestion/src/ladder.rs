@@ -7,6 +7,13 @@ use crate::{PathReport, PeerLadder, Rung};
 /// Participants of a session.
 pub const PEERS: usize = 4;
 
+/// What is sent to all the others together, in kbit/s, headers included (spec §5.4, "Bandwidth Budget": 1.65 Mbit/s to three).
+pub const UPLOAD_KBPS: u32 = 1650;
+
+/// What of it the voice takes in each link, in frames of 5 ms and with its headers, and the little that is neither voice nor picture:
+/// `hyperzoom demo --people 4` prints what a call takes.
+const BESIDE_KBPS: u32 = 175;
+
 /// Every peer's ladder, and what they come to.
 ///
 /// Video is encoded once. So the lowest rung of those who get any decides what is encoded, and only "off" is each
@@ -80,6 +87,16 @@ impl Ladder {
         lowest(false).or_else(|| lowest(true)).unwrap_or(nobody)
     }
 
+    /// The bit rate of what is [encoded](Self::encoded), in kbit/s: the rung's, or less where so many are here that they would take more
+    /// than [`UPLOAD_KBPS`].
+    #[must_use]
+    pub fn kbps(&self) -> u32 {
+        let here = self.peers.iter().flatten().count().max(1) as u32;
+        // A 16th is headers, and what is sent again.
+        let share = (UPLOAD_KBPS / here).saturating_sub(BESIDE_KBPS) * 15 / 16;
+        self.encoded().kbps().min(share)
+    }
+
     /// How fast a frame's datagrams may follow one another, in kbit/s: as the slowest path of those who get video takes them.
     #[must_use]
     pub fn pace_kbps(&self) -> u32 {
@@ -107,6 +124,18 @@ mod tests {
             expected: 20,
             lost: 0,
         }
+    }
+
+    #[test]
+    fn three_others_get_a_little_less_each_so_that_all_fits_the_upload() {
+        let mut ladder = Ladder::new();
+        let rates = [0, 1, 2].map(|peer| {
+            ladder.add(Duration::ZERO, peer);
+            ladder.kbps()
+        });
+        assert_eq!(rates, [400, 400, 351]);
+        ladder.remove(1);
+        assert_eq!(ladder.kbps(), 400);
     }
 
     #[test]

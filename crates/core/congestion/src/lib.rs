@@ -15,9 +15,10 @@ mod pacer;
 mod peer;
 mod queue;
 mod rung;
+mod wire;
 
 pub use brake::Brake;
-pub use ladder::{Ladder, PEERS};
+pub use ladder::{Ladder, PEERS, UPLOAD_KBPS};
 pub use pacer::{Pacer, fragment_len};
 pub use peer::PeerLadder;
 pub use queue::{ALARM, CLEAR, NOTICE, PAUSE, PathReport, QueueMeter, WARNING};

@@ -134,8 +134,8 @@ impl Session {
             .ok_or(Refusal::Full { capacity: self.config.capacity })
     }
 
-    /// The number of one that is known, or was answered before; else the one that it had, as it says; else a free one; else that of who left longest ago; else the one that was
-    /// promised first to somebody who has not come: whoever comes first has it.
+    /// The number of one that is known, or was answered before; else the one that it had, as it says; else a free one; else that of who
+    /// left longest ago; else the one that was promised first to somebody who has not come: whoever comes first has it.
     fn place_for(&mut self, instance: u128, had: Option<u8>) -> Option<u8> {
         if let Some((id, _)) = self.known(instance) {
             // Its place may have been promised to somebody while it was away.

@@ -16,7 +16,7 @@ const FLOOR_NS: f64 = 50_000.0;
 /// So much later than the line is no jitter where all of [`CONTRADICTIONS`] spans in a row say so: the session clock was
 /// corrected.
 const STEP_NS: f64 = 500_000.0;
-/// Spans in a row that must contradict the line before a new one begins with them; short ones do not count.
+/// Spans in a row that must come later than the line says before a new one begins with them. Fewer show no more than a delay.
 const CONTRADICTIONS: usize = 4;
 /// The map takes a new direction no more often than this.
 const KNOT_NS: f64 = 50e6;

@@ -8,6 +8,7 @@ mod cutter;
 mod piece;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyperzoom_media::{AudioPacket, Ears, HeardPiece};
@@ -44,30 +45,35 @@ impl Overheard {
 }
 
 /// The playback callback's end of a tape.
-pub(crate) struct Tape(HeapProd<Overheard>);
+pub(crate) struct Tape {
+    packets: HeapProd<Overheard>,
+    is_wanted: Arc<AtomicBool>,
+}
 
 impl Tape {
-    /// Takes a copy of a packet; one that is too long, or that finds the tape full, leaves a hole. Never blocks, allocates or frees.
+    /// Whether anybody listens: until a take begins, nothing is to be copied.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Takes a copy of a packet where one [is wanted](Self::is_wanted); one that is too long, or that finds the tape full, leaves a hole.
+    /// Never blocks, allocates or frees.
     pub(crate) fn note(&mut self, packet: &AudioPacket, power: f32) {
+        if !self.is_wanted() {
+            return;
+        }
         let payload = packet.payload();
         let mut data = [0; MOST_BYTES];
         let Some(room) = data.get_mut(..payload.len()) else { return };
         room.copy_from_slice(payload);
         let AudioPacket { sequence, arrived, timestamp_ms, .. } = *packet;
         let overheard = Overheard { sequence, arrived, timestamp_ms, power, len: payload.len() as u16, data };
-        // Nobody takes them while nothing is recorded.
-        let _ = self.0.try_push(overheard);
+        let _ = self.packets.try_push(overheard);
     }
 }
 
 /// The other end of a tape.
 pub(crate) struct Reel(HeapCons<Overheard>);
-
-/// A new tape.
-pub(crate) fn tape() -> (Tape, Reel) {
-    let (tape, reel) = HeapRb::new(TAPE).split();
-    (Tape(tape), Reel(reel))
-}
 
 /// All that is kept of the others' voices; a clone is the same.
 #[derive(Clone)]
@@ -75,13 +81,13 @@ pub(crate) struct VoiceEars(Arc<Inner>);
 
 struct Inner {
     clock: SharedClock,
+    /// Whether anybody wants what is heard: every tape asks before it copies.
+    is_wanted: Arc<AtomicBool>,
     heard: Mutex<Heard>,
 }
 
 #[derive(Default)]
 struct Heard {
-    /// Whether anybody wants it.
-    listening: bool,
     voices: BTreeMap<u8, Listening>,
 }
 
@@ -95,7 +101,13 @@ struct Listening {
 impl VoiceEars {
     /// Ears that do not listen yet. Packets are stamped by `clock`.
     pub(crate) fn new(clock: SharedClock) -> Self {
-        Self(Arc::new(Inner { clock, heard: Mutex::default() }))
+        Self(Arc::new(Inner { clock, is_wanted: Arc::default(), heard: Mutex::default() }))
+    }
+
+    /// A new tape, on which nothing is put before a take [begins](Self::begin).
+    pub(crate) fn tape(&self) -> (Tape, Reel) {
+        let (packets, reel) = HeapRb::new(TAPE).split();
+        (Tape { packets, is_wanted: self.0.is_wanted.clone() }, Reel(reel))
     }
 
     /// From now on what comes off `reel` is the voice of peer `id`. What was kept of that number stays.
@@ -111,19 +123,19 @@ impl VoiceEars {
     /// A take begins: what was kept before is forgotten, and what comes is kept.
     pub(crate) fn begin(&self) {
         let mut heard = self.lock();
-        heard.listening = true;
         for voice in heard.voices.values_mut() {
             voice.reel.0.clear();
             (voice.cutter, voice.pieces) = (Cutter::default(), Spread::new());
         }
+        self.0.is_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Takes what is on the tapes. To be called a few times a second.
     pub(crate) fn listen(&self) {
-        let mut heard = self.lock();
-        if !heard.listening {
+        if !self.0.is_wanted.load(Ordering::Relaxed) {
             return;
         }
+        let mut heard = self.lock();
         for voice in heard.voices.values_mut() {
             while let Some(packet) = voice.reel.0.try_pop() {
                 if let Some(piece) = voice.cutter.push(&packet, &self.0.clock) {

@@ -16,7 +16,7 @@ use ringbuf::{HeapCons, HeapProd, HeapRb};
 use crate::capture::{Capture, CaptureCounts, MAX_TAPS};
 use crate::codec::Encoder;
 use crate::devices::Direction;
-use crate::ears::{self, VoiceEars};
+use crate::ears::VoiceEars;
 use crate::error::{AudioError, Busy};
 use crate::events::{AudioEvents, events};
 use crate::latency::{DeviceAhead, Latency, SendLatency};
@@ -223,7 +223,7 @@ impl AudioEngine {
     pub fn add_peer(&self, id: u8, inbox: HeapCons<AudioPacket>) -> Result<(), Busy> {
         let mut voices = lock(&self.voices);
         let volume = voices.get(&id).map_or(1.0, |voice| voice.shared.volume());
-        let (tape, reel) = ears::tape();
+        let (tape, reel) = self.ears.tape();
         let (voice, handle) = Voice::new(id, inbox, volume, self.clock.clone(), tape).map_err(|_| Busy)?;
         lock(&self.mixer).try_push(MixerCommand::Add(voice)).map_err(|_| Busy)?;
         self.ears.follow(id, reel);
@@ -241,7 +241,7 @@ impl AudioEngine {
         Ok(())
     }
 
-    /// Plays the sync tone from `at_ns` of session time on, in nanoseconds. One that was to come is replaced.
+    /// Plays the sync tone from `at_ns` of session time on, in nanoseconds. Where too many are to come it takes the place of the first of them.
     ///
     /// # Errors
     /// [`Busy`] where the loudspeaker has not taken in the commands before.

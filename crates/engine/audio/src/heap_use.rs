@@ -100,10 +100,12 @@ fn ten_seconds_of_a_call_do_not_touch_the_heap() {
     let mut switches = 0;
 
     let mut voices = Vec::new();
-    // Nobody takes what is on the tapes, so that they fill up.
+    // A take is recorded, and nobody takes what is on the tapes, so that they fill up.
+    let ears = crate::ears::VoiceEars::new(clock.clone());
+    ears.begin();
     let mut reels = Vec::new();
     let mut join = |id: u8, command: &mut HeapProd<MixerCommand>| {
-        let (tape, reel) = crate::ears::tape();
+        let (tape, reel) = ears.tape();
         reels.push(reel);
         let (voice, handle) = Voice::new(id, outboxes.next().unwrap(), 1.0, clock.clone(), tape).unwrap();
         command.try_push(MixerCommand::Add(voice)).ok().unwrap();

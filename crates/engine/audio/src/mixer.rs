@@ -118,7 +118,9 @@ impl Voice {
     fn pull(&mut self, now: Duration, out: &mut [f32]) {
         self.playout.pull(now, out, &mut self.decoder);
         self.shared.level.note(out);
-        self.power = out.iter().map(|sample| sample * sample).sum::<f32>() / out.len().max(1) as f32;
+        if self.tape.is_wanted() {
+            self.power = out.iter().map(|sample| sample * sample).sum::<f32>() / out.len().max(1) as f32;
+        }
         let wanted = self.shared.volume();
         if self.volume == wanted {
             if wanted != 1.0 {
@@ -277,8 +279,14 @@ mod tests {
     impl Rig {
         fn peer(&mut self, id: u8, size: FrameSize, hz: f32) -> Peer {
             let (send, inbox) = HeapRb::new(64).split();
-            let (voice, handle) =
-                Voice::new(id, inbox, 1.0, SharedClock::new(), crate::ears::tape().0).unwrap();
+            let (voice, handle) = Voice::new(
+                id,
+                inbox,
+                1.0,
+                SharedClock::new(),
+                crate::ears::VoiceEars::new(SharedClock::new()).tape().0,
+            )
+            .unwrap();
             self.commands.try_push(MixerCommand::Add(voice)).ok().unwrap();
             Peer { send, encoder: Encoder::new(size, 64_000).unwrap(), size, sequence: 0, hz, handle }
         }

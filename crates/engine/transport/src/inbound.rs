@@ -183,15 +183,7 @@ impl Inbound {
             *told = (expected.max(told.0), lost.max(told.1));
             (more.0 as u32, more.1.min(more.0) as u32)
         })?;
-        let micros = |span: Duration| u32::try_from(span.as_micros()).unwrap_or(u32::MAX);
-        Some(PathReport {
-            queue_us: micros(report.queue),
-            most_queue_us: micros(report.most_queue),
-            rate_kbps: report.rate_kbps.unwrap_or(0),
-            audio_kbps: report.audio_kbps,
-            expected: report.expected,
-            lost: report.lost,
-        })
+        Some(report.into())
     }
 
     pub(crate) fn fill(&self, stats: &mut LinkStats) {

@@ -14,20 +14,11 @@ use crate::{Failed, queued, spans};
 /// Rates and losses are summed up over so long, in seconds.
 const BIN: f64 = 0.5;
 
-/// A font that systems have; without one the plot has no words.
-const FONTS: [&str; 5] = [
-    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-    "/usr/share/fonts/dejavu-sans-fonts/DejaVuSans.ttf",
-    "/usr/share/fonts/TTF/DejaVuSans.ttf",
-    "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf",
-    "/System/Library/Fonts/Supplemental/Arial.ttf",
-];
-
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
 /// Whether words can be drawn.
 fn find_font() -> bool {
-    FONTS.iter().filter_map(|path| std::fs::read(path).ok()).any(|font| {
+    hyperzoom_testkit::fonts().any(|font| {
         // Once, for as long as the program runs.
         register_font("sans-serif", FontStyle::Normal, Box::leak(font.into_boxed_slice())).is_ok()
     })

@@ -216,3 +216,23 @@ fn a_path_that_the_voice_alone_fills_gets_longer_frames_at_once() {
     assert_eq!(policy.relieve(Duration::from_millis(20_200)), FrameSize::Ms5, "what was queued drains first");
     assert_eq!(policy.relieve(Duration::from_millis(22_200)), FrameSize::Ms10);
 }
+
+#[test]
+fn three_listeners_get_five_milliseconds_and_two_get_less_again() {
+    let listeners = |count: usize| {
+        let mut going = Going { busy: Duration::from_millis(20), ..Going::default() };
+        going.lost_permille[..count].fill(Some(0));
+        going.round_trip[..count].fill(Some(Duration::from_millis(10)));
+        going
+    };
+    let changes = |counts: &[usize]| {
+        let mut run = run();
+        for count in counts {
+            run.go(60, |_| listeners(*count));
+        }
+        run.changes
+    };
+    assert_eq!(changes(&[3, 3]), []);
+    let (short, usual) = (FrameSize::Ms2_5, FrameSize::Ms5);
+    assert_eq!(changes(&[2, 3, 1]), [(3, short), (60, usual), (120, short)]);
+}

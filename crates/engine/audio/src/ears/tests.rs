@@ -43,7 +43,7 @@ impl Rig {
     fn new(size: FrameSize, ppm: f64) -> Self {
         let clock = SessionClock::IDENTITY;
         let ears = VoiceEars::new(SharedClock::of(clock));
-        let (tape, reel) = tape();
+        let (tape, reel) = ears.tape();
         ears.follow(2, reel);
         ears.begin();
         let encoder = Encoder::new(size, size.bitrate(64_000) as i32).unwrap();
@@ -160,7 +160,7 @@ fn stamps_of_another_time_are_not_believed() {
     // Nobody knows the session's clock.
     let mut rig = Rig::new(FrameSize::Ms5, 0.0);
     rig.ears = VoiceEars::new(SharedClock::new());
-    let (tape, reel) = tape();
+    let (tape, reel) = rig.ears.tape();
     rig.ears.follow(2, reel);
     rig.ears.begin();
     rig.tape = tape;
@@ -175,7 +175,7 @@ fn stamps_that_wrap_go_on() {
     let offset_ns = ((1_i64 << 32) - 13_500) * 1_000_000;
     rig.clock.offset_ns = offset_ns;
     let ears = VoiceEars::new(SharedClock::of(rig.clock));
-    let (tape, reel) = tape();
+    let (tape, reel) = ears.tape();
     ears.follow(2, reel);
     ears.begin();
     (rig.ears, rig.tape) = (ears, tape);
@@ -194,7 +194,7 @@ fn a_take_begins_with_nothing_and_a_voice_that_comes_back_goes_on() {
     rig.say(&said, |_| false);
     assert_eq!(rig.heard().len(), 2);
     assert!(rig.ears.heard(0, 1_000_000_000).is_empty(), "before it was said");
-    let (tape, reel) = tape();
+    let (tape, reel) = rig.ears.tape();
     rig.ears.follow(2, reel);
     rig.tape = tape;
     rig.say(&said, |_| false);
@@ -237,4 +237,16 @@ fn nothing_that_is_sent_takes_more_than_its_share_of_memory() {
     for n in 0..2 * TAPE as u64 {
         rig.tape.note(&AudioPacket::new(n, BEGIN, 0, &[0; 20]).unwrap(), 1.0);
     }
+}
+
+#[test]
+fn before_a_take_nothing_is_copied() {
+    let ears = VoiceEars::new(SharedClock::of(SessionClock::IDENTITY));
+    let (mut tape, mut reel) = ears.tape();
+    let packet = AudioPacket::new(1, BEGIN, 0, &[0; 20]).unwrap();
+    tape.note(&packet, 1.0);
+    assert!(reel.0.try_pop().is_none());
+    ears.begin();
+    tape.note(&packet, 1.0);
+    assert!(reel.0.try_pop().is_some());
 }
