@@ -46,6 +46,9 @@ impl Muxer {
 
     /// Converts all that there is to a plain MP4 with these chapters.
     pub(crate) fn conclude(&mut self, chapters: &[Chapter]) -> io::Result<()> {
+        // Of the placeholder's size only the lowest byte is written when it becomes another box. The others are 0, unless they are damaged,
+        // and then players see nothing of the file as it is.
+        self.store.write_at(self.placeholder_at, &[0; 3])?;
         self.finalise(u64::MAX, chapters)
     }
 

@@ -249,6 +249,18 @@ fn a_conversion_that_was_cut_off_is_done_again() {
 }
 
 #[test]
+fn a_damaged_placeholder_does_not_hide_the_take() {
+    let (_, finished) = whole(growing());
+    let head = finished.windows(4).position(|it| it == b"mdat").unwrap() - 4;
+    for at in 0..16 {
+        let mut file = growing().to_vec();
+        file[head + at] ^= 0x03;
+        let (done, file) = whole(&file);
+        assert_eq!((done.contents.pictures, &file), (Some(120), &finished), "byte {at}");
+    }
+}
+
+#[test]
 fn a_take_that_has_only_begun_becomes_an_empty_file() {
     let start = fragments(growing())[0];
     for len in [start, start + 3, start + 20] {
