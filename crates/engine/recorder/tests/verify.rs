@@ -162,6 +162,24 @@ fn a_marker_that_is_no_chapter_is_found_out() {
 }
 
 #[test]
+fn a_fragment_that_claims_millions_of_samples_is_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = take(dir.path());
+    let mut growing = cut_off(&folder);
+    let boxed = |kind: &[u8; 4], payload: &[u8]| {
+        [&(payload.len() as u32 + 8).to_be_bytes()[..], kind, payload].concat()
+    };
+    // Samples without fields of their own: 20 bytes are all that they take.
+    let run = boxed(b"trun", &[[0; 4], (16_u32 << 20).to_be_bytes()].concat());
+    let head = boxed(b"tfhd", &[[0, 2, 0, 0], 1_u32.to_be_bytes()].concat());
+    let track = boxed(b"traf", &[head, run.repeat(1000)].concat());
+    growing.extend(boxed(b"moof", &[boxed(b"mfhd", &[0, 0, 0, 0, 0, 0, 0, 9]), track].concat()));
+    std::fs::write(folder.join(RECORDING), growing).unwrap();
+    let error = verify(&folder).unwrap_err().to_string();
+    assert!(error.contains("claim"), "{error}");
+}
+
+#[test]
 fn no_damage_makes_it_panic() {
     let dir = tempfile::tempdir().unwrap();
     let folder = take(dir.path());

@@ -140,7 +140,7 @@ fn samples(mut rest: &[u8], moof_at: u64, default_flags: u32) -> Option<(u64, Ve
 }
 
 /// The boxes in `bytes`, each by its type and contents; a `None` where one is damaged.
-fn children(mut bytes: &[u8]) -> impl Iterator<Item = Option<(&[u8; 4], &[u8])>> {
+pub(crate) fn children(mut bytes: &[u8]) -> impl Iterator<Item = Option<(&[u8; 4], &[u8])>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
             return None;
@@ -156,7 +156,7 @@ fn children(mut bytes: &[u8]) -> impl Iterator<Item = Option<(&[u8; 4], &[u8])>>
     })
 }
 
-fn u32_from(bytes: &mut &[u8]) -> Option<u32> {
+pub(crate) fn u32_from(bytes: &mut &[u8]) -> Option<u32> {
     let (first, rest) = bytes.split_first_chunk::<4>()?;
     *bytes = rest;
     Some(u32::from_be_bytes(*first))

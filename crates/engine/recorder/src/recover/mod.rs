@@ -25,6 +25,7 @@ mod tail;
 mod texts;
 
 pub use find::find_unfinished;
+pub(crate) use fragment::{children, u32_from};
 
 use std::fs::File;
 use std::io::{self, Read, Seek};

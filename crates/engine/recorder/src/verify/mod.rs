@@ -6,6 +6,7 @@
 mod checks;
 mod flac;
 pub(crate) mod reader;
+mod runs;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ use shiguredo_mp4::aux::SampleTableAccessor;
 use shiguredo_mp4::boxes::{MoofBox, MoovBox, SampleEntry, TrakBox};
 use shiguredo_mp4::{BoxHeader, Decode};
 
+use super::runs;
 use crate::mux::{Chapter, Movie};
 
 /// The largest box that is read into memory: the `moov` of a day's recording is a tenth of it.
@@ -81,6 +82,12 @@ struct Top {
     size: u64,
 }
 
+impl Top {
+    fn name(&self) -> String {
+        String::from_utf8_lossy(&self.kind).into_owned()
+    }
+}
+
 /// Reads the file's boxes, and every picture's NAL units.
 pub(crate) fn read<R: Read + Seek>(file: &mut R) -> Result<Recording, Problem> {
     let mut recording = read_tables(file)?;
@@ -99,7 +106,7 @@ pub(crate) fn read_tables<R: Read + Seek>(file: &mut R) -> Result<Recording, Pro
     }
     let head =
         boxes.iter().find(|it| &it.kind == b"moov").ok_or_else(|| damaged("it has no list of tracks"))?;
-    let moov: MoovBox = decode(file, head)?;
+    let moov: MoovBox = decoded(&whole(file, head)?, head)?;
     let movie = Movie::read(&moov).map_err(|error| error.to_string());
     let fragmented = moov.mvex_box.is_some();
     let movie_timescale = moov.mvhd_box.timescale.get();
@@ -110,8 +117,16 @@ pub(crate) fn read_tables<R: Read + Seek>(file: &mut R) -> Result<Recording, Pro
         tracks.push(track(trak, movie_timescale, fragmented, len)?);
     }
     if fragmented {
+        let mut claimed = 0_u64;
         for part in boxes.iter().filter(|it| &it.kind == b"moof") {
-            add_fragment(&decode(file, part)?, part.at, &ids, &mut tracks)?;
+            let bytes = whole(file, part)?;
+            let more = runs::claimed(&bytes).ok_or_else(|| damaged("a fragment's list is wrong"))?;
+            claimed = claimed.saturating_add(more);
+            // Every sample has a byte at least.
+            if claimed > len {
+                return Err(damaged(format!("its fragments claim {claimed} samples")));
+            }
+            add_fragment(&decoded(&bytes, part)?, part.at, &ids, &mut tracks)?;
         }
     }
     for track in &mut tracks {
@@ -159,16 +174,20 @@ fn top_level<R: Read + Seek>(file: &mut R, len: u64) -> Result<(Vec<Top>, Option
     Ok((boxes, None))
 }
 
-fn decode<R: Read + Seek, B: Decode>(file: &mut R, part: &Top) -> Result<B, Problem> {
-    let name = String::from_utf8_lossy(&part.kind).into_owned();
+/// All bytes of a box.
+fn whole<R: Read + Seek>(file: &mut R, part: &Top) -> Result<Vec<u8>, Problem> {
     if part.size > BOX_LIMIT {
-        return Err(damaged(format!("its {name} box claims {} bytes", part.size)));
+        return Err(damaged(format!("its {} box claims {} bytes", part.name(), part.size)));
     }
     file.seek(SeekFrom::Start(part.at))?;
     let mut bytes = Vec::new();
     file.take(part.size).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn decoded<B: Decode>(bytes: &[u8], part: &Top) -> Result<B, Problem> {
     let (decoded, _) =
-        B::decode(&bytes).map_err(|error| damaged(format!("its {name} box is wrong: {error}")))?;
+        B::decode(bytes).map_err(|error| damaged(format!("its {} box is wrong: {error}", part.name())))?;
     Ok(decoded)
 }
 
