@@ -22,6 +22,8 @@ const CONTRADICTIONS: usize = 4;
 const KNOT_NS: f64 = 50e6;
 /// Turns of the map that are remembered, for who lags behind the newest mark: some 13 s.
 const KNOTS: usize = 256;
+/// So much of a sample before a turn the map behind it holds: half, and what rounding adds.
+const NEAR: f64 = 0.51;
 /// The time constant with which the map goes to the fitted line: half of the device's age, between these.
 const FOLLOW_NS: (f64, f64) = (0.25e9, 2e9);
 /// The most that it goes there by: 500 ppm, which is less than a hundredth of a semitone.
@@ -165,7 +167,10 @@ impl DeviceClock {
     pub fn index_at(&self, session_ns: f64) -> Option<f64> {
         let (base, base_ns) = self.base?;
         let since = session_ns - base_ns as f64;
-        let knot = self.knots.iter().rev().find(|it| it.x + it.y <= since).or(self.knots.front())?;
+        // Who asks for the nearest sample of a grid may ask for half a sample before a step, and means what is behind it: before it the
+        // count would go on as if nothing had been left out.
+        let near = since + NEAR * self.sample_ns;
+        let knot = self.knots.iter().rev().find(|it| it.x + it.y <= near).or(self.knots.front())?;
         // x + y + slope · (at − x) = since, with at in place of the knot's x.
         let at = (since - knot.y + knot.slope * knot.x) / (1.0 + knot.slope);
         Some(base as f64 + at / self.sample_ns)

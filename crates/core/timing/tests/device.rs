@@ -128,6 +128,23 @@ fn a_starved_minute_of_late_callbacks_moves_little() {
     assert!(seen.error < 60_000, "{seen:?}");
 }
 
+/// Places on a grid of samples are where sound is asked for, and the one nearest to a step may lie before it.
+#[test]
+fn the_place_nearest_to_a_step_is_behind_it() {
+    const SAMPLE_NS: f64 = 1e9 / 48_000.0;
+    for stall_ns in (0..200).map(|n| 845_000_000 + n * 1_003) {
+        let mut clock = DeviceClock::new(48_000);
+        for index in (0..96_000).step_by(BLOCK as usize) {
+            clock.mark(index, BASE + (index as f64 * SAMPLE_NS) as i64);
+        }
+        clock.step(96_000, stall_ns);
+        let begins = (clock.session_ns_of(96_000).expect("marked") - BASE) as f64;
+        let nearest = BASE as f64 + (begins / SAMPLE_NS).round() * SAMPLE_NS;
+        let index = clock.index_at(nearest).expect("marked");
+        assert!((index - 96_000.0).abs() < 0.6, "{stall_ns} ns: {index}");
+    }
+}
+
 #[test]
 fn a_step_moves_what_comes_after_it_and_nothing_before() {
     let mut clock = DeviceClock::new(48_000);
