@@ -54,18 +54,22 @@ fn speech_into_one_microphone_comes_out_of_the_other_loudspeaker_and_lands_in_th
     assert_eq!((a.code(), b.code()), (0, 0), "a: {}\nb: {}", a.stderr, b.stderr);
 
     let at_b = speech_correlation(&spoken, &heard_by_b);
-    let recorded =
-        speech_correlation(&spoken, &sound(&only_take(&folder.path().join("a")).join("local_recording.mp4")));
+    let take = only_take(&folder.path().join("a"));
+    let recorded = speech_correlation(&spoken, &sound(&take.join("local_recording.mp4")));
+    let microphone = speech_correlation(&spoken, &sound(&take.join("microphone.flac")));
     let rigidly = rigid_correlation(&spoken, &heard_by_b);
     let at_a = speech_correlation(&spoken, &heard_by_a);
     println!(
-        "correlation in the speech band: at b's loudspeaker {at_b:.3} ({rigidly:.3} at one delay for all of it), in a's recording {recorded:.3}, at a's loudspeaker {at_a:.3}"
+        "correlation in the speech band: at b's loudspeaker {at_b:.3} ({rigidly:.3} at one delay for all of it), in a's recording {recorded:.3} with the sync tone in it, in a's microphone.flac {microphone:.3}, at a's loudspeaker {at_a:.3}"
     );
     println!("the computer stood still for {stalled:?} meanwhile");
     // Nobody is heard clearly through a computer that stands still: by then it has to be that speech still, and no noise (below 0.3).
-    let clear = if stalled < Duration::from_millis(100) { 0.9 } else { 0.3 };
+    // The player that stands in for a mouth stalls as well, and leaves holes in what the microphone hears.
+    let (clear, kept) = if stalled < Duration::from_millis(100) { (0.9, 0.99) } else { (0.3, 0.9) };
     assert!(at_b > clear, "b hears a: {at_b:.3}\n{}\n{}", a.stdout, b.stdout);
-    assert!(recorded > 0.98, "a's recording has a: {recorded:.3}");
+    assert!(microphone > kept, "a's microphone.flac has a: {microphone:.3}");
+    // The sync tone lies over a fifth of a second of it: over a loud syllable or a pause, as it happens.
+    assert!(recorded > kept - 0.04, "a's recording has a: {recorded:.3}");
     // The sync tone is heard, and is over within less than a second.
     let level = usual_level(&heard_by_a);
     assert!(at_a < 0.1 && level < 0.01 * rms(&spoken), "a must not hear itself: {at_a:.3}, {level:.5}");
