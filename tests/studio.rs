@@ -10,8 +10,9 @@ use hyperzoom::console::Console;
 use hyperzoom::stop::Stop;
 use hyperzoom::studio::{Studio, View};
 use hyperzoom_audio::SoundSpec;
+use hyperzoom_testkit::{Pulse, have};
 use hyperzoom_ui_plugin::model::{
-    CallView, Choices, Grade, Intent, RecView, SetupView, SummaryView, Tile, TileCamera, TileState,
+    Bleed, CallView, Choices, Grade, Intent, RecView, SetupView, SummaryView, Tile, TileCamera, TileState,
 };
 use hyperzoom_video::CameraSpec;
 use tempfile::TempDir;
@@ -131,7 +132,10 @@ impl Person {
             {
                 numbers.push(shown.number());
                 let shape = shown.shape();
-                assert_eq!(shown.planes().map(<[u8]>::len), [shape.luma_len(), shape.chroma_len(), shape.chroma_len()]);
+                assert_eq!(
+                    shown.planes().map(<[u8]>::len),
+                    [shape.luma_len(), shape.chroma_len(), shape.chroma_len()]
+                );
                 size = (shape.width, shape.height);
             }
             assert!(Instant::now() < patience, "{} pictures of {id} at {}", numbers.len(), self.choices.name);
@@ -165,7 +169,9 @@ fn the_first_screen_shows_what_the_devices_give() {
     let home = home();
     let mut ada = Person::new("Ada", home.path());
     let view = ada.setup("all of it", |view| {
-        view.level.is_some_and(|level| (-20.0..-10.0).contains(&level.peak_db)) && view.aspect.is_some() && view.free.is_some()
+        view.level.is_some_and(|level| (-20.0..-10.0).contains(&level.peak_db))
+            && view.aspect.is_some()
+            && view.free.is_some()
     });
     assert_eq!(view.camera.as_deref(), Some("Test pattern · 640 × 360 · 30 fps"));
     assert_eq!((view.camera_fault, view.microphone_fault, view.busy, view.error), (None, None, None, None));
@@ -186,6 +192,51 @@ fn the_first_screen_shows_what_the_devices_give() {
         assert!(Instant::now() < patience, "the picture stays");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+#[test]
+fn a_loudspeaker_that_reaches_the_microphone_is_found_and_a_device_that_goes_is_told() {
+    if !have(&["pulseaudio", "pactl"]) {
+        return;
+    }
+    let home = home();
+    let pulse = Pulse::start(&[("desk", 2), ("attic", 2)]);
+    // SAFETY: as above.
+    unsafe { pulse.enter_this_process() };
+    let mut ada = Person::with(Choices {
+        camera: "none".into(),
+        microphone: "pulse:desk.monitor".into(),
+        speaker: "pulse:desk".into(),
+        ..choices("Ada", home.path())
+    });
+    let view = ada.setup("the devices", |view| view.level.is_some() && view.speakers.len() > 2);
+    assert_eq!((view.bleed, view.microphone_fault, view.speaker_fault), (Bleed::Unknown, None, None));
+    let specs: Vec<_> = view.speakers.iter().map(|device| device.spec.as_str()).collect();
+    assert_eq!(specs, ["default", "pulse:desk", "pulse:attic", "none"]);
+    ada.studio.ask(Intent::TestHeadphones);
+    ada.setup("the test", |view| view.bleed == Bleed::Testing);
+    // A computer that stands still now and then tears a hole into it.
+    let is_close = |bleed: Bleed| matches!(bleed, Bleed::Coupled(db) if (-8.0..1.0).contains(&db));
+    ada.setup("what it found", |view| is_close(view.bleed));
+    ada.choose(|choices| choices.speaker = "pulse:attic".into());
+    ada.setup("other devices", |view| view.bleed == Bleed::Unknown);
+    // The next test is of the new loudspeaker.
+    std::thread::sleep(Duration::from_secs(1));
+    ada.studio.ask(Intent::TestHeadphones);
+    ada.setup("silence", |view| view.bleed == Bleed::None);
+
+    // A microphone comes, goes and comes back.
+    let plugged_in = pulse.plug_in("usb", 1, 48_000);
+    ada.studio.ask(Intent::LookForDevices);
+    ada.setup("the newcomer", |view| view.microphones.iter().any(|it| it.spec == "pulse:usb.monitor"));
+    ada.choose(|choices| choices.microphone = "pulse:usb.monitor".into());
+    std::thread::sleep(Duration::from_secs(1));
+    ada.setup("its silence", |view| view.level.is_some());
+    pulse.unplug(&plugged_in);
+    let gone = ada.setup("its end", |view| view.microphone_fault.is_some());
+    assert!(gone.microphone_fault.unwrap().contains("gone"));
+    let _again = pulse.plug_in("usb", 1, 48_000);
+    ada.setup("its return", |view| view.microphone_fault.is_none() && view.level.is_some());
 }
 
 #[test]
@@ -264,7 +315,8 @@ fn two_people_meet_and_read_what_it_came_to() {
     ada.call("the marker", |call| call.markers == 1);
 
     // Long enough for a sync tone, and some figures.
-    let call = ada.call("the recording", |call| matches!(call.rec, RecView::On { seconds: 7.., bytes: 1.., .. }));
+    let call =
+        ada.call("the recording", |call| matches!(call.rec, RecView::On { seconds: 7.., bytes: 1.., .. }));
     let figures = &call.figures[0];
     assert!(figures.name == "Bob" && figures.down_kbps > 50.0 && figures.up_kbps > 50.0, "{figures:?}");
     assert!(figures.round_trip_ms.is_some() && figures.ear_history.len() > 2, "{figures:?}");
@@ -273,17 +325,26 @@ fn two_people_meet_and_read_what_it_came_to() {
     // The guest's device is not lost; the host ends.
     ada.studio.ask(Intent::End);
     let summary = ada.summary();
-    assert_eq!((summary.title.as_str(), summary.bad, summary.lost.as_str()), ("Episode 41 is safe", false, "nothing"));
+    assert_eq!(
+        (summary.title.as_str(), summary.bad, summary.lost.as_str()),
+        ("Episode 41 is safe", false, "nothing")
+    );
     assert_eq!((summary.picture.as_deref(), summary.grade), (Some("360p 30"), Grade::Green), "{summary:?}");
     let folder = summary.folder.unwrap();
-    assert!(folder.starts_with(home.path().join("Ada")) && folder.ends_with_name("_Episode_41"), "{folder:?}");
+    assert!(
+        folder.starts_with(home.path().join("Ada")) && folder.ends_with_name("_Episode_41"),
+        "{folder:?}"
+    );
     assert!(summary.seconds >= 7.0 && summary.bytes > 100_000);
     assert_eq!(summary.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["Ada", "Bob"]);
     assert!(ada.studio.pictures().is_empty() && !ada.studio.is_in_call());
 
     // Who is left alone records on until it ends.
     let alone = bob.call("the leaver", |call| call.tiles.len() == 1);
-    assert!(alone.notices.last().is_some_and(|it| it.text == "Ada has left. Your recording goes on."), "{alone:?}");
+    assert!(
+        alone.notices.last().is_some_and(|it| it.text == "Ada has left. Your recording goes on."),
+        "{alone:?}"
+    );
     assert!(matches!(alone.rec, RecView::On { .. }));
     bob.studio.ask(Intent::End);
     assert!(!bob.summary().bad);

@@ -128,9 +128,8 @@ impl Desk {
                     Some(Screen::OnAir { on_air, before: Some(view) })
                 }
                 Some(Ok(Err(error))) => self.failed(sentence(&error.to_string())),
-                Some(Err(NoAnswer)) => {
-                    self.failed("The session could not be opened. Close other programs, and try again.".into())
-                }
+                Some(Err(NoAnswer)) => self
+                    .failed("The session could not be opened. Close other programs, and try again.".into()),
             },
             Screen::OnAir { mut on_air, mut before } => {
                 let is_due = on_air.turn(now, &self.published);

@@ -58,6 +58,7 @@ impl Studio {
     /// chosen: name and folder. It ends when `stop` is asked for; `wake` is called whenever there is something new to draw, from the studio's
     /// thread.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "a stop is a hold on what many share")]
     pub fn start(
         choices: Choices,
         base: CallOptions,
@@ -72,7 +73,8 @@ impl Studio {
         let desk = move || Desk::new(choices, base, console, stops, shown, heard).run();
         let thread = std::thread::Builder::new().name("hz-studio".into()).spawn(desk);
         let thread = thread.map_err(|error| {
-            let error = format!("The program cannot work here: {error}. Close other programs, and start it again.");
+            let error =
+                format!("The program cannot work here: {error}. Close other programs, and start it again.");
             published.show(View::Setup(SetupView { error: Some(error), ..SetupView::default() }));
         });
         Self { published, words, stop, thread: thread.ok() }

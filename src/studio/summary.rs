@@ -72,7 +72,13 @@ pub(super) fn of(report: &CallReport, session: Option<&str>, shape: Option<I420>
 /// All files of a take, in bytes.
 fn size(folder: &Path) -> Option<u64> {
     let files = std::fs::read_dir(folder).ok()?.flatten();
-    Some(files.filter_map(|file| file.metadata().ok()).filter(std::fs::Metadata::is_file).map(|it| it.len()).sum())
+    Some(
+        files
+            .filter_map(|file| file.metadata().ok())
+            .filter(std::fs::Metadata::is_file)
+            .map(|it| it.len())
+            .sum(),
+    )
 }
 
 /// Ourselves, as the certificate has it, and whom we heard: what their takes are like only theirs say.
@@ -220,19 +226,26 @@ mod tests {
             it.sync_text,
             "Put everybody's files at zero on the timeline. Residual drift 0.0 ppm. One gap of 12 ms in your microphone, filled with silence."
         );
-        assert_eq!((it.rows[0].repeated, it.rows[0].gaps, it.frames), (Some(2), Some(1), Some([298, 2, 0, 0])));
+        assert_eq!(
+            (it.rows[0].repeated, it.rows[0].gaps, it.frames),
+            (Some(2), Some(1), Some([298, 2, 0, 0]))
+        );
     }
 
     #[test]
     fn what_went_wrong_is_said_with_what_is_safe() {
         let folder = tempfile::tempdir().unwrap();
-        let full = TakeReport { error: Some("the disk is full".into()), complete: false, ..take(folder.path()) };
+        let full =
+            TakeReport { error: Some("the disk is full".into()), complete: false, ..take(folder.path()) };
         let it = of(&report(Some(&full)), None, Some(SHAPE));
         assert_eq!((it.title.as_str(), it.bad), ("Your recording ended early", true));
         assert_eq!(it.error.unwrap(), "The disk is full. What was recorded until then is safe, and plays.");
         let lossy = VideoCounts { dropped: 3, ..take(folder.path()).video };
         let it = of(&report(Some(&TakeReport { video: lossy, ..take(folder.path()) })), None, Some(SHAPE));
-        assert_eq!((it.title.as_str(), it.lost.as_str(), it.bad), ("Your recording has losses", "3 pictures", true));
+        assert_eq!(
+            (it.title.as_str(), it.lost.as_str(), it.bad),
+            ("Your recording has losses", "3 pictures", true)
+        );
     }
 
     #[test]

@@ -79,7 +79,10 @@ mod tests {
 
     #[test]
     fn no_fault_of_a_device_speaks_of_the_command_line() {
-        let none = AudioError::NoDevices { direction: Direction::Microphone, alternative: "\"tone\" or \"file:PATH\" as the microphone" };
+        let none = AudioError::NoDevices {
+            direction: Direction::Microphone,
+            alternative: "\"tone\" or \"file:PATH\" as the microphone",
+        };
         for text in [of_sound(&none), sentence(&none.to_string()), of_camera(&VideoError::NoCamera)] {
             assert!(!text.contains("--") && !text.contains("PATH") && !text.contains('`'), "{text}");
         }

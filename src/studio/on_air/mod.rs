@@ -107,7 +107,8 @@ impl OnAir {
 
     fn show_pictures(&mut self, published: &Published) {
         let pictures = self.call.world().get_resource::<Pictures>();
-        let is_on = pictures.is_some_and(|pictures| pictures.is_on() && pictures.state() != CameraState::Lost);
+        let is_on =
+            pictures.is_some_and(|pictures| pictures.is_on() && pictures.state() != CameraState::Lost);
         if let Some(own) = &mut self.own
             && let Some(frame) = std::iter::from_fn(|| own.try_pop()).last()
             && is_on
@@ -227,9 +228,7 @@ impl OnAir {
         match self.call.finish() {
             Err(error) => Outcome::Failed(sentence(&error.to_string())),
             Ok(_) if !began => Outcome::Nothing,
-            Ok(report) => {
-                Outcome::Over(Box::new(summary::of(&report, session.as_deref(), self.shape)))
-            }
+            Ok(report) => Outcome::Over(Box::new(summary::of(&report, session.as_deref(), self.shape))),
         }
     }
 }

@@ -131,7 +131,10 @@ fn of_net(
         }
         NetMessage::PeerRelayed { id, relayed: true } => (
             Weight::Note,
-            format!("The direct way to {} has failed: it goes by way of the host now, which takes longer.", name(*id)),
+            format!(
+                "The direct way to {} has failed: it goes by way of the host now, which takes longer.",
+                name(*id)
+            ),
         ),
         NetMessage::PeerRelayed { id, relayed: false } => {
             (Weight::Note, format!("{} is reached directly now.", name(*id)))
@@ -181,7 +184,11 @@ fn of_device(message: &CaptureMessage, is_recording: bool) -> (Weight, String) {
         CaptureMessage::Sound(event) => of_sound(event, is_recording, grave),
         CaptureMessage::Camera(text) => (Weight::Warning, sentence(text)),
         CaptureMessage::CameraFailed(text) => {
-            let black = if is_recording { " Your picture is black from here on; your voice is recorded." } else { "" };
+            let black = if is_recording {
+                " Your picture is black from here on; your voice is recorded."
+            } else {
+                ""
+            };
             (grave, format!("{}{black}", sentence(text)))
         }
         CaptureMessage::Stream(text) => (Weight::Warning, sentence(text)),
@@ -191,9 +198,10 @@ fn of_device(message: &CaptureMessage, is_recording: bool) -> (Weight, String) {
 fn of_sound(event: &AudioEvent, is_recording: bool, grave: Weight) -> (Weight, String) {
     let silence = |text: &str| if is_recording { format!(" {text}") } else { String::new() };
     match event {
-        AudioEvent::DeviceLost { direction: Direction::Microphone, .. } => {
-            (grave, format!("The microphone is gone.{}", silence("Your recording has silence until it is back.")))
-        }
+        AudioEvent::DeviceLost { direction: Direction::Microphone, .. } => (
+            grave,
+            format!("The microphone is gone.{}", silence("Your recording has silence until it is back.")),
+        ),
         AudioEvent::DeviceLost { direction: Direction::Loudspeaker, .. } => (
             Weight::Warning,
             format!(
@@ -218,7 +226,9 @@ fn of_sound(event: &AudioEvent, is_recording: bool, grave: Weight) -> (Weight, S
             let lost = silence("Your recording has nothing of your voice.");
             (grave, format!("Your microphone is perfectly silent: {why}{lost}"))
         }
-        AudioEvent::DeviceBack { .. } | AudioEvent::Switched { .. } => (Weight::Note, sentence(&event.to_string())),
+        AudioEvent::DeviceBack { .. } | AudioEvent::Switched { .. } => {
+            (Weight::Note, sentence(&event.to_string()))
+        }
         AudioEvent::FellBack { .. } | AudioEvent::NotSwitched { .. } | AudioEvent::Warning(_) => {
             (Weight::Warning, sentence(&event.to_string()))
         }
@@ -275,10 +285,19 @@ mod tests {
             CaptureMessage::Sound(AudioEvent::DeviceLost { direction, reason: "unplugged".into() })
         };
         let (weight, text) = of_device(&lost(Direction::Microphone), true);
-        assert_eq!((weight, text.as_str()), (Weight::Alarm, "The microphone is gone. Your recording has silence until it is back."));
-        assert_eq!(of_device(&lost(Direction::Microphone), false), (Weight::Warning, "The microphone is gone.".into()));
+        assert_eq!(
+            (weight, text.as_str()),
+            (Weight::Alarm, "The microphone is gone. Your recording has silence until it is back.")
+        );
+        assert_eq!(
+            of_device(&lost(Direction::Microphone), false),
+            (Weight::Warning, "The microphone is gone.".into())
+        );
         assert_eq!(of_device(&lost(Direction::Loudspeaker), true).0, Weight::Warning);
-        assert_eq!(of_device(&CaptureMessage::CameraFailed("the camera has stopped".into()), true).0, Weight::Alarm);
+        assert_eq!(
+            of_device(&CaptureMessage::CameraFailed("the camera has stopped".into()), true).0,
+            Weight::Alarm
+        );
     }
 
     #[test]

@@ -46,7 +46,8 @@ fn running(progress: &TakeProgress) -> RecView {
 
 /// What was lost, in words: "3 pictures and 0.20 s of sound".
 pub(in super::super) fn lost(pictures: u64, samples: u64) -> Option<String> {
-    let pictures = (pictures > 0).then(|| format!("{pictures} {}", if pictures == 1 { "picture" } else { "pictures" }));
+    let pictures =
+        (pictures > 0).then(|| format!("{pictures} {}", if pictures == 1 { "picture" } else { "pictures" }));
     let sound = (samples > 0).then(|| format!("{:.2} s of sound", samples as f64 / f64::from(SAMPLE_RATE)));
     match (pictures, sound) {
         (Some(pictures), Some(sound)) => Some(format!("{pictures} and {sound}")),
@@ -68,7 +69,9 @@ mod tests {
         let well = RecView::On { seconds: 100, bytes: 5, repeated: 4, gaps: 1, lost: None };
         assert_eq!(running(&progress), well);
         let video = VideoCounts { dropped: 1, ..video };
-        let RecView::On { lost, .. } = running(&TakeProgress { video, ..progress }) else { panic!("it runs") };
+        let RecView::On { lost, .. } = running(&TakeProgress { video, ..progress }) else {
+            panic!("it runs")
+        };
         assert_eq!(lost.unwrap(), "1 picture lost for good. Close other programs.");
     }
 

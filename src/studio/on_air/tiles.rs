@@ -9,6 +9,7 @@ use hyperzoom_net_plugin::{Presence, Route};
 use hyperzoom_protocol::CameraState;
 use hyperzoom_session::LeaveReason;
 use hyperzoom_ui_plugin::model::{PeerFigures, Tile, TileCamera, TileState};
+use hyperzoom_video::Picture;
 
 use super::super::meter::Speaking;
 use super::figures::{Counts, History};
@@ -158,7 +159,7 @@ impl Tiles {
             None if person.picture.is_some() => TileCamera::On,
             Some(CameraState::None) | None => TileCamera::None,
         };
-        let shape = person.picture.as_ref().map(|picture| picture.shape());
+        let shape = person.picture.as_ref().map(Picture::shape);
         Some(Tile {
             id: person.id,
             name: person.name.clone(),
@@ -274,7 +275,11 @@ mod tests {
         let now = watch(&mut tiles, now, 1000, &mut bob, true);
         assert_eq!(tiles.tile(now, &bob).unwrap().state, TileState::Relayed, "it is on since a second");
         let mut now = watch(&mut tiles, now, 3000, &mut bob, true);
-        assert_eq!(tiles.tile(now, &bob).unwrap().state, TileState::Weak, "no picture has come for four seconds");
+        assert_eq!(
+            tiles.tile(now, &bob).unwrap().state,
+            TileState::Weak,
+            "no picture has come for four seconds"
+        );
         bob.camera = Some(CameraState::Off);
         assert_eq!(tiles.tile(now, &bob).unwrap().state, TileState::Relayed);
         bob.sent = Some(None);

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use hyperzoom_media::{FrameRef, I420};
-use hyperzoom_video::{Camera, CameraConfig, CameraEvent, CameraEvents, CameraHealth, CameraSpec, VideoError};
+use hyperzoom_video::{
+    Camera, CameraConfig, CameraEvent, CameraEvents, CameraHealth, CameraSpec, VideoError,
+};
 use ringbuf::HeapCons;
 use ringbuf::traits::Consumer;
 
@@ -111,7 +113,9 @@ impl Picture {
                         matches!(&error, VideoError::NotFound { wanted, .. } if wanted == "default");
                     self.fail(now, words::of_camera(&error));
                 }
-                Some(Err(NoAnswer)) => self.fail(now, "The camera cannot be started: close some programs.".into()),
+                Some(Err(NoAnswer)) => {
+                    self.fail(now, "The camera cannot be started: close some programs.".into());
+                }
             },
             State::Open(running) => {
                 let mut failed = None;
@@ -176,6 +180,11 @@ impl Picture {
         Some(format!("{} · {width} × {height} · {fps} fps", name_of(running.camera.describe())))
     }
 
+    /// Whether one is wanted, and may come.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted != "none" && !self.nothing_there
+    }
+
     /// Whether there is no camera at all, and none in particular was asked for.
     pub(in super::super) fn is_absent(&self) -> bool {
         self.nothing_there
@@ -196,7 +205,8 @@ fn run(spec: CameraSpec) -> Result<Running, VideoError> {
 
 /// A camera's name, without the mode that it describes itself with.
 fn name_of(describe: &str) -> String {
-    let name = describe.rsplit_once(" (").or_else(|| describe.rsplit_once(", ")).map_or(describe, |(name, _)| name);
+    let name =
+        describe.rsplit_once(" (").or_else(|| describe.rsplit_once(", ")).map_or(describe, |(name, _)| name);
     let mut letters = name.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
@@ -222,7 +232,8 @@ mod tests {
         until(&mut picture, "the fault", |it| it.fault().is_some_and(|text| text.contains("a.y4m")));
         assert!(picture.describe().is_none() && picture.shape().is_none() && !picture.is_absent());
         // It is tried again, and found when it is there.
-        std::fs::write(&file, [&b"YUV4MPEG2 W64 H64 F30:1\nFRAME\n"[..], &[128; 64 * 64 * 3 / 2]].concat()).unwrap();
+        std::fs::write(&file, [&b"YUV4MPEG2 W64 H64 F30:1\nFRAME\n"[..], &[128; 64 * 64 * 3 / 2]].concat())
+            .unwrap();
         until(&mut picture, "the file", |it| it.newest().is_some_and(|frame| frame.shape.width == 64));
         assert_eq!(picture.fault(), None);
         picture.choose("pattern:320x240@30".into());

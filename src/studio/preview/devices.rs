@@ -41,7 +41,8 @@ fn of_cameras(cameras: &[CameraInfo]) -> Vec<Choice> {
         // A name stays the same when the camera is plugged in elsewhere; but it may mean more than one, or read like something else.
         let by_name = matches!(camera.name.parse(), Ok(CameraSpec::Device { name: Some(read), .. }) if read == camera.name);
         let spec = if fitting == 1 && by_name { &camera.name } else { &camera.place };
-        let label = if fitting == 1 { camera.name.clone() } else { format!("{} ({})", camera.name, camera.place) };
+        let label =
+            if fitting == 1 { camera.name.clone() } else { format!("{} ({})", camera.name, camera.place) };
         Choice { spec: spec.clone(), label, is_default: default == Some(n) }
     };
     cameras.iter().enumerate().map(choice).collect()

@@ -45,7 +45,12 @@ pub(super) struct Preview {
 
 impl Preview {
     /// Begins to open what is chosen. `error` is why the last call came to nothing.
-    pub(super) fn start(choices: &Choices, base: &CallOptions, listed: Listed, error: Option<String>) -> Self {
+    pub(super) fn start(
+        choices: &Choices,
+        base: &CallOptions,
+        listed: Listed,
+        error: Option<String>,
+    ) -> Self {
         Self {
             sound: Sound::start([choices.microphone.clone(), choices.speaker.clone()]),
             headphones: Headphones::default(),
@@ -75,8 +80,11 @@ impl Preview {
             self.storage = Storage::start(folder);
         }
         // What came of it before is no news for who tries something else.
-        let is_other = |a: &Choices, b: &Choices| (&a.invite, a.open) != (&b.invite, b.open);
-        if is_other(choices, &self.choices) {
+        let calls = |of: &Choices| {
+            let of = of.clone();
+            (of.camera, of.microphone, of.speaker, of.folder, of.invite, of.open)
+        };
+        if calls(choices) != calls(&self.choices) {
             self.error = None;
         }
         self.choices = choices.clone();
@@ -150,7 +158,10 @@ impl Preview {
             speaker_fault,
             folder: self.storage.folder().to_owned(),
             free: self.storage.free(),
-            hour: storage::hour(shape, self.flac),
+            hour: (
+                storage::hour(self.picture.is_wanted(), self.choices.microphone != "none", self.flac),
+                shape.map_or_else(String::new, lines),
+            ),
             bleed: self.headphones.bleed(),
             busy: None,
             error: self.error.clone(),

@@ -213,7 +213,8 @@ fn note(event: &AudioEvent, faults: &mut [Option<Fault>; 2]) {
             } else {
                 "is this program allowed to use it? Plug it in again, or choose another."
             };
-            faults[0] = fault(format!("{SILENT}: {device} is open, and nothing comes from it; {why}"), true, false);
+            faults[0] =
+                fault(format!("{SILENT}: {device} is open, and nothing comes from it; {why}"), true, false);
         }
         // It is said once more in the call, where it matters.
         AudioEvent::Warning(_) => {}
@@ -287,7 +288,9 @@ mod tests {
     fn a_microphone_that_cannot_be_had_is_told_and_the_next_choice_is_heard() {
         let missing = "file:/nowhere/voice.wav".to_owned();
         let mut sound = Sound::start([missing.clone(), "none".into()]);
-        until(&mut sound, "the fault", |it| it.faults()[0].as_ref().is_some_and(|text| text.contains("voice.wav")));
+        until(&mut sound, "the fault", |it| {
+            it.faults()[0].as_ref().is_some_and(|text| text.contains("voice.wav"))
+        });
         assert_eq!((sound.level(Instant::now()), sound.faults()[1].clone()), (None, None));
         sound.choose(["tone".into(), "none".into()]);
         until(&mut sound, "the tone", |it| {
@@ -295,7 +298,9 @@ mod tests {
         });
         // The one before is used on while the next cannot be had, but it is not what was chosen.
         sound.choose([missing, "none".into()]);
-        until(&mut sound, "the fault again", |it| it.faults()[0].is_some() && it.level(Instant::now()).is_none());
+        until(&mut sound, "the fault again", |it| {
+            it.faults()[0].is_some() && it.level(Instant::now()).is_none()
+        });
         sound.choose(["tone".into(), "tone".into()]);
         until(&mut sound, "a loudspeaker that is none", |it| {
             it.faults()[1].is_some() && it.level(Instant::now()).is_some()
@@ -305,7 +310,9 @@ mod tests {
     #[test]
     fn a_text_that_means_nothing_is_a_fault_of_its_own() {
         let mut sound = Sound::start(["tone:0".into(), "none".into()]);
-        until(&mut sound, "the fault", |it| it.faults()[0].as_ref().is_some_and(|text| text.contains("frequency")));
+        until(&mut sound, "the fault", |it| {
+            it.faults()[0].as_ref().is_some_and(|text| text.contains("frequency"))
+        });
     }
 
     #[test]

@@ -106,11 +106,11 @@ fn finish_takes(folder: &Path) -> Vec<String> {
     find_unfinished(folder).into_iter().filter_map(line).collect()
 }
 
-/// What an hour takes, in bytes, of a picture of this shape and of a microphone that is kept as it came as well, or not.
-pub(super) fn hour(picture: Option<I420>, flac: bool) -> (u64, String) {
-    let pictures = picture.map_or(0, |_| u64::from(RecorderConfig::BITRATE_KBPS));
-    let kbps = pictures + SOUND_KBPS + if flac { UNTOUCHED_KBPS } else { 0 };
-    (kbps * 1000 / 8 * 3600, picture.map_or_else(String::new, lines))
+/// What an hour takes, in bytes: with pictures or without, with a microphone, and with that as it came as well.
+pub(super) fn hour(pictures: bool, sound: bool, flac: bool) -> u64 {
+    let kbps = |wanted: bool, kbps: u64| if wanted { kbps } else { 0 };
+    let pictures = kbps(pictures, u64::from(RecorderConfig::BITRATE_KBPS));
+    (pictures + kbps(sound, SOUND_KBPS) + kbps(sound && flac, UNTOUCHED_KBPS)) * 1000 / 8 * 3600
 }
 
 /// How large a picture is, by its lines: "1080p".
@@ -124,9 +124,10 @@ mod tests {
 
     #[test]
     fn an_hour_takes_what_its_bitrates_say() {
-        let (bytes, picture) = hour(Some(I420 { width: 1920, height: 1080 }), false);
-        assert_eq!((bytes, picture.as_str()), (8_186_400_000, "1080p"));
-        assert_eq!(hour(None, true), (446_400_000, String::new()));
+        assert_eq!(hour(true, true, false), 8_186_400_000);
+        assert_eq!(hour(false, true, true), 446_400_000);
+        assert_eq!(hour(false, false, true), 0);
+        assert_eq!(lines(I420 { width: 1920, height: 1080 }), "1080p");
     }
 
     #[test]

@@ -126,7 +126,9 @@ mod tests {
 
     #[test]
     fn it_is_found_wherever_it_is_and_as_loud_as_it_is() {
-        for (delay, gain, db) in [(0, 1.0, 0.0), (4801, 0.1, -20.0), (31_117, -0.5, -6.0), (12_345, 0.02, -34.0)] {
+        for (delay, gain, db) in
+            [(0, 1.0, 0.0), (4801, 0.1, -20.0), (31_117, -0.5, -6.0), (12_345, 0.02, -34.0)]
+        {
             let found = decibels(coupling(&heard(delay, gain, noise(0.001))));
             assert!((found - db).abs() < 0.5, "{gain} after {delay}: {found} dB");
         }

@@ -111,6 +111,7 @@ fn figures(ui: &mut Ui, view: &SummaryView) {
             ui.add_space(WIDE_GAP);
         }
         ui.horizontal_top(|ui| {
+            ui.spacing_mut().interact_size.y = 0.0;
             ui.spacing_mut().item_spacing.x = WIDE_GAP;
             for (index, &(label, value, colour)) in row.iter().enumerate() {
                 // The last one may say more than a figure.
@@ -123,7 +124,7 @@ fn figures(ui: &mut Ui, view: &SummaryView) {
         });
     }
     if let Some([captured, repeated, decimated, dropped]) = view.frames {
-        ui.add_space(12.0);
+        ui.add_space(4.0);
         let words = format!(
             "{} pictures captured · {} repeated · {} surplus left out",
             grouped(captured),
@@ -131,6 +132,7 @@ fn figures(ui: &mut Ui, view: &SummaryView) {
             grouped(decimated)
         );
         ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().interact_size.y = 0.0;
             ui.spacing_mut().item_spacing.x = 4.0;
             ui.label(Type::Caption.text(words).color(palette.dim));
             let colour = if dropped > 0 { palette.live } else { palette.dim };
@@ -144,7 +146,7 @@ fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut said = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             said.push(',');
         }
         said.push(digit);

@@ -1,4 +1,5 @@
 //! The systems: what there is to see becomes entities, textures and materials.
+#![allow(clippy::needless_pass_by_value, reason = "the ECS hands systems their parameters by value")]
 
 use std::collections::HashMap;
 

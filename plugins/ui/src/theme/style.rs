@@ -1,5 +1,6 @@
 //! egui's own widgets in our dress.
 
+use egui::epaint::{AlphaFromCoverage, TextOptions};
 use egui::style::{ScrollStyle, Selection, TextCursorStyle, WidgetVisuals, Widgets};
 use egui::{Color32, Margin, Shadow, Stroke, Style, Visuals, vec2};
 
@@ -41,7 +42,11 @@ fn visuals(palette: &Palette) -> Visuals {
     let shadow_alpha = if palette.dark { 96 } else { 32 };
     let shadow =
         Shadow { offset: [0, 4], blur: 16, spread: 0, color: Color32::from_black_alpha(shadow_alpha) };
+    // The window's target is sRGB and blends light, not code values: dark words come out thinner than egui reckons, and light ones bolder.
+    let alpha_from_coverage =
+        if palette.dark { AlphaFromCoverage::Linear } else { AlphaFromCoverage::TwoCoverageMinusCoverageSq };
     Visuals {
+        text_options: TextOptions { alpha_from_coverage, ..base.text_options },
         widgets: widgets(palette),
         selection: Selection {
             bg_fill: palette.accent_fill.gamma_multiply(if palette.dark { 0.55 } else { 0.25 }),
@@ -67,7 +72,7 @@ fn visuals(palette: &Palette) -> Visuals {
             ..TextCursorStyle::default()
         },
         slider_trailing_fill: true,
-        disabled_alpha: 0.45,
+        disabled_alpha: 0.6,
         ..base
     }
 }

@@ -131,8 +131,12 @@ impl<'a> Button<'a> {
 }
 
 impl Widget for Button<'_> {
-    fn ui(self, ui: &mut Ui) -> Response {
+    fn ui(mut self, ui: &mut Ui) -> Response {
         let mut size = self.size(ui);
+        // What cannot be pressed does not ask for it; and words on a faded colour cannot be read.
+        if !ui.is_enabled() && self.look != Look::Bare {
+            self.look = Look::Quiet;
+        }
         size.x = size.x.min(ui.available_width().max(size.y));
         let (rect, mut response) = ui.allocate_exact_size(size, Sense::click());
         let name = self.name.unwrap_or(self.words);

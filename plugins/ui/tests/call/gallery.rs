@@ -3,13 +3,12 @@
 use hyperzoom_ui_plugin::model::{
     CallView, InviteView, Notice, RecView, Tile, TileCamera, TileState, Weight,
 };
-use hyperzoom_ui_plugin::panels::CallOpen;
 
 use crate::kit::{LARGE, SMALL, Stage, stage};
 use crate::people::{alone, four, invite, me, peer, some};
 
 fn with_statistics(view: CallView) -> Stage {
-    Stage { open: CallOpen { statistics: true, ..CallOpen::default() }, ..Stage::from(view) }
+    Stage::with(view, |open| open.statistics = true)
 }
 
 /// Everything that can be said of a tile at once.
@@ -135,8 +134,8 @@ fn the_end() {
     let mut results = egui_kittest::SnapshotResults::new();
     for light in [false, true] {
         let name = if light { "light" } else { "dark" };
-        let asks = CallOpen { asks_to_end: true, ..CallOpen::default() };
-        let mut shown = stage(LARGE, light, Stage { open: asks, ..Stage::from(four()) });
+        let asks = Stage::with(four(), |open| open.asks_to_end = true);
+        let mut shown = stage(LARGE, light, asks);
         results.add(shown.try_snapshot(format!("call_asks_to_end_{name}")));
     }
     let why = "The disk is full. What was recorded until 00:41:17 is safe.";

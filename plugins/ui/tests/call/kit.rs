@@ -20,6 +20,15 @@ pub(crate) struct Stage {
     pub(crate) places: Vec<Place>,
 }
 
+impl Stage {
+    /// With the panel's own state changed.
+    pub(crate) fn with(view: CallView, change: impl FnOnce(&mut CallOpen)) -> Self {
+        let mut stage = Self::from(view);
+        change(&mut stage.open);
+        stage
+    }
+}
+
 impl From<CallView> for Stage {
     fn from(view: CallView) -> Self {
         Self { view, ..Self::default() }

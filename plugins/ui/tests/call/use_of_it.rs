@@ -3,7 +3,6 @@
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use hyperzoom_ui_plugin::model::{CallView, Intent, Notice, RecView, Tile, TileState, Weight};
-use hyperzoom_ui_plugin::panels::CallOpen;
 
 use crate::kit::{LARGE, SMALL, Stage, is_inside, stage};
 use crate::people::{alone, four, me, peer};
@@ -84,8 +83,8 @@ fn the_end_is_asked_for_once() {
 #[test]
 fn nothing_can_be_asked_for_while_it_ends() {
     let view = CallView { ending: true, rec: RecView::Finishing, ..four() };
-    let open = CallOpen { asks_to_end: true, ..CallOpen::default() };
-    let mut shown = stage(LARGE, false, Stage { open, ..Stage::from(view) });
+    let stage_of = Stage::with(view, |open| open.asks_to_end = true);
+    let mut shown = stage(LARGE, false, stage_of);
     shown.key_press(Key::M);
     shown.key_press(Key::E);
     shown.get_by_label("Mute").click();
@@ -136,7 +135,7 @@ fn somebody_is_made_louder_with_the_keyboard_alone() {
         panic!("{:?}", shown.state().intents)
     };
     assert!(volume > 1.0 && volume < 1.2, "{volume}");
-    // Not as loud as it comes any more, and back with one press.
+    // And back to how it comes with one press.
     shown.state_mut().view.tiles[1].volume = volume;
     shown.state_mut().intents.clear();
     shown.run();
@@ -222,11 +221,7 @@ fn the_recording_is_said_aloud_and_never_hides() {
 #[test]
 fn everything_fits_a_small_window() {
     let view = CallView { copied: true, ..four() };
-    let shown = stage(
-        SMALL,
-        false,
-        Stage { open: CallOpen { statistics: true, ..CallOpen::default() }, ..Stage::from(view) },
-    );
+    let shown = stage(SMALL, false, Stage::with(view, |open| open.statistics = true));
     for name in ["Mute", "Turn the camera off", "Set a marker", "Hide statistics", "End the call", "Copied"] {
         let rect = shown.get_by_label(name).rect();
         assert!(is_inside(SMALL, rect), "{name}: {rect:?}");

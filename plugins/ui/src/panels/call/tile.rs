@@ -7,14 +7,19 @@ use egui_phosphor::regular as icons;
 use super::{CallOpen, CallOut, INSET, volume};
 use crate::model::{Tile, TileCamera, TileState};
 use crate::pictures::Place;
-use crate::theme::{CHIP_GOOD, CHIP_LIVE, CHIP_TEXT, CHIP_WARN, FADE, PANEL_RADIUS, Palette, RING, Type};
+use crate::theme::{
+    CHIP_GOOD, CHIP_LIVE, CHIP_TEXT, CHIP_WARN, FADE, GAP, PANEL_RADIUS, Palette, RING, Type,
+};
 use crate::widgets::Chip;
 
 /// The circle with the first letter of a name, in points.
 const INITIAL: f32 = 96.0;
 
-/// Two chips need so much; where a tile is less wide, one of them goes to the top.
-const TWO_CHIPS: f32 = 280.0;
+/// A name and a few words need so much; where a tile is less wide, the words go to the top.
+const TWO_CHIPS: f32 = 320.0;
+
+/// A chip of so few characters always has room beside a name: "18 ms".
+const SHORT: usize = 8;
 
 /// Over the picture of somebody who is cut off: it is old.
 const VEIL: Color32 = Color32::from_black_alpha(0xa0);
@@ -39,7 +44,7 @@ pub(super) fn show(ui: &mut Ui, tile: &Tile, area: Rect, open: &mut CallOpen, ou
     }
     let inner = area.shrink(INSET);
     let state = state(ui, tile, inner);
-    let width = if area.width() >= TWO_CHIPS { inner.width() - state - 8.0 } else { inner.width() };
+    let width = if state > 0.0 { inner.width() - state - GAP } else { inner.width() };
     let words = name(tile);
     let mut chip = Chip::new(&words);
     if tile.muted {
@@ -80,7 +85,7 @@ fn name(tile: &Tile) -> String {
     words
 }
 
-/// How it stands, at the right; how wide that is, in points.
+/// How it stands, at the right; how much room that takes beside the name, in points.
 fn state(ui: &Ui, tile: &Tile, inner: Rect) -> f32 {
     let ear = tile.ear_ms.map(|ms| format!("{ms:.0} ms"));
     let heard = format!("From {}'s mouth to your ear", tile.name);
@@ -91,13 +96,13 @@ fn state(ui: &Ui, tile: &Tile, inner: Rect) -> f32 {
             "The network holds the voice, so there is less picture or none. The recording on their side is not touched.",
         ),
         (TileState::Silent, _) => (
-            "nothing heard for a moment",
+            "no sound just now",
             CHIP_WARN,
             "Nothing comes from there just now. Their own recording goes on.",
         ),
-        (TileState::Relayed, None) => ("by way of the host", CHIP_TEXT, RELAYED),
+        (TileState::Relayed, None) => ("via the host", CHIP_TEXT, RELAYED),
         (TileState::Relayed, Some(ear)) => {
-            return chip(ui, tile, inner, &format!("by way of the host · {ear}"), CHIP_TEXT, RELAYED);
+            return chip(ui, tile, inner, &format!("via the host · {ear}"), CHIP_TEXT, RELAYED);
         }
         (TileState::Here, Some(ear)) => (ear.as_str(), CHIP_TEXT, heard.as_str()),
         (TileState::Here, None) | (TileState::Rejoining, _) => return 0.0,
@@ -109,19 +114,19 @@ const RELAYED: &str =
     "There is no direct way between you, so the host passes it on. It takes a little longer.";
 
 fn chip(ui: &Ui, tile: &Tile, inner: Rect, words: &str, colour: Color32, means: &str) -> f32 {
-    let is_wide = inner.width() + 2.0 * INSET >= TWO_CHIPS;
-    let (at, align) = if is_wide {
-        (inner.right_bottom(), Align2::RIGHT_BOTTOM)
-    } else {
-        (inner.right_top(), Align2::RIGHT_TOP)
-    };
-    // The name comes first: at least a part of it has to be seen.
-    let most = if is_wide { inner.width() - 96.0 } else { inner.width() };
+    let is_beside = inner.width() + 2.0 * INSET >= TWO_CHIPS || words.chars().count() <= SHORT;
     let mut chip = Chip::new(words).colour(colour);
     if tile.state == TileState::Weak || tile.state == TileState::Silent {
         chip = chip.icon(icons::WARNING, colour);
     }
-    chip.show(ui, at, align, most).on_hover_text(means).rect.width()
+    if is_beside {
+        // At least a part of the name has to be seen.
+        let most = (inner.width() - 96.0).max(64.0);
+        chip.show(ui, inner.right_bottom(), Align2::RIGHT_BOTTOM, most).on_hover_text(means).rect.width()
+    } else {
+        chip.show(ui, inner.right_top(), Align2::RIGHT_TOP, inner.width()).on_hover_text(means);
+        0.0
+    }
 }
 
 /// A card with the first letter of the name, and why there is no picture where that is known.

@@ -1,16 +1,20 @@
 //! How loud somebody is played, for us alone.
 
 use egui::{
-    Popup, PopupCloseBehavior, Rect, RectAlign, Sense, Slider, Stroke, StrokeKind, Ui, WidgetInfo, WidgetType,
+    Frame, Margin, Popup, PopupCloseBehavior, Rect, RectAlign, Sense, Slider, Stroke, StrokeKind, Ui,
+    WidgetInfo, WidgetType, vec2,
 };
 
 use super::{CallOpen, CallOut};
 use crate::model::{Intent, Tile};
-use crate::theme::{GAP, Palette, RING, Type};
+use crate::theme::{GAP, PANEL_RADIUS, Palette, RING, SMALL_CONTROL, Type};
 use crate::widgets::Button;
 
 /// What was asked for holds for so long, in seconds; by then the program knows of it.
 const HELD: f64 = 0.5;
+
+/// How wide the slider and its figure are, in points.
+const WIDTH: f32 = 240.0;
 
 /// The loudest, in percent.
 const MOST: u32 = 400;
@@ -50,10 +54,12 @@ pub(super) fn show(ui: &mut Ui, tile: &Tile, area: Rect, name: Rect, open: &mut 
     }
     let mut percent = percent(volume);
     let was = percent;
+    let frame = Frame::popup(ui.style()).corner_radius(PANEL_RADIUS).inner_margin(Margin::same(16));
     Popup::from_toggle_button_response(&button)
+        .frame(frame)
         .align(RectAlign::TOP_START)
         .gap(GAP)
-        .width(248.0)
+        .width(WIDTH + 32.0)
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
         .show(|ui| slider(ui, &tile.name, &mut percent));
     button.on_hover_text(format!("How loud you hear {}", tile.name));
@@ -66,16 +72,21 @@ pub(super) fn show(ui: &mut Ui, tile: &Tile, area: Rect, name: Rect, open: &mut 
 
 fn slider(ui: &mut Ui, name: &str, percent: &mut u32) {
     let palette = Palette::of(ui);
-    ui.set_width(232.0);
+    ui.set_width(WIDTH);
     ui.label(Type::Strong.text(format!("How loud you hear {name}")));
     ui.horizontal(|ui| {
-        ui.spacing_mut().slider_width = 144.0;
+        // The handle is as high as a line, and not as a button.
+        ui.spacing_mut().interact_size.y = SMALL_CONTROL - GAP;
+        ui.spacing_mut().button_padding = vec2(GAP, 2.0);
+        ui.visuals_mut().selection.bg_fill = palette.accent_fill;
+        ui.spacing_mut().slider_width = WIDTH - 80.0;
         let words = format!("How loud you hear {name}, in percent");
         let slider = ui.add(Slider::new(percent, 0..=MOST).step_by(5.0).suffix(" %"));
         slider.widget_info(|| WidgetInfo::slider(ui.is_enabled(), f64::from(*percent), &words));
     });
     ui.label(Type::Caption.text("For you alone. No recording changes.").color(palette.dim));
-    if *percent != 100 && ui.add(Button::new("As it comes").small()).clicked() {
+    // It is always there, so that nothing moves below somebody's pointer.
+    if ui.add_enabled(*percent != 100, Button::new("As it comes").small()).clicked() {
         *percent = 100;
     }
 }

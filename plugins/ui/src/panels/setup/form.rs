@@ -15,7 +15,8 @@ impl Screen<'_> {
     /// The form, no higher than `height`.
     pub(super) fn form(&mut self, ui: &mut Ui, height: f32) {
         // Little room, little air.
-        let gap = if height < 640.0 { 12.0 } else { WIDE_GAP };
+        let says_more = self.choices.open || self.has_status();
+        let gap = if height < 640.0 || says_more && height < 760.0 { 12.0 } else { WIDE_GAP };
         let width = ui.available_width() - 2.0 * PANEL;
         let known = ui.id().with("actions");
         let actions = ui.data(|data| data.get_temp(known)).unwrap_or(ACTIONS);
@@ -34,7 +35,8 @@ impl Screen<'_> {
                     ui.spacing_mut().item_spacing.y = 0.0;
                     self.fields(ui, gap);
                 });
-            ui.advance_cursor_after_rect(shown.inner_rect.with_max_x(whole.right()));
+            let bottom = whole.top() + shown.content_size.y.min(room);
+            ui.advance_cursor_after_rect(whole.with_max_y(bottom));
 
             let top = ui.cursor().top();
             self.actions(ui, gap);
@@ -117,7 +119,7 @@ impl Screen<'_> {
 
         let join = Button::new("Join").look(join_look);
         let join_width = join.size(ui).x;
-        ui.horizontal(|ui| {
+        ui.horizontal_top(|ui| {
             let width = ui.available_width() - join_width - GAP;
             let invite = ui
                 .allocate_ui(vec2(width, 0.0), |ui| {
@@ -136,6 +138,12 @@ impl Screen<'_> {
             }
         });
         self.status(ui);
+    }
+
+    fn has_status(&self) -> bool {
+        let view = self.view;
+        let has_fault = view.invite_fault.is_some() && !self.choices.invite.is_empty();
+        view.busy.is_some() || view.error.is_some() || has_fault
     }
 
     /// What is being done, or why the last try came to nothing.

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use egui::{Align, Checkbox, Label, Layout, Popup, PopupCloseBehavior, Ui};
+use egui::{Align, Checkbox, Label, Layout, Popup, PopupCloseBehavior, RichText, Stroke, Ui};
 use egui_phosphor::regular as icons;
 
 use super::Screen;
 use crate::model::Intent;
-use crate::theme::{GAP, Palette, Type, WIDE_GAP};
+use crate::theme::{GAP, Palette, SMALL_CONTROL, Type, WIDE_GAP};
 use crate::widgets::{Button, Look, bytes};
 
 /// How wide the menu is, in points.
@@ -42,7 +42,7 @@ impl Screen<'_> {
 
         if let Some(free) = free {
             let colour = if is_short { palette.warn } else { palette.dim };
-            ui.label(Type::Body.text(free).color(colour));
+            ui.label(beside(free).color(colour));
         }
         let room = ui.available_rect_before_wrap().right() - rest.left();
         if room > 60.0 {
@@ -60,7 +60,7 @@ impl Screen<'_> {
                 self.out.intents.push(Intent::ChooseFolder);
             }
             if room > width + lead {
-                ui.label(Type::Body.text("Recordings go to").color(palette.dim));
+                ui.label(beside("Recordings go to").color(palette.dim));
             }
         }
         let middle = ui.max_rect().center().y;
@@ -75,6 +75,7 @@ impl Screen<'_> {
             |ui| {
                 ui.set_width(MENU);
                 let palette = Palette::of(ui);
+                boxes(ui, palette);
                 let choices = &mut *self.choices;
                 ui.add(Checkbox::new(
                     &mut choices.light,
@@ -84,7 +85,10 @@ impl Screen<'_> {
                 ui.add(Checkbox::new(&mut choices.open, words));
                 let explained =
                     "Anybody who can reach this machine can then join. For a network that you trust.";
-                ui.add(Label::new(Type::Caption.text(explained).color(palette.dim)).wrap());
+                // A menu would stretch its words from side to side.
+                ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                    ui.add(Label::new(Type::Caption.text(explained).color(palette.dim)).wrap());
+                });
                 ui.add_space(GAP);
                 if ui.add(Button::new("Choose where recordings go").small().width(MENU)).clicked() {
                     self.out.intents.push(Intent::ChooseFolder);
@@ -93,6 +97,23 @@ impl Screen<'_> {
             },
         );
     }
+}
+
+/// Boxes to tick look like fields.
+fn boxes(ui: &mut Ui, palette: &Palette) {
+    ui.spacing_mut().interact_size.y = SMALL_CONTROL;
+    let widgets = &mut ui.visuals_mut().widgets;
+    for look in [&mut widgets.inactive, &mut widgets.hovered, &mut widgets.active] {
+        look.corner_radius = 4.0.into();
+        look.bg_fill = palette.ground;
+    }
+    widgets.inactive.bg_stroke = Stroke::new(1.0, palette.faint);
+    widgets.inactive.fg_stroke = Stroke::new(2.0, palette.accent);
+}
+
+/// Words beside a button stand as high as those on it only without room between lines.
+fn beside(words: impl Into<String>) -> RichText {
+    RichText::new(words).font(Type::Body.font())
 }
 
 /// A path as people write it: the home folder is "~".

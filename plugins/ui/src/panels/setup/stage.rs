@@ -4,7 +4,7 @@ use egui::{Align, Align2, Label, Layout, Rect, Sense, Stroke, StrokeKind, Ui, po
 use egui_phosphor::regular as icons;
 
 use super::{Screen, child};
-use crate::theme::{CHIP_GOOD, CHIP_WARN, PANEL, PANEL_RADIUS, Palette, Type, WIDE_GAP};
+use crate::theme::{CHIP_GOOD, CHIP_WARN, GAP, PANEL, PANEL_RADIUS, Palette, Type, WIDE_GAP};
 use crate::widgets::{Chip, Meter};
 
 /// No picture is smaller than this, in points.
@@ -23,13 +23,17 @@ impl Screen<'_> {
         let known = ui.id().with("rest");
         let rest = ui.data(|data| data.get_temp(known)).unwrap_or(REST);
         let room = vec2(ui.available_width(), (height - rest).max(LEAST));
-        let aspect = self.view.aspect.filter(|aspect| aspect.is_finite() && *aspect > 0.0).unwrap_or(USUAL);
-        let size = vec2(room.x.min(room.y * aspect), room.y.min(room.x / aspect)).floor();
+        let size = match self.view.aspect.filter(|aspect| aspect.is_finite() && *aspect > 0.0) {
+            Some(aspect) => vec2(room.x.min(room.y * aspect), room.y.min(room.x / aspect)).floor(),
+            // What has no shape takes the room that a usual picture may take.
+            None => vec2(room.x, room.y.min(room.x / USUAL)).floor(),
+        };
         let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
         self.picture(ui, rect);
 
         ui.add_space(PANEL);
         self.microphone(ui);
+        ui.add_space(GAP);
         self.notes(ui);
 
         let needed = ui.cursor().top() - top - size.y;
@@ -76,16 +80,20 @@ impl Screen<'_> {
                 "No camera. Others will hear you, and see your name.",
             ),
         };
-        let radius = if rect.height() < 200.0 { 24.0 } else { 36.0 };
-        let middle = rect.center() - vec2(0.0, 24.0);
-        painter.circle_filled(middle, radius, palette.raised);
-        let mut font = Type::LargeIcon.font();
-        font.size = radius * 0.8;
-        painter.text(middle, Align2::CENTER_CENTER, glyph, font, colour);
-
         let width = (rect.width() - 2.0 * WIDE_GAP).min(440.0);
+        let mut top = rect.top() + WIDE_GAP;
+        // Where there is little room the words matter more.
+        if rect.height() >= 160.0 {
+            let radius = if rect.height() < 240.0 { 24.0 } else { 36.0 };
+            let middle = rect.center() - vec2(0.0, radius);
+            painter.circle_filled(middle, radius, palette.raised);
+            let mut font = Type::LargeIcon.font();
+            font.size = radius * 0.8;
+            painter.text(middle, Align2::CENTER_CENTER, glyph, font, colour);
+            top = middle.y + radius + 12.0;
+        }
         let below = Rect::from_min_max(
-            pos2(rect.center().x - width / 2.0, middle.y + radius + 12.0),
+            pos2(rect.center().x - width / 2.0, top),
             pos2(rect.center().x + width / 2.0, rect.bottom()),
         );
         let mut text = child(ui, "placeholder", below);
