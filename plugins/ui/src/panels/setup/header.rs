@@ -108,6 +108,7 @@ fn boxes(ui: &mut Ui, palette: &Palette) {
         look.bg_fill = palette.ground;
     }
     widgets.inactive.bg_stroke = Stroke::new(1.0, palette.faint);
+    widgets.hovered.bg_stroke = Stroke::new(1.0, palette.dim);
     widgets.inactive.fg_stroke = Stroke::new(2.0, palette.accent);
 }
 
