@@ -9,6 +9,7 @@ use hyperzoom_video::CameraSpec;
 
 const EXAMPLES: &str = "\
 Examples:
+  hyperzoom                                     opens the window: everything can be done there
   hyperzoom host --name Ada                     wait for others; prints the invite to read out
   hyperzoom join 192.168.1.20:47800#6YQ2…       join with that invite
   hyperzoom demo --people 2 --seconds 10        a whole call on this machine, recorded and checked
@@ -25,11 +26,11 @@ Exit codes:
 
 /// Record podcasts with people in other places: talk with almost no delay, and record on every machine.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES)]
 pub struct Cli {
-    /// What to do.
+    /// What to do; the window opens where nothing is said.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What the program can be asked to do.
@@ -54,8 +55,8 @@ Examples:
   hyperzoom host --name Ada
   hyperzoom host --name Ada --mic usb --speaker headphones --port 5000
   hyperzoom host --resume          after a crash: the guests come back by themselves
-  hyperzoom host --mic file:speech.wav --camera pattern --speaker none --for 60 --json
-  (sleep 60; echo \"the good bit\"; sleep 30; echo) | hyperzoom host --markers     two markers from a script
+  hyperzoom host --headless --mic file:speech.wav --camera pattern --speaker none --for 60 --json
+  (sleep 60; echo \"the good bit\"; sleep 30; echo) | hyperzoom host --headless --markers     two markers from a script
 
 While the call is recorded, a name and Enter set a marker at that moment, and Enter alone a numbered one. Markers become
 chapters of the recording.";
@@ -81,7 +82,7 @@ pub struct HostArgs {
 const JOIN_EXAMPLES: &str = "\
 Examples:
   hyperzoom join 192.168.1.20:47800#6YQ2… --name Bob
-  hyperzoom join 127.0.0.1:47800#6YQ2… --mic tone --speaker none --camera pattern --for 60 --json";
+  hyperzoom join 127.0.0.1:47800#6YQ2… --headless --mic tone --speaker none --camera pattern --for 60 --json";
 
 /// `hyperzoom join`
 #[derive(Debug, Args)]
@@ -97,7 +98,7 @@ pub struct JoinArgs {
 /// What hosting and joining have in common.
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    /// Run without a window (this version always does)
+    /// Run without a window, at the terminal
     #[arg(long)]
     pub headless: bool,
     /// The name that others see [default: your user name]
@@ -117,10 +118,10 @@ pub struct CallArgs {
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub for_seconds: Option<f64>,
     /// Print a report as JSON at the end
-    #[arg(long)]
+    #[arg(long, requires = "headless")]
     pub json: bool,
     /// Set a marker for each line of standard input, also where that is no terminal
-    #[arg(long, conflicts_with = "no_record")]
+    #[arg(long, requires = "headless", conflicts_with = "no_record")]
     pub markers: bool,
     /// Devices and files.
     #[command(flatten)]

@@ -209,7 +209,7 @@ fn kill_a_host(dice: &mut Dice, camera: &str, limit: Duration, ending: bool) -> 
     let folder = tempfile::tempdir().unwrap();
     let mut host = Victim::start(&["host", "--port", "0"], "host", camera, folder.path());
     let invite = host.process.invite();
-    let mut guest = command(["join", &invite, "--no-record", "--mic", "tone", "--speaker", "none"]);
+    let mut guest = command(["join", "--headless", &invite, "--no-record", "--mic", "tone", "--speaker", "none"]);
     guest.args(["--bind", "127.0.0.1"]);
     let _guest = HyperZoom::spawn(guest);
     cut_off(dice, vec![host], limit, ending)
@@ -267,7 +267,7 @@ fn the_next_call_finishes_what_was_cut_off() {
     running.lock().unwrap();
     for folder in [&host.folder, &guest.folder] {
         let mut next =
-            command(["host", "--port", "0", "--mic", "tone", "--speaker", "none", "--bind", "127.0.0.1"]);
+            command(["host", "--headless", "--port", "0", "--mic", "tone", "--speaker", "none", "--bind", "127.0.0.1"]);
         next.arg("--folder").arg(folder).env("HZ_LOG", "hyperzoom=debug,warn");
         let mut next = HyperZoom::spawn(next);
         if *folder == host.folder {

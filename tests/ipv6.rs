@@ -28,7 +28,7 @@ fn there_is_ipv6() -> bool {
 }
 
 fn start(name: &str, args: &[&str]) -> HyperZoom {
-    let all = ["--name", name, "--mic", "tone", "--speaker", "none", "--no-record", "--no-upnp", "--json"];
+    let all = ["--headless", "--name", name, "--mic", "tone", "--speaker", "none", "--no-record", "--no-upnp", "--json"];
     HyperZoom::start([args, &all].concat())
 }
 

@@ -11,7 +11,7 @@ use hyperzoom_protocol::{Invite, InviteKey};
 #[test]
 fn a_stranger_gets_no_answer_and_a_guest_still_gets_in() {
     let mut host = HyperZoom::spawn({
-        let mut command = command(["host", "--no-record", "--bind", "127.0.0.1", "--port", "0", "--json"]);
+        let mut command = command(["host", "--headless", "--no-record", "--bind", "127.0.0.1", "--port", "0", "--json"]);
         command.args(["--mic", "none", "--speaker", "none"]);
         command
     });
@@ -32,11 +32,12 @@ fn a_stranger_gets_no_answer_and_a_guest_still_gets_in() {
     }
     // A right address with a wrong key.
     let wrong = Invite { addr: invite.addr, key: Some(InviteKey([9; 32])) }.to_string();
-    let ended = run(["join", &wrong, "--no-record", "--mic", "none", "--speaker", "none"]);
+    let ended = run(["join", "--headless", &wrong, "--no-record", "--mic", "none", "--speaker", "none"]);
     assert_eq!(ended.code(), 3, "{}", ended.stderr);
     // The host takes datagrams in order: once the guest is in, all that came before has been looked at.
     let guest = run([
         "join",
+        "--headless",
         &invite.to_string(),
         "--no-record",
         "--mic",

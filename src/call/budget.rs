@@ -29,14 +29,19 @@ const MIC_RING: usize = MIC_RING_SECONDS as usize * 48_000 * (4 + 1);
 /// filled, one that the recorder encodes and one that it holds to repeat, one that waits for its tick.
 const ELSEWHERE: usize = 7;
 
+/// Pictures that are held while our own are shown: two in the ring, one that was published, and two at whoever draws them.
+pub(super) const SHOWN: usize = 5;
+
 /// The longest that small pictures are kept for, in seconds.
 const MOST_SECONDS: usize = 8;
 
 const _: () = assert!(PICTURE_POOL_BYTES + DISK_QUEUE_BYTES as usize + MIC_RING + REST <= PROGRAM);
 
-/// Pictures that the recorder's ring holds: as many as the camera's pool has, but for those in use elsewhere.
-pub(super) fn picture_ring(shape: I420) -> usize {
-    (PICTURE_POOL_BYTES / shape.len()).saturating_sub(ELSEWHERE).clamp(8, MOST_SECONDS * 30 - ELSEWHERE)
+/// Pictures that the recorder's ring holds: as many as the camera's pool has, but for those in use elsewhere, among them `shown` by whoever
+/// draws them.
+pub(super) fn picture_ring(shape: I420, shown: usize) -> usize {
+    let elsewhere = ELSEWHERE + shown;
+    (PICTURE_POOL_BYTES / shape.len()).saturating_sub(elsewhere).clamp(8, MOST_SECONDS * 30 - elsewhere)
 }
 
 #[cfg(test)]
@@ -47,9 +52,11 @@ mod tests {
     fn the_ring_holds_more_than_a_second_of_1080p_and_leaves_the_pool_some() {
         for (width, height, least) in [(1920, 1080, 36), (1280, 720, 90), (640, 480, 233), (3840, 2160, 8)] {
             let shape = I420 { width, height };
-            let ring = picture_ring(shape);
+            let ring = picture_ring(shape, 0);
             assert_eq!(ring, least, "{width}x{height}");
-            assert!(width > 1920 || (ring + ELSEWHERE) * shape.len() <= PICTURE_POOL_BYTES);
+            for (ring, shown) in [(ring, 0), (picture_ring(shape, SHOWN), SHOWN)] {
+                assert!(width > 1920 || (ring + ELSEWHERE + shown) * shape.len() <= PICTURE_POOL_BYTES);
+            }
         }
     }
 }

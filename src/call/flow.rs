@@ -34,7 +34,7 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where the call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Nobody else is here yet.
     Waiting,
     /// The call began then.
@@ -47,20 +47,22 @@ pub(super) enum Phase {
 
 /// What the systems need to know of the call.
 #[derive(Resource)]
-pub(super) struct Call {
-    pub(super) options: CallOptions,
+pub(crate) struct Call {
+    pub(crate) options: CallOptions,
     pub(super) epoch: Instant,
     pub(super) clock: SharedClock,
     pub(super) console: Console,
     pub(super) stop: Stop,
-    pub(super) phase: Phase,
-    pub(super) began: Option<Duration>,
+    pub(crate) phase: Phase,
+    pub(crate) began: Option<Duration>,
     pub(super) ended: Option<Duration>,
     /// Why nothing is recorded, or the recording was not finished, where one was asked for.
-    pub(super) recording_error: Option<String>,
+    pub(crate) recording_error: Option<String>,
     /// Why the camera has stopped, where it has.
     pub(super) camera_error: Option<String>,
     pub(super) error: Option<CommandError>,
+    /// Pictures of our own camera that whoever shows them holds at most.
+    pub(super) shown: usize,
 }
 
 impl Call {
@@ -83,6 +85,7 @@ impl Call {
             recording_error: None,
             camera_error: None,
             error: None,
+            shown: 0,
         }
     }
 
@@ -246,7 +249,7 @@ fn begin(
         epoch: call.epoch,
         clock: call.clock.clone(),
         folder,
-        session_name: None,
+        session_name: call.options.session.clone(),
         me: Participant::new(me, call.options.name.clone()),
         session_id,
         video_bitrate_kbps: RecorderConfig::BITRATE_KBPS,
@@ -257,7 +260,7 @@ fn begin(
         mic,
         video: pictures.as_mut().map(|p| {
             let shape = p.camera().shape();
-            (shape, p.camera().record_tap(picture_ring(shape)))
+            (shape, p.camera().record_tap(picture_ring(shape, call.shown)))
         }),
     };
     match take.start(config, inputs) {
@@ -374,6 +377,7 @@ mod tests {
         let options = CallOptions {
             side: Side::Guest(invite),
             name: "Bob".into(),
+            session: None,
             bind: None,
             length: None,
             mic: SoundSpec::None,

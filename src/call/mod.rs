@@ -15,10 +15,16 @@ mod router;
 mod setup;
 mod unfinished;
 
+pub(crate) use app::{CallApp, TURN};
+pub(crate) use flow::{Call, Phase};
 pub use hyperzoom_transport::LEASE as ROUTER_LEASE;
 pub use report::{CallReport, LiveVideoReport, PeerReport, RecordingReport, SoundReport};
+pub(crate) use router::Router;
 pub use setup::{CallOptions, DEFAULT_PORT, Side, recordings_folder};
+pub(crate) use setup::{Engines, start as open};
 pub(crate) use unfinished::describe as describe_recovery;
+
+use std::time::Duration;
 
 use crate::console::Console;
 use crate::error::CommandError;
@@ -42,4 +48,10 @@ pub fn run(
         invite(text);
     }
     app::run(engines, console, &stop)
+}
+
+/// For how long nobody hosts the session of ours that was cut off last, where one was within the last hour.
+pub(crate) fn cut_off() -> Option<Duration> {
+    // The file is unlocked at once, for the one who goes on with it.
+    hosted::Hosted::cut_off().map(|hosted| hosted.away())
 }

@@ -10,7 +10,7 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use hyperzoom_net_plugin::Net;
 use hyperzoom_protocol::{Invite, InviteKey};
-use hyperzoom_transport::{Interface, PortMapping, RouterEvent};
+use hyperzoom_transport::{Interface, NotMapped, PortMapping, RouterEvent};
 
 use super::flow::Call;
 use crate::console::Console;
@@ -21,7 +21,7 @@ const INVITE_WAITS: Duration = Duration::from_secs(2);
 
 /// The mapping, as long as the call lasts, and where it leads.
 #[derive(Resource)]
-pub(super) struct Router {
+pub(crate) struct Router {
     /// None where no router is asked: `--no-upnp`, a public address, this machine alone.
     mapping: Option<Mutex<(PortMapping, Receiver<RouterEvent>)>>,
     /// Where we are on our own network.
@@ -33,6 +33,10 @@ pub(super) struct Router {
     external: Option<SocketAddr>,
     /// The last place where it did.
     last_external: Option<SocketAddr>,
+    /// Why it does not, as it last said.
+    refusal: Option<NotMapped>,
+    /// Whether it may be asked.
+    may_ask: bool,
 }
 
 impl Router {
@@ -53,7 +57,17 @@ impl Router {
         }
         let local = SocketAddr::new(interface.ip(), bound.port());
         let mapping = lease.and_then(|lease| PortMapping::start(local, lease)).map(Mutex::new);
-        Self { mapping, local, key, is_host, began: Instant::now(), external: None, last_external: None }
+        Self {
+            mapping,
+            local,
+            key,
+            is_host,
+            began: Instant::now(),
+            external: None,
+            last_external: None,
+            refusal: None,
+            may_ask: lease.is_some(),
+        }
     }
 
     /// The invite: to where the router lets others in, if it does by now.
@@ -72,11 +86,45 @@ impl Router {
                             Invite { addr: self.local, key: self.key }
                         ));
                     }
-                    RouterEvent::NotMapped(why) => console.say(why.to_string()),
+                    RouterEvent::NotMapped(why) => {
+                        console.say(why.to_string());
+                        self.refusal = Some(why);
+                    }
                 }
             }
         }
+        self.invite_now()
+    }
+
+    /// The invite that works for most people, as of now.
+    pub(crate) fn invite_now(&self) -> String {
         Invite { addr: self.external.unwrap_or(self.local), key: self.key }.to_string()
+    }
+
+    /// Whether anybody can join who can reach this machine.
+    pub(crate) fn is_open(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// Who can reach this machine by the invite, as a sentence or two for its host.
+    pub(crate) fn reach(&self) -> String {
+        let port = self.local.port();
+        let home = "People on your own network can join.";
+        match &self.refusal {
+            _ if self.external.is_some() => "Your router lets people in from anywhere.".to_owned(),
+            _ if self.local.ip().is_loopback() => {
+                "This computer has no network: only programs on it can join.".to_owned()
+            }
+            Some(NotMapped::BehindAnother { .. }) => {
+                format!("{home} Others may not get in: your router is not on the internet itself.")
+            }
+            Some(NotMapped::NoRouter { .. } | NotMapped::Refused { .. }) => {
+                format!("{home} For others, let your router forward UDP port {port} to this computer.")
+            }
+            None if self.mapping.is_some() => format!("{home} Your router has not answered yet."),
+            None if self.may_ask => "This computer has an address of its own on the internet.".to_owned(),
+            None => format!("{home} Your router was not asked to let in others."),
+        }
     }
 
     /// Where the router let others in, if it ever did.
@@ -93,7 +141,7 @@ impl Router {
     fn tell(&mut self, event: RouterEvent) -> Option<String> {
         match event {
             RouterEvent::Mapped { external, permanent } => {
-                self.external = Some(external);
+                (self.external, self.refusal) = (Some(external), None);
                 let same = self.last_external.replace(external) == Some(external);
                 let what = if self.is_host && !same {
                     let invite = Invite { addr: external, key: self.key };
@@ -107,8 +155,10 @@ impl Router {
             }
             RouterEvent::NotMapped(why) => {
                 let was_open = self.external.take().is_some();
+                let text = why.to_string();
+                self.refusal = Some(why);
                 // A guest gets on without.
-                (self.is_host || was_open).then(|| why.to_string())
+                (self.is_host || was_open).then_some(text)
             }
         }
     }
@@ -135,8 +185,6 @@ pub(super) fn announce(mut router: ResMut<'_, Router>, call: Res<'_, Call>, mut 
 
 #[cfg(test)]
 mod tests {
-    use hyperzoom_transport::NotMapped;
-
     use super::*;
 
     fn router(is_host: bool) -> Router {
@@ -148,6 +196,8 @@ mod tests {
             began: Instant::now(),
             external: None,
             last_external: None,
+            refusal: None,
+            may_ask: false,
         }
     }
 
@@ -164,6 +214,20 @@ mod tests {
         assert_eq!(host.tell(mapped(11)).unwrap(), "the router lets others in at 11.0.0.11:47800 (UPnP)");
         assert!(host.tell(mapped(12)).unwrap().ends_with("the invite is 11.0.0.12:47800"));
         assert_eq!(host.reported(), Some(([11, 0, 0, 12], 47_800).into()));
+    }
+
+    #[test]
+    fn a_host_is_told_who_can_reach_it() {
+        let mut host = router(true);
+        assert!(host.reach().contains("was not asked"));
+        host.tell(RouterEvent::NotMapped(NotMapped::NoRouter { port: 47_800 }));
+        assert!(host.reach().ends_with("forward UDP port 47800 to this computer."));
+        host.tell(mapped(11));
+        assert_eq!(host.reach(), "Your router lets people in from anywhere.");
+        assert_eq!((host.invite_now().as_str(), host.is_open()), ("11.0.0.11:47800", true));
+        host.local = ([127, 0, 0, 1], 47_800).into();
+        host.tell(RouterEvent::NotMapped(NotMapped::BehindAnother { external: [10, 0, 0, 1].into() }));
+        assert!(host.reach().contains("only programs on it"));
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct CallOptions {
     pub side: Side,
     /// The name that others see.
     pub name: String,
+    /// What the session is called, in the name of the take's folder; none names it by its time alone.
+    pub session: Option<String>,
     /// The address of the network interface to use.
     pub bind: Option<IpAddr>,
     /// End the call this long after it began.
@@ -87,7 +89,7 @@ pub(super) struct PictureEngines {
 }
 
 /// All that runs during a call.
-pub(super) struct Engines {
+pub(crate) struct Engines {
     pub(super) options: CallOptions,
     pub(super) epoch: Instant,
     pub(super) clock: SharedClock,
@@ -100,7 +102,11 @@ pub(super) struct Engines {
     pub(super) pictures: Option<PictureEngines>,
 }
 
-pub(super) fn start(options: CallOptions, console: &Console) -> Result<Engines, CommandError> {
+/// Opens everything that a call needs, and begins to wait for others, or to look for the host.
+///
+/// # Errors
+/// [`CommandError`] for the first thing that is missing. Nothing runs then.
+pub(crate) fn start(options: CallOptions, console: &Console) -> Result<Engines, CommandError> {
     let epoch = Instant::now();
     let clock = SharedClock::new();
     if let Some(folder) = &options.folder {

@@ -7,15 +7,17 @@ mod join;
 mod recover;
 mod talk;
 mod verify;
+mod window;
 
 use crate::cli::Command;
 use crate::error::CommandError;
 
-/// Runs a command to its end.
+/// Runs a command to its end; none opens the window.
 ///
 /// # Errors
 /// A [`CommandError`], whose [`code`](CommandError::code) is the process's exit code.
-pub fn run(command: Command) -> Result<(), CommandError> {
+pub fn run(command: Option<Command>) -> Result<(), CommandError> {
+    let Some(command) = command else { return window::run() };
     match command {
         Command::Host(args) => host::run(args),
         Command::Join(args) => join::run(args),

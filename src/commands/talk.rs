@@ -33,7 +33,7 @@ pub(super) fn run(side: Side, args: CallArgs) -> Result<(), CommandError> {
     report.failure().map_or(Ok(()), Err)
 }
 
-fn options(side: Side, args: CallArgs) -> Result<CallOptions, CommandError> {
+pub(super) fn options(side: Side, args: CallArgs) -> Result<CallOptions, CommandError> {
     let folder = match (args.media.no_record, args.media.folder) {
         (true, _) => None,
         (false, Some(folder)) => Some(folder),
@@ -42,6 +42,7 @@ fn options(side: Side, args: CallArgs) -> Result<CallOptions, CommandError> {
     Ok(CallOptions {
         side,
         name: args.name.unwrap_or_else(user_name),
+        session: None,
         bind: args.bind,
         length: args.for_seconds.map(Duration::from_secs_f64),
         mic: args.media.mic,

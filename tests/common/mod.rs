@@ -2,3 +2,5 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 pub mod process;
+#[cfg(target_os = "linux")]
+pub mod screen;

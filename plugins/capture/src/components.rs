@@ -6,7 +6,7 @@ use bevy_ecs::component::Component;
 use bevy_ecs::message::Message;
 use bevy_ecs::resource::Resource;
 use bevy_platform::cell::SyncCell;
-use hyperzoom_audio::{AudioEngine, AudioEvents, Latency, SendLatency};
+use hyperzoom_audio::{AudioEngine, AudioEvent, AudioEvents, Latency, SendLatency};
 use hyperzoom_playout::PlayoutStats;
 use hyperzoom_protocol::CameraState;
 use hyperzoom_video::{Camera, CameraEvents, CameraHealth, DecoderStats, LiveVideo, VideoDecoder};
@@ -199,7 +199,7 @@ pub struct NewestPicture(pub Option<hyperzoom_video::Picture>);
 #[derive(Message, Debug, Clone, PartialEq, Eq)]
 pub enum CaptureMessage {
     /// About the microphone or the loudspeaker.
-    Sound(String),
+    Sound(AudioEvent),
     /// About the camera.
     Camera(String),
     /// No more pictures come from the camera.
@@ -211,9 +211,8 @@ pub enum CaptureMessage {
 impl fmt::Display for CaptureMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sound(text) | Self::Camera(text) | Self::CameraFailed(text) | Self::Stream(text) => {
-                f.write_str(text)
-            }
+            Self::Sound(event) => event.fmt(f),
+            Self::Camera(text) | Self::CameraFailed(text) | Self::Stream(text) => f.write_str(text),
         }
     }
 }

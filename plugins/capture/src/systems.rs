@@ -125,7 +125,7 @@ pub(crate) fn devices(
 ) {
     if let Some(mut sound) = sound {
         while let Some(event) = sound.events().poll() {
-            messages.write(CaptureMessage::Sound(event.to_string()));
+            messages.write(CaptureMessage::Sound(event));
         }
     }
     if let Some(mut pictures) = pictures {

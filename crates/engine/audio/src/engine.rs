@@ -249,6 +249,14 @@ impl AudioEngine {
         lock(&self.mixer).try_push(MixerCommand::Tone(at_ns)).map_err(|_| Busy)
     }
 
+    /// Plays the [probe](crate::probe_sample) now, to find out with [`coupling`](crate::coupling) whether the microphone hears the loudspeaker.
+    ///
+    /// # Errors
+    /// [`Busy`] where the loudspeaker has not taken in the commands before.
+    pub fn play_probe(&self) -> Result<(), Busy> {
+        lock(&self.mixer).try_push(MixerCommand::Probe).map_err(|_| Busy)
+    }
+
     /// Uses another microphone or loudspeaker from now on. [`AudioEvent::Switched`](crate::AudioEvent::Switched) tells when; where it
     /// cannot be had, [`AudioEvent::NotSwitched`](crate::AudioEvent::NotSwitched) tells why, and the one before stays.
     ///

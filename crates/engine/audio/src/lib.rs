@@ -36,6 +36,7 @@ mod meter;
 mod mixer;
 mod owner;
 mod priority;
+mod probe;
 #[cfg_attr(not(target_os = "linux"), path = "pulse_absent.rs")]
 mod pulse;
 mod quiet;
@@ -54,5 +55,6 @@ pub use events::{AudioEvent, AudioEvents};
 pub use hyperzoom_playout::FrameSize;
 pub use latency::{Latency, SendLatency};
 pub use meter::Level;
+pub use probe::{Coupling, PROBE_SAMPLES, coupling, probe_sample};
 pub use spec::{SoundSpec, SpecError};
 pub use stream::StreamShape;

@@ -16,6 +16,7 @@ use crate::convert::Play;
 use crate::ears::Tape;
 use crate::latency::{DeviceAhead, Transit};
 use crate::meter::Level;
+use crate::probe::{PROBE_SAMPLES, probe_sample};
 use crate::tone::TonePlayer;
 
 /// The most peers that can be heard at once: the design's three, and room for those who left and are still being put away.
@@ -141,6 +142,8 @@ pub(crate) enum MixerCommand {
     Remove(u8),
     /// The sync tone begins at that session time, in nanoseconds.
     Tone(i64),
+    /// The probe begins now.
+    Probe,
 }
 
 /// The voices, owned by whatever thread plays. Never blocks, allocates or frees.
@@ -151,6 +154,8 @@ pub(crate) struct Mixer {
     ahead: DeviceAhead,
     clock: SharedClock,
     tone: TonePlayer,
+    /// The next sample of the probe that is being played.
+    probe: usize,
     scratch: [f32; BLOCK],
 }
 
@@ -163,8 +168,8 @@ impl Mixer {
         ahead: DeviceAhead,
         clock: SharedClock,
     ) -> Self {
-        let (tone, scratch) = (TonePlayer::default(), [0.0; BLOCK]);
-        Self { voices: [const { None }; MAX_VOICES], commands, retired, ahead, clock, tone, scratch }
+        let (tone, probe, scratch) = (TonePlayer::default(), PROBE_SAMPLES, [0.0; BLOCK]);
+        Self { voices: [const { None }; MAX_VOICES], commands, retired, ahead, clock, tone, probe, scratch }
     }
 
     fn obey(&mut self) {
@@ -175,6 +180,10 @@ impl Mixer {
                 MixerCommand::Remove(id) => self.take(id),
                 MixerCommand::Tone(at_ns) => {
                     self.tone.add(at_ns);
+                    None
+                }
+                MixerCommand::Probe => {
+                    self.probe = 0;
                     None
                 }
                 MixerCommand::Add(voice) => {
@@ -216,6 +225,10 @@ impl Play for Mixer {
                 }
             }
             self.tone.mix(now, &self.clock, block);
+            if self.probe < PROBE_SAMPLES {
+                block.iter_mut().zip(self.probe..).for_each(|(sample, n)| *sample += probe_sample(n));
+                self.probe += block.len();
+            }
             block.iter_mut().for_each(|sample| *sample = limit(*sample));
         }
         for voice in self.voices.iter_mut().flatten() {
@@ -364,6 +377,16 @@ mod tests {
         assert!(step < 0.035, "the greatest step between two samples is {step}; the sine's own is 0.029");
         let level = peer.handle.shared.level.take_peak();
         assert!((0.25..0.4).contains(&level), "the level is {level}, before the volume");
+    }
+
+    #[test]
+    fn the_probe_is_played_whole_from_when_it_is_asked_for() {
+        let mut rig = rig(8);
+        assert!(rig.play(&mut [], 20).iter().all(|sample| *sample == 0.0));
+        rig.commands.try_push(MixerCommand::Probe).ok().unwrap();
+        let heard = rig.play(&mut [], 500);
+        assert!(heard.iter().enumerate().all(|(n, sample)| *sample == probe_sample(n)));
+        assert!(rig.play(&mut [], 20).iter().all(|sample| *sample == 0.0));
     }
 
     #[test]

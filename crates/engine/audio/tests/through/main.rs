@@ -4,6 +4,7 @@
 
 mod devices;
 mod jack;
+mod probe;
 mod rig;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,113 @@
+//! The window: what a person sees of a call, and asks of it.
+//!
+//! The call itself runs elsewhere ([`crate::studio`]). This is a second Bevy app, on the main thread, which draws what the studio
+//! publishes and hands on what a person asks for. It may stand still, be hidden or lose its GPU without harm to sound or recording; should it
+//! fail altogether, the call goes on without it until it is ended at the terminal.
+
+mod access;
+mod files;
+mod settings;
+mod window;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bevy::app::AppExit;
+use hyperzoom_ui_plugin::model::{Choices, Intent};
+
+use crate::call::CallOptions;
+use crate::console::Console;
+use crate::error::CommandError;
+use crate::stop::Stop;
+use crate::studio::Studio;
+
+use settings::Settings;
+
+/// How often it is looked at whether the studio has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What the window begins with.
+pub(crate) struct Opening {
+    /// What the command line says of a call beyond what a person can choose in the window.
+    pub(crate) base: CallOptions,
+    /// What the command line chooses instead of what was chosen last time.
+    pub(crate) choose: Box<dyn FnOnce(&mut Choices)>,
+    /// What is asked for at once: to host, or to join.
+    pub(crate) ask: Option<Intent>,
+}
+
+/// Wakes the window's event loop, once there is one.
+#[derive(Clone, Default)]
+struct Waker(Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>);
+
+impl Waker {
+    fn wake(&self) {
+        if let Some(wake) = self.0.get() {
+            wake();
+        }
+    }
+}
+
+/// Opens the window, and returns when it is closed and the call, if there was one, has ended as it should.
+///
+/// # Errors
+/// [`CommandError::Device`] where there is no display or nothing to draw with.
+pub(crate) fn run(opening: Opening) -> Result<(), CommandError> {
+    check_display()?;
+    let stop = Stop::on_signals()?;
+    let console = Console::new();
+    let (settings, fault) = Settings::load();
+    if let Some(fault) = fault {
+        console.say(fault);
+    }
+    let mut choices = settings.choices();
+    (opening.choose)(&mut choices);
+    let waker = Waker::default();
+    let wake = waker.clone();
+    let studio = Studio::start(choices.clone(), opening.base, console.clone(), stop.clone(), move || wake.wake());
+    if let Some(intent) = opening.ask {
+        studio.ask(intent);
+    }
+    let studio = Arc::new(studio);
+    let window = window::app(studio.clone(), choices, settings, stop.clone(), &waker);
+    let ended = match window {
+        Ok(mut app) => catch_unwind(AssertUnwindSafe(move || app.run())).map_err(|_| ()),
+        Err(why) => {
+            console.say(why);
+            Err(())
+        }
+    };
+    let failed = !matches!(ended, Ok(AppExit::Success));
+    if failed && studio.is_in_call() {
+        console.say(
+            "THE WINDOW HAS FAILED. The call and the recording go on: press Ctrl-C here to end them. Where windows fail again, \
+             `hyperzoom host --headless` and `hyperzoom join --headless` do without",
+        );
+        while studio.is_in_call() && !stop.is_asked() {
+            std::thread::sleep(LOOK);
+        }
+    }
+    studio.quit();
+    while !studio.is_done() {
+        std::thread::sleep(LOOK);
+    }
+    if failed {
+        return Err(CommandError::Device(
+            "no window could be drawn: look for a driver of your graphics card, or add --headless".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// What a window needs of the system, before anything is opened.
+fn check_display() -> Result<(), CommandError> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if cfg!(all(unix, not(target_os = "macos"))) && !is_set("DISPLAY") && !is_set("WAYLAND_DISPLAY") {
+        return Err(CommandError::Device(
+            "there is no display here: `hyperzoom host --headless` and `hyperzoom join INVITE --headless` do without a window"
+                .into(),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! The window's app: what it is made of, and what happens in each of its turns.
+#![allow(clippy::needless_pass_by_value, reason = "the ECS hands systems their parameters by value")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bevy::prelude::*;
+use bevy::render::RenderPlugin;
+use bevy::render::error_handler::{RenderErrorHandler, RenderErrorPolicy};
+use bevy::render::settings::{Backends, MemoryHints, PowerPreference, RenderCreation, WgpuSettings};
+use bevy::window::{ExitCondition, PresentMode, WindowCloseRequested, WindowResolution};
+use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
+use bevy_egui::{EguiContexts, EguiPlugin, EguiPrimaryContextPass, egui};
+use hyperzoom_ui_plugin::model::{Choices, Intent};
+use hyperzoom_ui_plugin::panels::{self, CallOpen};
+use hyperzoom_ui_plugin::pictures::{Newest, PicturesPlugin, Place, Places};
+use hyperzoom_ui_plugin::theme::{self, Palette};
+
+use super::files::{self, Asking};
+use super::settings::Settings;
+use super::{Waker, access};
+use crate::stop::Stop;
+use crate::studio::{Studio, View};
+
+/// The window is never smaller, in points.
+const LEAST: (f32, f32) = (640.0, 480.0);
+/// And at first so large.
+const FIRST: (u32, u32) = (1280, 800);
+/// Without any news it is drawn this often: the time of a recording goes on.
+const IDLE: Duration = Duration::from_millis(500);
+/// "Copied" is shown for so long.
+const COPIED: Duration = Duration::from_secs(2);
+
+/// What the window knows beside what the studio says.
+#[derive(Resource)]
+struct Shell {
+    studio: Arc<Studio>,
+    stop: Stop,
+    choices: Choices,
+    settings: Settings,
+    /// The call panel's own.
+    open: CallOpen,
+    /// The system asks for a folder.
+    asking: Option<Asking>,
+    copied: Option<Instant>,
+    /// The window is to be closed once the call has ended.
+    is_closing: bool,
+}
+
+/// Makes the app; nothing is drawn yet.
+///
+/// # Errors
+/// In words for a person, where there is nothing to draw with.
+pub(super) fn app(
+    studio: Arc<Studio>,
+    choices: Choices,
+    settings: Settings,
+    stop: Stop,
+    waker: &Waker,
+) -> Result<App, String> {
+    let mut app = App::new();
+    let window = Window {
+        title: "HyperZoom".into(),
+        name: Some("hyperzoom".into()),
+        resolution: WindowResolution::new(FIRST.0, FIRST.1),
+        resize_constraints: WindowResizeConstraints { min_width: LEAST.0, min_height: LEAST.1, ..default() },
+        present_mode: PresentMode::AutoVsync,
+        ..default()
+    };
+    let render = RenderPlugin {
+        render_creation: RenderCreation::Automatic(Box::new(WgpuSettings {
+            backends: Some(Backends::VULKAN | Backends::METAL | Backends::DX12),
+            // Four small pictures and some text: the integrated GPU does it, and leaves the battery some.
+            power_preference: PowerPreference::LowPower,
+            memory_hints: MemoryHints::MemoryUsage,
+            ..default()
+        })),
+        ..default()
+    };
+    app.add_plugins(
+        DefaultPlugins
+            .set(WindowPlugin {
+                primary_window: Some(window),
+                exit_condition: ExitCondition::DontExit,
+                // In a call it is asked about first.
+                close_when_requested: false,
+                ..default()
+            })
+            .set(render)
+            // Signals end the call as the button does.
+            .disable::<bevy::app::TerminalCtrlCHandlerPlugin>(),
+    )
+    .add_plugins((EguiPlugin::default(), PicturesPlugin))
+    .insert_resource(WinitSettings {
+        focused_mode: UpdateMode::reactive(IDLE),
+        unfocused_mode: UpdateMode::reactive_low_power(IDLE),
+    })
+    .insert_resource(RenderErrorHandler(|error, _, _| {
+        // Said where errors of drawing are said; sound and recording do not depend on it.
+        tracing::error!("drawing failed: {:?}", error.ty);
+        RenderErrorPolicy::StopRendering
+    }))
+    .insert_resource(Shell {
+        studio,
+        stop,
+        choices,
+        settings,
+        open: CallOpen::default(),
+        asking: None,
+        copied: None,
+        is_closing: false,
+    })
+    .add_systems(Startup, |mut commands: Commands<'_, '_>| {
+        commands.spawn((Camera2d, Msaa::Off));
+    })
+    .add_systems(PreUpdate, access::hand_on.before(bevy_egui::EguiPreUpdateSet::BeginPass))
+    .add_systems(Update, (take_pictures, close))
+    .add_systems(EguiPrimaryContextPass, draw);
+    if let Some(proxy) = app.world().get_resource::<EventLoopProxyWrapper>() {
+        let proxy = (**proxy).clone();
+        let wake: Box<dyn Fn() + Send + Sync> = Box::new(move || {
+            // The event loop may have ended.
+            let _ = proxy.send_event(WinitUserEvent::WakeUp);
+        });
+        let _ = waker.0.set(wake);
+    }
+    Ok(app)
+}
+
+/// The newest pictures go to those who draw them, each of them once.
+fn take_pictures(
+    shell: Res<'_, Shell>,
+    mut newest: ResMut<'_, Newest>,
+    mut given: Local<'_, HashMap<u8, u64>>,
+) {
+    let pictures = shell.studio.pictures();
+    given.retain(|id, _| {
+        let is_there = pictures.iter().any(|(there, _)| there == id);
+        if !is_there {
+            newest.forget(*id);
+        }
+        is_there
+    });
+    for (id, shown) in pictures {
+        if given.insert(id, shown.number()) != Some(shown.number()) {
+            newest.show(id, shown.shape(), shown.planes());
+        }
+    }
+}
+
+/// Draws the screen, and does what is asked for on it.
+fn draw(
+    mut contexts: EguiContexts<'_, '_>,
+    mut shell: ResMut<'_, Shell>,
+    mut places: ResMut<'_, Places>,
+    mut installed: Local<'_, bool>,
+) -> Result {
+    let ctx = contexts.ctx_mut()?.clone();
+    let shell = &mut *shell;
+    if !*installed {
+        theme::install(&ctx);
+        *installed = true;
+    }
+    if !theme::ready(&ctx) {
+        // Fonts count from the next pass on.
+        ctx.request_repaint();
+        return Ok(());
+    }
+    theme::apply(&ctx, shell.choices.light);
+    let before = shell.choices.clone();
+    let mut ui = egui::Ui::new(
+        ctx.clone(),
+        "screen".into(),
+        egui::UiBuilder::new().layer_id(egui::LayerId::background()).max_rect(ctx.viewport_rect()),
+    );
+    let view = shell.studio.view();
+    places.list.clear();
+    places.screen = ctx.content_rect().size();
+    places.ground = Palette::new(shell.choices.light).ground;
+    let intents = match &*view {
+        View::Setup(setup) => {
+            let out = panels::setup(&mut ui, setup, &mut shell.choices);
+            let place = |area| Place { id: OURSELVES, area, mirrored: true, faded: false };
+            places.list.extend(out.picture.map(place));
+            out.intents
+        }
+        View::Call(call) => {
+            let mut call = call.clone();
+            call.copied = shell.copied.is_some_and(|copied| copied.elapsed() < COPIED);
+            let out = panels::call(&mut ui, &call, &mut shell.open);
+            let me = call.tiles.iter().find(|tile| tile.is_me).map(|tile| tile.id);
+            // Our own pictures come under a number of their own: we have none in the call until we are in.
+            let of = |place: &Place| Place { id: if Some(place.id) == me { OURSELVES } else { place.id }, ..*place };
+            places.list.extend(out.places.iter().map(of));
+            out.intents
+        }
+        View::Summary(summary) => panels::summary(&mut ui, summary),
+    };
+    for intent in intents {
+        shell.act(&ctx, &view, intent);
+    }
+    if let Some(folder) = shell.asking.as_ref().and_then(Asking::answer) {
+        shell.asking = None;
+        if folder.is_some() {
+            shell.choices.folder = folder;
+        }
+    }
+    if shell.choices != before {
+        shell.studio.choose(&shell.choices);
+    }
+    shell.settings.keep(Instant::now(), &shell.choices);
+    Ok(())
+}
+
+/// The number under which the studio gives our own picture.
+const OURSELVES: u8 = u8::MAX;
+
+impl Shell {
+    fn act(&mut self, ctx: &egui::Context, view: &View, intent: Intent) {
+        match intent {
+            Intent::CopyInvite => {
+                if let View::Call(call) = view
+                    && let Some(invite) = &call.invite
+                {
+                    ctx.copy_text(invite.line.clone());
+                    self.copied = Some(Instant::now());
+                }
+            }
+            Intent::OpenFolder(folder) => {
+                if let Err(why) = files::show(&folder) {
+                    self.studio.say(why);
+                }
+            }
+            Intent::ChooseFolder => {
+                if self.asking.is_none()
+                    && let View::Setup(setup) = view
+                {
+                    self.asking = Some(Asking::begin(&setup.folder));
+                }
+            }
+            Intent::Host | Intent::Resume | Intent::Join => {
+                // What was typed in this turn counts.
+                self.studio.choose(&self.choices);
+                self.open = CallOpen::default();
+                self.studio.ask(intent);
+            }
+            intent => self.studio.ask(intent),
+        }
+    }
+}
+
+/// Closing the window asks first where a call is recorded, and ends it properly.
+fn close(
+    mut shell: ResMut<'_, Shell>,
+    mut requests: MessageReader<'_, '_, WindowCloseRequested>,
+    mut exit: MessageWriter<'_, AppExit>,
+) {
+    let is_asked = requests.read().count() > 0;
+    let is_in_call = shell.studio.is_in_call();
+    if is_asked && is_in_call {
+        if shell.open.asks_to_end {
+            // Asked twice: somebody means it.
+            shell.studio.ask(Intent::End);
+            shell.is_closing = true;
+        }
+        shell.open.asks_to_end = true;
+    }
+    let is_over = shell.stop.is_asked() || shell.is_closing;
+    if !is_in_call && (is_asked || is_over) {
+        shell.settings.save();
+        exit.write(AppExit::Success);
+    }
+}

@@ -1,0 +1,154 @@
+//! A screen of the test's own (Xvfb), a hand that types and clicks (xdotool), and an eye (GStreamer).
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use super::process::PATIENCE;
+
+/// What must be installed for it.
+pub const NEEDS: [&str; 3] = ["Xvfb", "xdotool", "gst-launch-1.0"];
+
+/// A running X server that nobody sees. It ends when it is dropped.
+pub struct Screen {
+    server: Child,
+    display: String,
+    size: (usize, usize),
+}
+
+/// What was to be seen at a moment: RGB, a row after the other.
+pub struct Shot {
+    pub size: (usize, usize),
+    pub rgb: Vec<u8>,
+}
+
+impl Shot {
+    /// The colour at a place.
+    pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
+        let at = (y * self.size.0 + x) * 3;
+        [self.rgb[at], self.rgb[at + 1], self.rgb[at + 2]]
+    }
+
+    /// How many different colours there are, coarsely: a blank screen has one.
+    pub fn colours(&self) -> usize {
+        let coarse = |pixel: &[u8]| pixel.iter().fold(0, |all, part| all << 4 | usize::from(part >> 4));
+        let mut seen = vec![false; 1 << 12];
+        self.rgb.chunks_exact(3).for_each(|pixel| seen[coarse(pixel)] = true);
+        seen.into_iter().filter(|seen| *seen).count()
+    }
+}
+
+impl Screen {
+    /// Starts a screen of so many pixels.
+    pub fn start(width: usize, height: usize) -> Self {
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-nolisten", "tcp", "-noreset"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Xvfb starts");
+        let mut number = String::new();
+        // It says its number when it can be used.
+        BufReader::new(server.stdout.take().expect("piped")).read_line(&mut number).expect("a number");
+        Self { server, display: format!(":{}", number.trim()), size: (width, height) }
+    }
+
+    /// Lets a program be seen on it.
+    pub fn lend(&self, command: &mut Command) {
+        command.env("DISPLAY", &self.display).env_remove("WAYLAND_DISPLAY");
+        // A software Vulkan, where there is no other.
+        command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
+    }
+
+    fn xdotool(&self, args: &[&str]) -> String {
+        let out = Command::new("xdotool").args(args).env("DISPLAY", &self.display).output().expect("xdotool runs");
+        assert!(out.status.success(), "xdotool {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    }
+
+    /// Waits for a window of that title, and gives it the keyboard, as a window manager would.
+    pub fn window(&self, title: &str) -> String {
+        let found = self.xdotool(&["search", "--sync", "--onlyvisible", "--name", title]);
+        let window = found.lines().next().unwrap_or_default().to_owned();
+        self.xdotool(&["windowfocus", "--sync", &window]);
+        window
+    }
+
+    /// Presses a key, such as `m`, `Return` or `ctrl+v`.
+    pub fn press(&self, key: &str) {
+        self.xdotool(&["key", "--clearmodifiers", key]);
+    }
+
+    /// Types a text.
+    pub fn type_text(&self, text: &str) {
+        self.xdotool(&["type", "--delay", "20", text]);
+    }
+
+    /// Clicks at a place.
+    pub fn click(&self, x: usize, y: usize) {
+        self.xdotool(&["mousemove", &x.to_string(), &y.to_string(), "click", "1"]);
+    }
+
+    /// What is to be seen now.
+    pub fn look(&self) -> Shot {
+        let raw = tempfile::NamedTempFile::new().expect("a file");
+        self.pipe("video/x-raw,format=RGB", &[], raw.path());
+        let rgb = std::fs::read(raw.path()).expect("readable");
+        // GStreamer's rows begin at multiples of four bytes.
+        let row = (self.size.0 * 3).next_multiple_of(4);
+        assert_eq!(rgb.len(), row * self.size.1, "a picture of the whole screen");
+        let rgb = rgb.chunks_exact(row).flat_map(|row| &row[..self.size.0 * 3]).copied().collect();
+        Shot { size: self.size, rgb }
+    }
+
+    /// Keeps what is to be seen as a PNG.
+    pub fn keep(&self, png: &Path) {
+        std::fs::create_dir_all(png.parent().expect("in a folder")).expect("a folder");
+        self.pipe("video/x-raw", &["!", "pngenc"], png);
+    }
+
+    fn pipe(&self, caps: &str, more: &[&str], to: &Path) {
+        let source = format!("display-name={}", self.display);
+        let place = format!("location={}", to.display());
+        let mut args = vec!["-q", "ximagesrc", &source, "num-buffers=1", "use-damage=false", "show-pointer=false"];
+        args.extend(["!", "videoconvert", "!", caps]);
+        args.extend(more);
+        args.extend(["!", "filesink", &place]);
+        let out = Command::new("gst-launch-1.0").args(&args).output().expect("GStreamer runs");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
+
+    /// Looks until something is to be seen. Each look is a process of its own.
+    pub fn wait_until(&self, what: &str, mut holds: impl FnMut(&Shot) -> bool) -> Shot {
+        let since = Instant::now();
+        loop {
+            let shot = self.look();
+            if holds(&shot) {
+                return shot;
+            }
+            if since.elapsed() > PATIENCE {
+                let png = std::env::temp_dir().join("hyperzoom-window.png");
+                self.keep(&png);
+                panic!("{what}: not within {PATIENCE:?}; what is to be seen instead is in {}", png.display());
+            }
+        }
+    }
+
+    /// What the clipboard holds.
+    pub fn clipboard(&self) -> String {
+        let out = Command::new("xclip")
+            .args(["-selection", "clipboard", "-out"])
+            .env("DISPLAY", &self.display)
+            .output()
+            .expect("xclip runs");
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
