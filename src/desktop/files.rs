@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Mutex, PoisonError};
 
 /// Shows a folder in the system's file manager.
 ///
@@ -33,7 +34,7 @@ pub(super) fn show(folder: &Path) -> Result<(), String> {
 }
 
 /// A question for a folder, while the system asks it.
-pub(super) struct Asking(Receiver<Option<PathBuf>>);
+pub(super) struct Asking(Mutex<Receiver<Option<PathBuf>>>);
 
 impl Asking {
     /// Opens the system's dialog, beginning at `folder`. The window goes on meanwhile.
@@ -46,12 +47,12 @@ impl Asking {
             // Whoever asked may have gone.
             let _ = answer.send(folder);
         });
-        Self(answers)
+        Self(Mutex::new(answers))
     }
 
     /// The answer: `None` while there is none yet, and `Some(None)` where the question was put away.
     pub(super) fn answer(&self) -> Option<Option<PathBuf>> {
-        match self.0.try_recv() {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).try_recv() {
             Ok(folder) => Some(folder),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => Some(None),

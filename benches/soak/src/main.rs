@@ -1,13 +1,16 @@
-//! `./x bench soak` and `./x bench drift`: long calls between whole processes on this machine.
+//! `./x bench soak`, `./x bench drift` and `./x bench hour-drift`: long calls between whole processes on this machine.
 //!
 //! `soak` watches what a call costs over time: memory, processor, what was dropped and lost, and, where it is asked to, what becomes of it
 //! when one program is killed and started again or stands still for some seconds.
+//!
+//! `hour` only draws what the recorder's own test of an hour in virtual time has found.
 //!
 //! `drift` gives each person a microphone whose clock is off, lets all of them hear the same pips, and looks where these lie in the masters
 //! and in the microphones' own files.
 
 mod cost;
 mod drift;
+mod hour;
 mod person;
 mod pips;
 mod plot;
@@ -34,6 +37,8 @@ enum Command {
     Soak(SoakOptions),
     /// Masters of microphones whose clocks are off, held against each other
     Drift(DriftOptions),
+    /// A plot of what the test of an hour in virtual time has written down
+    Hour(HourOptions),
 }
 
 /// What both have.
@@ -80,10 +85,20 @@ struct DriftOptions {
     call: Call,
 }
 
+#[derive(Args)]
+struct HourOptions {
+    /// Lines of whose, `corrected` or `alone`, seconds, ms off
+    points: PathBuf,
+    /// Where the plot goes
+    #[arg(long)]
+    plot: PathBuf,
+}
+
 fn main() -> Result<(), Failure> {
     let cli = Cli::parse();
     match cli.command {
         Command::Soak(options) => soak::run(&cli.program, &options),
         Command::Drift(options) => drift::run(&cli.program, &options),
+        Command::Hour(options) => hour::run(&options.points, &options.plot),
     }
 }

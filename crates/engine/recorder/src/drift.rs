@@ -244,6 +244,8 @@ fn four_takes_whose_devices_and_computers_disagree_lie_on_each_other_after_an_ho
         jitter_ns: [(0.0, 0.0), (5e6, 5e6), (2e6, 6e6), (6e6, 2e6)][n as usize],
         seed: 100 + u64::from(n),
     };
+    // For a plot: whose, with or without a correction, seconds, ms off.
+    let mut points = String::new();
     let takes = [-300.0, -50.0, 50.0, 300.0].into_iter().zip(0..).map(|(ppm, n)| {
         // Each of them begins to record at another moment.
         let begin = 0.9 + 0.37 * f64::from(n);
@@ -251,9 +253,19 @@ fn four_takes_whose_devices_and_computers_disagree_lie_on_each_other_after_an_ho
         let first_tick = (begin * 30.0) as u64 + 4;
         let landed = run(machine(n), 3600, first_tick, mic, move |t| begin - 0.05 + t);
         check(&landed, &format!("{ppm:+} ppm"));
+        for (n, heard) in landed.heard.iter().enumerate() {
+            let at = clap(n) / SECOND;
+            // A file of the device's own samples, put where it began.
+            let alone = (at - begin) * ppm * 1e-6 * 1e3;
+            points += &format!("{ppm:+} ppm,corrected,{at},{}\n", (heard - clap(n)) / 1e6);
+            points += &format!("{ppm:+} ppm,alone,{at},{alone}\n");
+        }
         landed.heard
     });
     let takes: Vec<_> = takes.collect();
+    if let Some(file) = std::env::var_os("HYPERZOOM_DRIFT_POINTS") {
+        std::fs::write(file, points).unwrap();
+    }
     let mut worst = (0.0_f64, 0);
     for n in 0..takes[0].len() {
         let at = takes.iter().map(|take| (take[n] - clap(n)) / 1e6);

@@ -44,7 +44,8 @@ pub struct CallOut {
 
 /// Draws the call into all of `ui`, which must have nothing behind it but the ground and the pictures.
 ///
-/// Keys: M mutes, C turns the camera off, K sets a marker, S shows the statistics, E asks whether to end; not while somebody writes.
+/// Keys: M mutes, C turns the camera off, K sets a marker, S shows the statistics, I copies the invite, E asks
+/// whether to end; not while somebody writes.
 pub fn call(ui: &mut Ui, view: &CallView, open: &mut CallOpen) -> CallOut {
     let mut out = CallOut::default();
     let screen = ui.max_rect();
@@ -95,6 +96,7 @@ fn keys(ui: &Ui, view: &CallView, open: &mut CallOpen, intents: &mut Vec<Intent>
             Key::C if view.camera_on.is_some() => intents.push(Intent::ToggleCamera),
             Key::K => intents.push(Intent::Marker),
             Key::S => open.statistics = !open.statistics,
+            Key::I if view.invite.is_some() => intents.push(Intent::CopyInvite),
             Key::E => open.asks_to_end = true,
             _ => {}
         }

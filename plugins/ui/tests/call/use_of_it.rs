@@ -10,14 +10,14 @@ use crate::people::{alone, four, me, peer};
 #[test]
 fn keys_do_what_their_buttons_do() {
     let mut shown = stage(LARGE, false, four());
-    for key in [Key::M, Key::C, Key::K] {
+    for key in [Key::M, Key::C, Key::K, Key::I] {
         shown.key_press(key);
     }
     shown.run();
-    let wanted = [Intent::ToggleMute, Intent::ToggleCamera, Intent::Marker];
+    let wanted = [Intent::ToggleMute, Intent::ToggleCamera, Intent::Marker, Intent::CopyInvite];
     assert_eq!(shown.state().intents, wanted);
     shown.state_mut().intents.clear();
-    for name in ["Mute", "Turn the camera off", "Set a marker"] {
+    for name in ["Mute", "Turn the camera off", "Set a marker", "Copy invite"] {
         shown.get_by_label(name).click();
         shown.run();
     }

@@ -147,13 +147,14 @@ impl Screen<'_> {
     }
 
     /// What is being done, or why the last try came to nothing.
-    fn status(&self, ui: &mut Ui) {
+    fn status(&mut self, ui: &mut Ui) {
         let palette = Palette::of(ui);
-        let (glyph, colour, words) = if let Some(busy) = &self.view.busy {
+        let view = self.view;
+        let (glyph, colour, words) = if let Some(busy) = &view.busy {
             (None, palette.dim, busy)
-        } else if let (Some(fault), false) = (&self.view.invite_fault, self.choices.invite.is_empty()) {
+        } else if let (Some(fault), false) = (&view.invite_fault, self.choices.invite.is_empty()) {
             (Some(icons::WARNING_CIRCLE), palette.warn, fault)
-        } else if let Some(error) = &self.view.error {
+        } else if let Some(error) = &view.error {
             (Some(icons::WARNING_OCTAGON), palette.live, error)
         } else {
             return;
@@ -171,6 +172,13 @@ impl Screen<'_> {
             let words = ui.add(Label::new(Type::Body.text(words).color(palette.text)).wrap());
             ui.ctx().accesskit_node_builder(words.id, |node| node.set_live(egui::accesskit::Live::Assertive));
         });
+        // Nobody waits for an address that does not answer.
+        if self.view.busy.is_some() {
+            ui.add_space(GAP);
+            if ui.add(Button::new("Cancel").small()).clicked() {
+                self.out.intents.push(Intent::End);
+            }
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl Screen<'_> {
     }
 
     pub(super) fn notes(&mut self, ui: &mut Ui) {
-        if let Some(fault) = &self.view.microphone_fault {
+        for fault in [&self.view.microphone_fault, &self.view.speaker_fault].into_iter().flatten() {
             ui.add_space(WIDE_GAP);
             Banner::new(Tone::Warning, fault).show(ui);
         }
