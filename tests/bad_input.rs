@@ -27,7 +27,8 @@ fn host(args: &[&str]) -> Ended {
 #[test]
 fn a_microphone_without_any_sound_system_says_what_else_there_is_and_exits_with_4() {
     let home = tempfile::tempdir().unwrap();
-    let mut command = command(["host", "--headless", "--no-record", "--mic", "usb", "--speaker", "none", "--port", "0"]);
+    let mut command =
+        command(["host", "--headless", "--no-record", "--mic", "usb", "--speaker", "none", "--port", "0"]);
     for variable in ["HOME", "XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH"] {
         command.env(variable, home.path());
     }
@@ -41,8 +42,17 @@ fn an_unknown_microphone_says_which_there_are_and_exits_with_4() {
         return;
     }
     let pulse = hyperzoom_testkit::Pulse::start(&[("studio", 2)]);
-    let mut command =
-        command(["host", "--headless", "--no-record", "--mic", "no such thing", "--speaker", "none", "--port", "0"]);
+    let mut command = command([
+        "host",
+        "--headless",
+        "--no-record",
+        "--mic",
+        "no such thing",
+        "--speaker",
+        "none",
+        "--port",
+        "0",
+    ]);
     pulse.enter(&mut command);
     let ended = HyperZoom::spawn(command).wait();
     check(&ended, 4, &["no such thing", "studio.monitor"]);
@@ -61,8 +71,17 @@ fn no_session_to_go_on_with_exits_with_2() {
 
 #[test]
 fn a_missing_wav_file_exits_with_4() {
-    let ended =
-        run(["host", "--headless", "--no-record", "--mic", "file:/nowhere/speech.wav", "--speaker", "none", "--port", "0"]);
+    let ended = run([
+        "host",
+        "--headless",
+        "--no-record",
+        "--mic",
+        "file:/nowhere/speech.wav",
+        "--speaker",
+        "none",
+        "--port",
+        "0",
+    ]);
     check(&ended, 4, &["/nowhere/speech.wav"]);
 }
 
@@ -87,8 +106,19 @@ fn a_missing_y4m_file_exits_with_4() {
 #[test]
 fn a_camera_that_is_not_there_exits_with_4() {
     let wanted = "a camera of nobody's";
-    let ended =
-        run(["host", "--headless", "--no-record", "--mic", "none", "--speaker", "none", "--camera", wanted, "--port", "0"]);
+    let ended = run([
+        "host",
+        "--headless",
+        "--no-record",
+        "--mic",
+        "none",
+        "--speaker",
+        "none",
+        "--camera",
+        wanted,
+        "--port",
+        "0",
+    ]);
     check(&ended, 4, &[wanted, "no such camera"]);
 }
 
@@ -106,7 +136,17 @@ fn a_taken_port_exits_with_3() {
 
 #[test]
 fn an_address_of_another_machine_exits_with_3() {
-    let ended = run(["host", "--headless", "--bind", "192.0.2.7", "--no-record", "--mic", "none", "--speaker", "none"]);
+    let ended = run([
+        "host",
+        "--headless",
+        "--bind",
+        "192.0.2.7",
+        "--no-record",
+        "--mic",
+        "none",
+        "--speaker",
+        "none",
+    ]);
     check(&ended, 3, &["192.0.2.7", "--bind"]);
 }
 
@@ -132,9 +172,13 @@ fn a_damaged_invite_exits_with_2_and_says_what_is_wrong() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    for args in
-        [&["dance"][..], &["host", "--headless", "--port", "high"], &["demo", "--people", "9"], &["join"], &["verify"]]
-    {
+    for args in [
+        &["dance"][..],
+        &["host", "--headless", "--port", "high"],
+        &["demo", "--people", "9"],
+        &["join"],
+        &["verify"],
+    ] {
         assert_eq!(run(args).code(), 2, "{args:?}");
     }
 }
@@ -148,7 +192,8 @@ fn a_take_that_is_not_there_exits_with_1() {
 #[test]
 fn a_host_that_nobody_joined_ends_well_when_asked() {
     let mut host = HyperZoom::spawn({
-        let mut command = command(["host", "--headless", "--no-record", "--bind", "127.0.0.1", "--port", "0", "--json"]);
+        let mut command =
+            command(["host", "--headless", "--no-record", "--bind", "127.0.0.1", "--port", "0", "--json"]);
         command.args(NO_DEVICES);
         command
     });

@@ -209,7 +209,8 @@ fn kill_a_host(dice: &mut Dice, camera: &str, limit: Duration, ending: bool) -> 
     let folder = tempfile::tempdir().unwrap();
     let mut host = Victim::start(&["host", "--port", "0"], "host", camera, folder.path());
     let invite = host.process.invite();
-    let mut guest = command(["join", "--headless", &invite, "--no-record", "--mic", "tone", "--speaker", "none"]);
+    let mut guest =
+        command(["join", "--headless", &invite, "--no-record", "--mic", "tone", "--speaker", "none"]);
     guest.args(["--bind", "127.0.0.1"]);
     let _guest = HyperZoom::spawn(guest);
     cut_off(dice, vec![host], limit, ending)
@@ -266,8 +267,18 @@ fn the_next_call_finishes_what_was_cut_off() {
     drop(guest.process.wait());
     running.lock().unwrap();
     for folder in [&host.folder, &guest.folder] {
-        let mut next =
-            command(["host", "--headless", "--port", "0", "--mic", "tone", "--speaker", "none", "--bind", "127.0.0.1"]);
+        let mut next = command([
+            "host",
+            "--headless",
+            "--port",
+            "0",
+            "--mic",
+            "tone",
+            "--speaker",
+            "none",
+            "--bind",
+            "127.0.0.1",
+        ]);
         next.arg("--folder").arg(folder).env("HZ_LOG", "hyperzoom=debug,warn");
         let mut next = HyperZoom::spawn(next);
         if *folder == host.folder {

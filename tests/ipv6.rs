@@ -28,7 +28,18 @@ fn there_is_ipv6() -> bool {
 }
 
 fn start(name: &str, args: &[&str]) -> HyperZoom {
-    let all = ["--headless", "--name", name, "--mic", "tone", "--speaker", "none", "--no-record", "--no-upnp", "--json"];
+    let all = [
+        "--headless",
+        "--name",
+        name,
+        "--mic",
+        "tone",
+        "--speaker",
+        "none",
+        "--no-record",
+        "--no-upnp",
+        "--json",
+    ];
     HyperZoom::start([args, &all].concat())
 }
 

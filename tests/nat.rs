@@ -54,7 +54,17 @@ impl Town {
     fn start(&self, home: &str, args: &[&str]) -> HyperZoom {
         let mut command = Command::new(TOWN);
         command.args(["exec", home, env!("CARGO_BIN_EXE_hyperzoom")]).args(args);
-        command.args(["--headless", "--name", home, "--mic", "tone", "--speaker", "none", "--no-record", "--json"]);
+        command.args([
+            "--headless",
+            "--name",
+            home,
+            "--mic",
+            "tone",
+            "--speaker",
+            "none",
+            "--no-record",
+            "--json",
+        ]);
         // Its router is spoken to directly, whatever this machine's way to the web is.
         command.env_remove("http_proxy").env_remove("HTTP_PROXY");
         // What a program that is killed leaves of its call.

@@ -11,7 +11,8 @@ use hyperzoom_protocol::{Invite, InviteKey};
 #[test]
 fn a_stranger_gets_no_answer_and_a_guest_still_gets_in() {
     let mut host = HyperZoom::spawn({
-        let mut command = command(["host", "--headless", "--no-record", "--bind", "127.0.0.1", "--port", "0", "--json"]);
+        let mut command =
+            command(["host", "--headless", "--no-record", "--bind", "127.0.0.1", "--port", "0", "--json"]);
         command.args(["--mic", "none", "--speaker", "none"]);
         command
     });

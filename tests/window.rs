@@ -19,7 +19,10 @@ fn with_window(screen: &Screen, home: &Path, verb: &[&str], name: &str) -> Hyper
     let mut command = command(verb);
     command.args(["--bind", "127.0.0.1", "--no-upnp", "--name", name, "--mic", "tone", "--speaker", "none"]);
     command.args(["--camera", "pattern:640x360@30", "--folder"]).arg(home.join(name));
-    command.env("HOME", home).env("XDG_CONFIG_HOME", home.join("config")).env("XDG_DATA_HOME", home.join("data"));
+    command
+        .env("HOME", home)
+        .env("XDG_CONFIG_HOME", home.join("config"))
+        .env("XDG_DATA_HOME", home.join("data"));
     screen.lend(&mut command);
     HyperZoom::spawn(command)
 }
@@ -69,10 +72,6 @@ fn a_call_in_the_window_is_recorded_like_any_other() {
     host.interrupt();
     let ended = host.wait();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let checked = run([
-        Path::new("verify"),
-        &take(home.path(), "Ada"),
-        &take(home.path(), "Grace"),
-    ]);
+    let checked = run([Path::new("verify"), &take(home.path(), "Ada"), &take(home.path(), "Grace")]);
     assert_eq!(checked.code(), 0, "{}\n{}", checked.stdout, checked.stderr);
 }

@@ -2,8 +2,8 @@
 
 use bevy::a11y::ActionRequest;
 use bevy::ecs::message::MessageReader;
-use bevy::ecs::system::Single;
 use bevy::ecs::query::With;
+use bevy::ecs::system::Single;
 use bevy_egui::{EguiInput, PrimaryEguiContext, egui};
 
 /// Hands on "press this", "focus that": the panels take them as they take a mouse.

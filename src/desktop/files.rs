@@ -41,7 +41,8 @@ impl Asking {
     pub(super) fn begin(folder: &Path) -> Self {
         let (answer, answers) = channel();
         // It is made here, on the thread of the window, as some systems want it, and waited for elsewhere.
-        let dialog = rfd::AsyncFileDialog::new().set_title("Where recordings go").set_directory(folder).pick_folder();
+        let dialog =
+            rfd::AsyncFileDialog::new().set_title("Where recordings go").set_directory(folder).pick_folder();
         std::thread::spawn(move || {
             let folder = pollster::block_on(dialog).map(|folder| folder.path().to_owned());
             // Whoever asked may have gone.

@@ -65,7 +65,8 @@ pub(crate) fn run(opening: Opening) -> Result<(), CommandError> {
     (opening.choose)(&mut choices);
     let waker = Waker::default();
     let wake = waker.clone();
-    let studio = Studio::start(choices.clone(), opening.base, console.clone(), stop.clone(), move || wake.wake());
+    let studio =
+        Studio::start(choices.clone(), opening.base, console.clone(), stop.clone(), move || wake.wake());
     if let Some(intent) = opening.ask {
         studio.ask(intent);
     }

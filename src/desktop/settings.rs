@@ -117,7 +117,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = Some(folder.path().join("settings.json"));
         let (mut settings, _) = Settings::load_from(file.clone());
-        settings.keep(Instant::now(), &Choices { open: true, invite: "1.2.3.4:5#key".into(), ..named("Ada") });
+        settings
+            .keep(Instant::now(), &Choices { open: true, invite: "1.2.3.4:5#key".into(), ..named("Ada") });
         settings.save();
         assert_eq!(Settings::load_from(file).0.choices(), named("Ada"));
     }

@@ -191,7 +191,10 @@ fn draw(
             let out = panels::call(&mut ui, &call, &mut shell.open);
             let me = call.tiles.iter().find(|tile| tile.is_me).map(|tile| tile.id);
             // Our own pictures come under a number of their own: we have none in the call until we are in.
-            let of = |place: &Place| Place { id: if Some(place.id) == me { OURSELVES } else { place.id }, ..*place };
+            let of = |place: &Place| Place {
+                id: if Some(place.id) == me { OURSELVES } else { place.id },
+                ..*place
+            };
             places.list.extend(out.places.iter().map(of));
             out.intents
         }

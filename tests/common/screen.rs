@@ -43,7 +43,16 @@ impl Screen {
     /// Starts a screen of so many pixels.
     pub fn start(width: usize, height: usize) -> Self {
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-nolisten", "tcp", "-noreset"])
+            .args([
+                "-displayfd",
+                "1",
+                "-screen",
+                "0",
+                &format!("{width}x{height}x24"),
+                "-nolisten",
+                "tcp",
+                "-noreset",
+            ])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -62,7 +71,8 @@ impl Screen {
     }
 
     fn xdotool(&self, args: &[&str]) -> String {
-        let out = Command::new("xdotool").args(args).env("DISPLAY", &self.display).output().expect("xdotool runs");
+        let out =
+            Command::new("xdotool").args(args).env("DISPLAY", &self.display).output().expect("xdotool runs");
         assert!(out.status.success(), "xdotool {args:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8_lossy(&out.stdout).trim().to_owned()
     }
@@ -111,7 +121,8 @@ impl Screen {
     fn pipe(&self, caps: &str, more: &[&str], to: &Path) {
         let source = format!("display-name={}", self.display);
         let place = format!("location={}", to.display());
-        let mut args = vec!["-q", "ximagesrc", &source, "num-buffers=1", "use-damage=false", "show-pointer=false"];
+        let mut args =
+            vec!["-q", "ximagesrc", &source, "num-buffers=1", "use-damage=false", "show-pointer=false"];
         args.extend(["!", "videoconvert", "!", caps]);
         args.extend(more);
         args.extend(["!", "filesink", &place]);

@@ -16,7 +16,10 @@ pub(crate) fn run(points: &Path, plot: &Path) -> Result<(), Failure> {
     for (name, points) in &corrected {
         let worst = points.iter().map(|point| point.1.abs()).fold(0.0, f64::max);
         let slid = alone.get(name).and_then(|points| points.last()).map_or(f64::NAN, |point| point.1);
-        println!("{name:<10} {:>4} claps, at worst {worst:.3} ms off; alone {slid:+.1} ms at the end", points.len());
+        println!(
+            "{name:<10} {:>4} claps, at worst {worst:.3} ms off; alone {slid:+.1} ms at the end",
+            points.len()
+        );
     }
     let panel = |title, lines: Lines| Panel { title, lines: lines.into_iter().collect() };
     draw(

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use common::{LARGE, SMALL, window};
 use egui::Vec2;
 use egui::accesskit::Role;
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use egui_kittest::{Harness, SnapshotResults};
 use hyperzoom_ui_plugin::model::{Bleed, Choices, Device, Intent, Loudness, SetupView};
 use hyperzoom_ui_plugin::panels::{SetupOut, setup};
 
@@ -58,11 +58,13 @@ fn show<'a>(size: Vec2, light: bool, screen: Screen) -> Harness<'a, Screen> {
 
 /// A picture of a state in dark and light.
 fn looks(name: &str, size: Vec2, state: impl Fn(&mut Screen)) {
+    let mut results = SnapshotResults::new();
     for (light, theme) in [(false, "dark"), (true, "light")] {
         let mut screen = usual();
         state(&mut screen);
         let mut harness = show(size, light, screen);
         harness.snapshot(format!("setup_{name}_{theme}"));
+        results.extend_harness(&mut harness);
     }
 }
 

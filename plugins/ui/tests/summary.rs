@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use common::{LARGE, SMALL, window};
 use egui::Vec2;
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use egui_kittest::{Harness, SnapshotResults};
 use hyperzoom_ui_plugin::model::{Grade, Intent, SummaryView, SyncRow};
 use hyperzoom_ui_plugin::panels::summary;
 
@@ -82,8 +82,11 @@ fn show<'a>(size: Vec2, light: bool, view: SummaryView) -> Harness<'a, Screen> {
 }
 
 fn looks(name: &str, size: Vec2, view: &SummaryView) {
+    let mut results = SnapshotResults::new();
     for (light, theme) in [(false, "dark"), (true, "light")] {
-        show(size, light, view.clone()).snapshot(format!("summary_{name}_{theme}"));
+        let mut harness = show(size, light, view.clone());
+        harness.snapshot(format!("summary_{name}_{theme}"));
+        results.extend_harness(&mut harness);
     }
 }
 
