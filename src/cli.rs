@@ -26,11 +26,14 @@ Exit codes:
 
 /// Record podcasts with people in other places: talk with almost no delay, and record on every machine.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// What to do; the window opens where nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// How others are reached from the window.
+    #[command(flatten)]
+    pub network: NetworkArgs,
 }
 
 /// What the program can be asked to do.
@@ -104,16 +107,9 @@ pub struct CallArgs {
     /// The name that others see [default: your user name]
     #[arg(long, value_name = "N")]
     pub name: Option<String>,
-    /// The address of the network interface to use [default: all]
-    #[arg(long, value_name = "ADDR")]
-    pub bind: Option<IpAddr>,
-    /// Do not ask the router to let others in (UPnP)
-    #[arg(long)]
-    pub no_upnp: bool,
-    /// How long the router is asked to let others in at a time, in seconds. For tests: what a crash leaves behind lasts so long
-    #[arg(long, value_name = "SECONDS", hide = true, value_parser = clap::value_parser!(u64).range(2..),
-        default_value_t = crate::call::ROUTER_LEASE.as_secs())]
-    pub upnp_lease: u64,
+    /// How others are reached.
+    #[command(flatten)]
+    pub network: NetworkArgs,
     /// End the call this long after it began, in seconds [default: when you press Ctrl-C]
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub for_seconds: Option<f64>,
@@ -126,6 +122,21 @@ pub struct CallArgs {
     /// Devices and files.
     #[command(flatten)]
     pub media: MediaArgs,
+}
+
+/// How others are reached.
+#[derive(Debug, Args)]
+pub struct NetworkArgs {
+    /// The address of the network interface to use [default: all]
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<IpAddr>,
+    /// Do not ask the router to let others in (UPnP)
+    #[arg(long)]
+    pub no_upnp: bool,
+    /// How long the router is asked to let others in at a time, in seconds. For tests: what a crash leaves behind lasts so long
+    #[arg(long, value_name = "SECONDS", hide = true, value_parser = clap::value_parser!(u64).range(2..),
+        default_value_t = crate::call::ROUTER_LEASE.as_secs())]
+    pub upnp_lease: u64,
 }
 
 /// Where sound and pictures come from, and where they go.

@@ -8,7 +8,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = hyperzoom::cli::Cli::parse();
     hyperzoom::logging::start();
-    match hyperzoom::commands::run(cli.command) {
+    match hyperzoom::commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "hyperzoom: {error}");

@@ -57,7 +57,9 @@ fn a_voice_is_found_in_its_own_master_where_the_other_heard_it_and_a_tone_says_n
     let person = |name: &str, mic: &str, verb: &[&str]| {
         let takes = folder.path().join(name).to_string_lossy().into_owned();
         let all = ["--name", name, "--mic", mic, "--speaker", "none", "--folder", &takes, "--for", "14"];
-        HyperZoom::start([verb, &all, &["--json", "--no-upnp", "--bind", "127.0.0.1", "--no-flac"]].concat())
+        HyperZoom::start(
+            [verb, &all, &["--headless", "--json", "--no-upnp", "--bind", "127.0.0.1", "--no-flac"]].concat(),
+        )
     };
     let voice = format!("file:{}", wav.display());
     let mut host = person("Ada", &voice, &["host", "--port", "0"]);

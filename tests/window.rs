@@ -1,77 +1,229 @@
-//! The window as a person meets it: on a screen, with a keyboard and a mouse.
+//! The window as people meet it: on a screen, with a keyboard and a mouse.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a helper fails as its test does")]
 
 mod common;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::process::{HyperZoom, command, run};
+use common::process::{Ended, HyperZoom, run};
 use common::screen::{NEEDS, Screen};
+use common::sitting::{Chosen, Sitting, beside, prepare};
 use hyperzoom_testkit::have;
+use hyperzoom_testkit::media::{only_take, speech};
 
-/// What the tests need beside a screen.
+/// What a round button looks like before and after is told by its middle.
+const MUTE: (usize, usize) = (484, 744);
+const CAMERA: (usize, usize) = (556, 744);
+
 fn ready() -> bool {
-    have(&NEEDS) && have(&["xclip"])
+    have(&NEEDS) && have(&["xclip", "ffmpeg"])
 }
 
-fn with_window(screen: &Screen, home: &Path, verb: &[&str], name: &str) -> HyperZoom {
-    let mut command = command(verb);
-    command.args(["--bind", "127.0.0.1", "--no-upnp", "--name", name, "--mic", "tone", "--speaker", "none"]);
-    command.args(["--camera", "pattern:640x360@30", "--folder"]).arg(home.join(name));
-    command
-        .env("HOME", home)
-        .env("XDG_CONFIG_HOME", home.join("config"))
-        .env("XDG_DATA_HOME", home.join("data"));
-    screen.lend(&mut command);
-    HyperZoom::spawn(command)
+/// Every take given is whole, and in time with the others.
+fn verify(takes: &[&Path]) {
+    let args = ["verify".as_ref()].into_iter().chain(takes.iter().map(|take| take.as_os_str()));
+    let checked = run(args);
+    assert_eq!(checked.code(), 0, "{}\n{}", checked.stdout, checked.stderr);
 }
 
-fn without_window(home: &Path, invite: &str, name: &str) -> HyperZoom {
-    let mut command = command(["join", invite, "--headless", "--json"]);
-    command.args(["--bind", "127.0.0.1", "--no-upnp", "--name", name, "--mic", "tone", "--speaker", "none"]);
-    command.args(["--camera", "pattern:640x360@30", "--folder"]).arg(home.join(name));
-    command.env("XDG_DATA_HOME", home.join("data"));
-    HyperZoom::spawn(command)
-}
-
-/// The takes of somebody.
-fn take(home: &Path, name: &str) -> std::path::PathBuf {
-    let mut takes = std::fs::read_dir(home.join(name)).unwrap();
-    let take = takes.next().unwrap().unwrap().path();
-    assert!(takes.next().is_none(), "one take");
-    take
+/// Ends a program that has nothing left to do.
+fn end(program: HyperZoom) -> Ended {
+    program.interrupt();
+    let ended = program.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    ended
 }
 
 #[test]
-fn a_call_in_the_window_is_recorded_like_any_other() {
+fn two_people_meet_talk_and_end_in_their_windows() {
+    if !ready() || !have(&["espeak-ng"]) {
+        return;
+    }
+    let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let voice = |home: &Path, text: &str| Chosen {
+        microphone: format!("file:{}", speech(home, text).display()),
+        ..Chosen::default()
+    };
+    // The system's file manager: one that notes what it is asked to show.
+    let tools = homes[0].path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let opened = homes[0].path().join("opened");
+    let script = tools.join("xdg-open");
+    std::fs::write(
+        &script,
+        format!("#!/bin/sh\necho \"$1\" > {0}.new && mv {0}.new {0}\n", opened.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+
+    let ada =
+        voice(homes[0].path(), "Good evening, and welcome to the programme. Tonight we talk about windows.");
+    let mut ada = Sitting::with("Ada", homes[0].path(), &ada, &[], |command| {
+        command.env("PATH", path);
+    });
+    let grace =
+        voice(homes[1].path(), "Thank you. It is good to be here, and I can hear you very well indeed.");
+    let mut grace = Sitting::down("Grace", homes[1].path(), &grace);
+    ada.screen.wait_until("the first screen", |shot| shot.primary().is_some());
+    ada.keep("setup");
+
+    let invite = ada.host();
+    ada.keep("invite");
+    grace.join(&invite);
+    ada.program.wait_for("recording into");
+    grace.program.wait_for("recording into");
+    ada.program.wait_for("Grace is here");
+    // The card is gone, and the picture of the other has come.
+    ada.screen.wait_until("the call", |shot| shot.primary().is_none() && shot.colours() > 60);
+    ada.keep("call-2");
+
+    for (key, button, picture) in [("m", MUTE, "muted"), ("c", CAMERA, "camera-off")] {
+        let before = ada.screen.look().at(button.0, button.1);
+        ada.screen.press(key);
+        ada.screen.wait_until(picture, |shot| shot.at(button.0, button.1) != before);
+        ada.keep(picture);
+        ada.screen.press(key);
+        ada.screen.wait_until(picture, |shot| shot.at(button.0, button.1) == before);
+    }
+    grace.program.wait_for("Ada: camera off");
+    grace.program.wait_for("Ada: camera on");
+    ada.screen.press("k");
+    ada.program.wait_for("Marker 1");
+    ada.screen.press("s");
+    let is_dark = |shot: &common::screen::Shot| shot.at(1200, 60).iter().all(|value| *value < 0x30);
+    ada.screen.wait_until("the statistics", is_dark);
+    ada.keep("statistics");
+    ada.screen.press("s");
+
+    ada.screen.press("e");
+    ada.screen.wait_until("whether to end", |shot| {
+        let live = shot.at(640, 400);
+        live.iter().all(|value| *value < 0x40)
+    });
+    ada.keep("end");
+    ada.screen.press("Return");
+    ada.program.wait_for("recorded ");
+    grace.program.wait_for("Ada has left");
+    ada.screen.wait_until("the summary", |shot| shot.primary().is_some());
+    ada.keep("summary");
+    ada.screen.click_primary("the summary", |_| true);
+    let shown =
+        ada.screen.wait_for("the folder in the file manager", || std::fs::read_to_string(&opened).ok());
+    assert_eq!(Path::new(shown.trim()), ada.take());
+
+    // Who stays ends as well, by closing the window: it asks first, and then again.
+    let window = grace.screen.window("HyperZoom");
+    grace.screen.ask_to_close(&window);
+    grace.screen.ask_to_close(&window);
+    let ended = grace.program.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let window = ada.screen.window("HyperZoom");
+    ada.screen.ask_to_close(&window);
+    let (adas, graces) = (ada.take(), only_take(&homes[1].path().join("takes")));
+    let ended = ada.program.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    verify(&[&adas, &graces]);
+}
+
+/// A call in which the window is out of action for ten seconds; `out` says how.
+fn without_the_window(out: impl FnOnce(&Sitting, &Path)) {
+    if !ready() {
+        return;
+    }
+    let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let trial = homes[0].path().join("trial");
+    let mut ada = Sitting::with("Ada", homes[0].path(), &Chosen::default(), &[], |command| {
+        command.env("HZ_WINDOW_TRIAL", &trial);
+    });
+    let invite = ada.host();
+    let mut guest = beside("Grace", homes[1].path(), &invite, &["--for", "10"]);
+    ada.program.wait_for("recording into");
+    guest.wait_for("recording into");
+    out(&ada, &trial);
+    // The guest stays for ten seconds, and then ends the call by itself.
+    let guest = guest.wait();
+    assert_eq!(guest.code(), 0, "{}", guest.stderr);
+    let _ = std::fs::remove_file(&trial);
+    ada.program.wait_for("Grace has left");
+    let take = ada.take();
+    end(ada.program);
+    let heard = &guest.report()["peers"][0]["audio"];
+    let received = heard["received"].as_f64().unwrap();
+    assert!(received > 800.0, "the voice went on: {heard:#}");
+    let theirs = only_take(&homes[1].path().join("Grace"));
+    verify(&[&take, &theirs]);
+    let certificate: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(take.join("sync_certificate.json")).unwrap()).unwrap();
+    assert_eq!((&certificate["gaps"], &certificate["dropped"]), (&0.into(), &0.into()), "{certificate:#}");
+}
+
+#[test]
+fn a_window_that_stands_still_stops_neither_voice_nor_recording() {
+    without_the_window(|_, trial| std::fs::write(trial, "stand still").unwrap());
+}
+
+#[test]
+fn a_window_that_is_put_away_stops_neither_voice_nor_recording() {
+    without_the_window(|ada, _| {
+        let window = ada.screen.window("HyperZoom");
+        ada.screen.hide(&window);
+    });
+}
+
+#[test]
+fn a_lost_graphics_card_costs_the_window_and_not_the_take() {
+    if !ready() {
+        return;
+    }
+    let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let trial = homes[0].path().join("trial");
+    let mut ada = Sitting::with("Ada", homes[0].path(), &Chosen::default(), &[], |command| {
+        command.env("HZ_WINDOW_TRIAL", &trial);
+    });
+    let invite = ada.host();
+    let mut guest = beside("Grace", homes[1].path(), &invite, &["--for", "10"]);
+    ada.program.wait_for("recording into");
+    guest.wait_for("recording into");
+    std::fs::write(&trial, "lose the graphics card").unwrap();
+    ada.program.wait_for_all(&[
+        "THE WINDOW HAS FAILED. The call and the recording go on: press Ctrl-C",
+        "Grace has left",
+    ]);
+    assert_eq!(guest.wait().code(), 0);
+    let take = ada.take();
+    ada.program.interrupt();
+    let ended = ada.program.wait();
+    assert_eq!(ended.code(), 4, "{}", ended.stderr);
+    verify(&[&take, &only_take(&homes[1].path().join("Grace"))]);
+}
+
+#[test]
+fn without_anything_to_draw_with_it_is_said_what_to_do() {
     if !ready() {
         return;
     }
     let home = tempfile::tempdir().unwrap();
-    let screen = Screen::start(1280, 800);
-    let mut host = with_window(&screen, home.path(), &["host", "--port", "0"], "Ada");
-    screen.window("HyperZoom");
-    // The card with the invite, and our own picture.
-    screen.wait_until("a picture of something", |shot| shot.colours() > 40);
-    screen.press("i");
-    let invite = screen.clipboard();
-    let mut guest = without_window(home.path(), &invite, "Grace");
-    host.wait_for("recording into");
-    guest.wait_for("recording into");
-    host.wait_for("Grace is here");
-    screen.press("k");
-    host.wait_for("marker at");
-    screen.press("m");
-    screen.press("e");
-    screen.press("Return");
-    host.wait_for("recorded ");
-    guest.interrupt();
-    assert_eq!(guest.wait().code(), 0);
-    screen.wait_until("the summary", |shot| shot.colours() > 10);
-    host.interrupt();
-    let ended = host.wait();
-    assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let checked = run([Path::new("verify"), &take(home.path(), "Ada"), &take(home.path(), "Grace")]);
-    assert_eq!(checked.code(), 0, "{}\n{}", checked.stdout, checked.stderr);
+    let screen = Screen::start(640, 480);
+    let attempt = |change: &dyn Fn(&mut std::process::Command)| {
+        let mut command = prepare("Ada", home.path(), &Chosen::default(), &[]);
+        screen.lend(&mut command);
+        change(&mut command);
+        let ended = HyperZoom::spawn(command).wait();
+        assert_eq!(ended.code(), 4, "{}", ended.stderr);
+        assert!(ended.stderr.contains("--headless"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        ended.stderr
+    };
+    let said = attempt(&|command| {
+        command.env("VK_DRIVER_FILES", "/nonexistent.json").env("VK_ICD_FILENAMES", "/nonexistent.json");
+    });
+    assert!(said.contains("Vulkan driver"), "{said}");
+    let said = attempt(&|command| {
+        command.env_remove("DISPLAY");
+    });
+    assert!(said.contains("no display"), "{said}");
+    assert!(!home.path().join("takes").exists(), "no take was begun");
 }

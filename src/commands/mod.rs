@@ -9,15 +9,15 @@ mod talk;
 mod verify;
 mod window;
 
-use crate::cli::Command;
+use crate::cli::{Cli, Command};
 use crate::error::CommandError;
 
 /// Runs a command to its end; none opens the window.
 ///
 /// # Errors
 /// A [`CommandError`], whose [`code`](CommandError::code) is the process's exit code.
-pub fn run(command: Option<Command>) -> Result<(), CommandError> {
-    let Some(command) = command else { return window::run() };
+pub fn run(cli: Cli) -> Result<(), CommandError> {
+    let Some(command) = cli.command else { return window::run(cli.network) };
     match command {
         Command::Host(args) => host::run(args),
         Command::Join(args) => join::run(args),

@@ -43,7 +43,7 @@ pub(super) fn options(side: Side, args: CallArgs) -> Result<CallOptions, Command
         side,
         name: args.name.unwrap_or_else(user_name),
         session: None,
-        bind: args.bind,
+        bind: args.network.bind,
         length: args.for_seconds.map(Duration::from_secs_f64),
         mic: args.media.mic,
         speaker: args.media.speaker,
@@ -57,7 +57,7 @@ pub(super) fn options(side: Side, args: CallArgs) -> Result<CallOptions, Command
         },
         folder,
         flac: !args.media.no_flac,
-        router_lease: (!args.no_upnp).then(|| Duration::from_secs(args.upnp_lease)),
+        router_lease: (!args.network.no_upnp).then(|| Duration::from_secs(args.network.upnp_lease)),
         markers: args.markers,
     })
 }

@@ -5,7 +5,7 @@ use hyperzoom_ui_plugin::model::{Choices, Intent};
 
 use super::talk;
 use crate::call::Side;
-use crate::cli::CallArgs;
+use crate::cli::{CallArgs, NetworkArgs};
 use crate::desktop::{self, Opening};
 use crate::error::CommandError;
 
@@ -17,10 +17,11 @@ struct Usual {
 }
 
 /// Opens the window at its first screen.
-pub(super) fn run() -> Result<(), CommandError> {
+pub(super) fn run(network: NetworkArgs) -> Result<(), CommandError> {
     let usual = Usual::parse_from(["hyperzoom"]);
+    let call = CallArgs { network, ..usual.call };
     let side = Side::Host { port: None, open: false, resume: false };
-    desktop::run(Opening { base: talk::options(side, usual.call)?, choose: Box::new(|_| ()), ask: None })
+    desktop::run(Opening { base: talk::options(side, call)?, choose: Box::new(|_| ()), ask: None })
 }
 
 /// Opens the window with a call. What the command line says of names and devices counts for this time and the next.

@@ -6,7 +6,9 @@
 
 mod access;
 mod files;
+mod pace;
 mod settings;
+mod trial;
 mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,6 +57,7 @@ impl Waker {
 /// [`CommandError::Device`] where there is no display or nothing to draw with.
 pub(crate) fn run(opening: Opening) -> Result<(), CommandError> {
     check_display()?;
+    window::check_graphics()?;
     let stop = Stop::on_signals()?;
     let console = Console::new();
     let (settings, fault) = Settings::load();

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::render::error_handler::{RenderErrorHandler, RenderErrorPolicy};
-use bevy::render::settings::{Backends, MemoryHints, PowerPreference, RenderCreation, WgpuSettings};
+use bevy::render::renderer::RenderAdapterInfo;
+use bevy::render::settings::{MemoryHints, PowerPreference, RenderCreation, WgpuSettings};
 use bevy::window::{ExitCondition, PresentMode, WindowCloseRequested, WindowResolution};
 use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
 use bevy_egui::{EguiContexts, EguiPlugin, EguiPrimaryContextPass, egui};
@@ -18,8 +19,11 @@ use hyperzoom_ui_plugin::pictures::{Newest, PicturesPlugin, Place, Places};
 use hyperzoom_ui_plugin::theme::{self, Palette};
 
 use super::files::{self, Asking};
+use super::pace::{self, Pace};
 use super::settings::Settings;
+use super::trial::{self, Trial};
 use super::{Waker, access};
+use crate::error::CommandError;
 use crate::stop::Stop;
 use crate::studio::{Studio, View};
 
@@ -48,6 +52,21 @@ struct Shell {
     is_closing: bool,
 }
 
+/// Looks for something to draw with, before any device is opened.
+///
+/// # Errors
+/// [`CommandError::Device`] where there is nothing.
+pub(super) fn check_graphics() -> Result<(), CommandError> {
+    if hyperzoom_gpu::can_draw() {
+        return Ok(());
+    }
+    Err(CommandError::Device(
+        "there is nothing here that can draw a window: install a Vulkan driver for your graphics card, or do without a window \
+         (`hyperzoom host --headless`, `hyperzoom join INVITE --headless`)"
+            .into(),
+    ))
+}
+
 /// Makes the app; nothing is drawn yet.
 ///
 /// # Errors
@@ -70,7 +89,7 @@ pub(super) fn app(
     };
     let render = RenderPlugin {
         render_creation: RenderCreation::Automatic(Box::new(WgpuSettings {
-            backends: Some(Backends::VULKAN | Backends::METAL | Backends::DX12),
+            backends: Some(hyperzoom_gpu::BACKENDS),
             // Four small pictures and some text: the integrated GPU does it, and leaves the battery some.
             power_preference: PowerPreference::LowPower,
             memory_hints: MemoryHints::MemoryUsage,
@@ -96,11 +115,13 @@ pub(super) fn app(
         focused_mode: UpdateMode::reactive(IDLE),
         unfocused_mode: UpdateMode::reactive_low_power(IDLE),
     })
-    .insert_resource(RenderErrorHandler(|error, _, _| {
-        // Said where errors of drawing are said; sound and recording do not depend on it.
-        tracing::error!("drawing failed: {:?}", error.ty);
+    .insert_resource(RenderErrorHandler(|error, world, _| {
+        // A window that cannot be drawn is worse than none. Sound and recording do not depend on it, and go on.
+        tracing::error!("drawing failed: {:?}: {}", error.ty, error.description);
+        world.write_message(AppExit::error());
         RenderErrorPolicy::StopRendering
     }))
+    .init_resource::<Pace>()
     .insert_resource(Shell {
         studio,
         stop,
@@ -115,8 +136,12 @@ pub(super) fn app(
         commands.spawn((Camera2d, Msaa::Off));
     })
     .add_systems(PreUpdate, access::hand_on.before(bevy_egui::EguiPreUpdateSet::BeginPass))
-    .add_systems(Update, (take_pictures, close))
+    .add_systems(Update, (take_pictures, close, trial::undergo))
+    .add_systems(Last, pace::keep)
     .add_systems(EguiPrimaryContextPass, draw);
+    if let Some(trial) = Trial::asked_for() {
+        app.insert_resource(trial);
+    }
     if let Some(proxy) = app.world().get_resource::<EventLoopProxyWrapper>() {
         let proxy = (**proxy).clone();
         let wake: Box<dyn Fn() + Send + Sync> = Box::new(move || {
@@ -154,6 +179,7 @@ fn draw(
     mut contexts: EguiContexts<'_, '_>,
     mut shell: ResMut<'_, Shell>,
     mut places: ResMut<'_, Places>,
+    adapter: Res<'_, RenderAdapterInfo>,
     mut installed: Local<'_, bool>,
 ) -> Result {
     let ctx = contexts.ctx_mut()?.clone();
@@ -180,7 +206,9 @@ fn draw(
     places.ground = Palette::new(shell.choices.light).ground;
     let intents = match &*view {
         View::Setup(setup) => {
-            let out = panels::setup(&mut ui, setup, &mut shell.choices);
+            let mut setup = setup.clone();
+            setup.window_note = hyperzoom_gpu::is_software(&adapter).then(|| SOFTWARE.to_owned());
+            let out = panels::setup(&mut ui, &setup, &mut shell.choices);
             let place = |area| Place { id: OURSELVES, area, mirrored: true, faded: false };
             places.list.extend(out.picture.map(place));
             out.intents
@@ -215,6 +243,10 @@ fn draw(
     shell.settings.keep(Instant::now(), &shell.choices);
     Ok(())
 }
+
+/// What the first screen says where the processor draws.
+const SOFTWARE: &str = "No graphics card can be used: the processor draws this window, at ten pictures a second. What others see and what \
+                        is recorded stays smooth.";
 
 /// The number under which the studio gives our own picture.
 const OURSELVES: u8 = u8::MAX;

@@ -4,3 +4,5 @@
 pub mod process;
 #[cfg(target_os = "linux")]
 pub mod screen;
+#[cfg(target_os = "linux")]
+pub mod sitting;

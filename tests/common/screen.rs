@@ -1,9 +1,13 @@
 //! A screen of the test's own (Xvfb), a hand that types and clicks (xdotool), and an eye (GStreamer).
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
+
+use hyperzoom_ui_plugin::theme::Palette;
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{ClientMessageEvent, ConnectionExt, EventMask};
 
 use super::process::PATIENCE;
 
@@ -24,6 +28,21 @@ pub struct Shot {
 }
 
 impl Shot {
+    /// The middle of everything that has the colour of the one thing to do next; none where there is no such thing.
+    pub fn primary(&self) -> Option<(usize, usize)> {
+        let wanted = Palette::new(false).accent_fill;
+        let wanted = [wanted.r(), wanted.g(), wanted.b()];
+        let is_it = |pixel: &[u8]| pixel.iter().zip(wanted).all(|(is, wanted)| is.abs_diff(wanted) <= 2);
+        let found = self.rgb.chunks_exact(3).enumerate().filter(|(_, pixel)| is_it(pixel));
+        let (mut count, mut sum) = (0, (0, 0));
+        for (n, _) in found {
+            count += 1;
+            sum = (sum.0 + n % self.size.0, sum.1 + n / self.size.0);
+        }
+        // A badge or an outline is smaller.
+        (count > 500).then(|| (sum.0 / count, sum.1 / count))
+    }
+
     /// The colour at a place.
     pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
         let at = (y * self.size.0 + x) * 3;
@@ -100,6 +119,46 @@ impl Screen {
         self.xdotool(&["mousemove", &x.to_string(), &y.to_string(), "click", "1"]);
     }
 
+    /// Clicks on the one thing to do next, once it is where it should be.
+    pub fn click_primary(&self, what: &str, is_there: impl Fn((usize, usize)) -> bool) {
+        let shot = self.wait_until(what, |shot| shot.primary().is_some_and(&is_there));
+        let (x, y) = shot.primary().expect("seen");
+        self.click(x, y);
+    }
+
+    /// Puts a text on the clipboard, and presses the keys that paste it.
+    pub fn paste(&self, text: &str) {
+        let mut clip = Command::new("xclip")
+            .args(["-selection", "clipboard", "-in"])
+            .env("DISPLAY", &self.display)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("xclip runs");
+        clip.stdin.take().expect("piped").write_all(text.as_bytes()).expect("it reads");
+        assert!(clip.wait().is_ok_and(|status| status.success()), "xclip");
+        self.press("ctrl+v");
+    }
+
+    /// Takes a window away without closing it, as minimising does.
+    pub fn hide(&self, window: &str) {
+        self.xdotool(&["windowunmap", "--sync", window]);
+    }
+
+    /// Asks a window to close, as the button in its corner does (ICCCM 4.2.8.1).
+    pub fn ask_to_close(&self, window: &str) {
+        let window = window.parse().expect("a number");
+        let (server, _) = x11rb::connect(Some(&self.display)).expect("the screen answers");
+        let atom = |name: &str| {
+            let asked = server.intern_atom(false, name.as_bytes()).expect("asked");
+            asked.reply().expect("answered").atom
+        };
+        let what = [atom("WM_DELETE_WINDOW"), x11rb::CURRENT_TIME, 0, 0, 0];
+        let event = ClientMessageEvent::new(32, window, atom("WM_PROTOCOLS"), what);
+        server.send_event(false, window, EventMask::NO_EVENT, event).expect("sent");
+        server.flush().expect("sent");
+    }
+
     /// What is to be seen now.
     pub fn look(&self) -> Shot {
         let raw = tempfile::NamedTempFile::new().expect("a file");
@@ -143,6 +202,28 @@ impl Screen {
                 self.keep(&png);
                 panic!("{what}: not within {PATIENCE:?}; what is to be seen instead is in {}", png.display());
             }
+        }
+    }
+
+    /// Waits until something has happened outside of the window.
+    pub fn wait_for<T>(&self, what: &str, mut happened: impl FnMut() -> Option<T>) -> T {
+        let mut done = None;
+        self.wait_until(what, |_| {
+            done = happened();
+            done.is_some()
+        });
+        done.expect("it has happened")
+    }
+
+    /// What the clipboard holds, once `mark` is in it.
+    pub fn clipboard_with(&self, mark: char) -> String {
+        let since = Instant::now();
+        loop {
+            let text = self.clipboard();
+            if text.contains(mark) {
+                return text;
+            }
+            assert!(since.elapsed() < PATIENCE, "nothing with {mark} on the clipboard: {text:?}");
         }
     }
 

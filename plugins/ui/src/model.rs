@@ -144,6 +144,8 @@ pub struct SetupView {
     pub microphone_fault: Option<String>,
     /// Why the loudspeaker is not the chosen one, and what to do.
     pub speaker_fault: Option<String>,
+    /// What is to be known of how the window is drawn.
+    pub window_note: Option<String>,
     /// Where recordings go.
     pub folder: PathBuf,
     /// What is free there, in bytes; none where the system would not say.

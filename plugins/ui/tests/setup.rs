@@ -149,6 +149,40 @@ fn buttons_say_what_is_wanted() {
 }
 
 #[test]
+fn what_is_pasted_where_nobody_writes_is_the_invite() {
+    for event in [
+        egui::Event::Paste(" 203.0.113.7:4747#key\n".into()),
+        egui::Event::Text(" 203.0.113.7:4747#key\n".into()),
+    ] {
+        let mut harness = show(LARGE, false, usual());
+        harness.event(event.clone());
+        harness.run_ok();
+        assert_eq!(harness.state().choices.invite, "203.0.113.7:4747#key");
+        // Enter joins, as it would if it had been pasted into the field.
+        harness.key_press(egui::Key::Enter);
+        harness.run_ok();
+        assert_eq!(harness.state().intents, [Intent::Join], "{event:?}");
+    }
+    // Where somebody writes it is theirs.
+    let mut harness = show(LARGE, false, usual());
+    harness.get_by_label("Name").focus();
+    harness.run_ok();
+    harness.event(egui::Event::Paste("Grace".into()));
+    harness.run_ok();
+    assert_eq!(harness.state().choices.invite, "");
+}
+
+#[test]
+fn what_takes_long_can_be_cancelled() {
+    let mut screen = usual();
+    screen.view.busy = Some("Joining".to_owned());
+    let mut harness = show(LARGE, false, screen);
+    harness.get_by_label("Cancel").click();
+    harness.run_ok();
+    assert_eq!(harness.state().intents, [Intent::End]);
+}
+
+#[test]
 fn joining_needs_an_invite_that_is_one() {
     let mut harness = show(LARGE, false, usual());
     harness.get_by_label("Join").click();

@@ -156,6 +156,8 @@ impl Preview {
             level: self.sound.level(now),
             microphone_fault,
             speaker_fault,
+            // The window knows by itself.
+            window_note: None,
             folder: self.storage.folder().to_owned(),
             free: self.storage.free(),
             hour: (

@@ -50,6 +50,29 @@ pub enum Software {
     Taken,
 }
 
+/// What this program draws with and computes on. No OpenGL: many machines' has no compute.
+pub const BACKENDS: wgpu::Backends =
+    wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
+
+/// Whether there is anything here to draw a window with, a processor that does it included. Takes some ten milliseconds.
+#[must_use]
+pub fn can_draw() -> bool {
+    guarded("be looked for", || {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = BACKENDS;
+        descriptor.flags = wgpu::InstanceFlags::empty();
+        let instance = wgpu::Instance::new(descriptor);
+        Ok(!pollster::block_on(instance.enumerate_adapters(BACKENDS)).is_empty())
+    })
+    .unwrap_or(false)
+}
+
+/// Whether a device is a program that the processor runs (lavapipe, WARP).
+#[must_use]
+pub fn is_software(adapter: &wgpu::AdapterInfo) -> bool {
+    adapter.device_type == wgpu::DeviceType::Cpu
+}
+
 impl Gpu {
     /// A device of our own, for a program without a window. Takes some hundred milliseconds.
     ///
@@ -61,7 +84,7 @@ impl Gpu {
         }
         guarded("be opened", || {
             let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-            descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+            descriptor.backends = BACKENDS;
             // Validation is for our own tests, which look at errors anyway.
             descriptor.flags = wgpu::InstanceFlags::empty();
             let instance = wgpu::Instance::new(descriptor);

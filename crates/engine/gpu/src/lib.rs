@@ -20,7 +20,7 @@ mod taps;
 
 pub use auto::{AutoScaler, Path, SharedGpu};
 pub use colour::{ColourSpace, Matrix, Range};
-pub use device::{Gpu, Software};
+pub use device::{BACKENDS, Gpu, Software, can_draw, is_software};
 pub use draw::{GRID_SHADER, GridPicture, Painter};
 pub use error::GpuError;
 pub use format::PixelFormat;

@@ -1,6 +1,6 @@
 //! Who one is, what one speaks into, and the buttons that begin a call.
 
-use egui::{Key, Label, Rect, ScrollArea, Spinner, Ui, Vec2, pos2, vec2};
+use egui::{Event, Key, Label, Rect, ScrollArea, Spinner, Ui, Vec2, pos2, vec2};
 use egui_phosphor::regular as icons;
 
 use super::{Screen, child};
@@ -119,6 +119,8 @@ impl Screen<'_> {
 
         let join = Button::new("Join").look(join_look);
         let join_width = join.size(ui).x;
+        // What is pasted where nobody writes can only be the invite.
+        let pasted = if ui.ctx().text_edit_focused() { None } else { pasted(ui) };
         ui.horizontal_top(|ui| {
             let width = ui.available_width() - join_width - GAP;
             let invite = ui
@@ -126,6 +128,10 @@ impl Screen<'_> {
                     field(ui, "", &mut self.choices.invite, "Paste the invite")
                 })
                 .inner;
+            if let Some(text) = &pasted {
+                self.choices.invite = text.trim().to_owned();
+                invite.request_focus();
+            }
             if invite.changed() {
                 // What is copied often brings a space or a line's end along.
                 let trimmed = self.choices.invite.trim().to_owned();
@@ -180,6 +186,18 @@ impl Screen<'_> {
             }
         }
     }
+}
+
+/// What was pasted just now.
+fn pasted(ui: &Ui) -> Option<String> {
+    ui.input(|input| {
+        input.events.iter().find_map(|event| match event {
+            Event::Paste(text) => Some(text.clone()),
+            // The window hands on what is pasted as if it had been typed at once.
+            Event::Text(text) if text.chars().nth(1).is_some() => Some(text.clone()),
+            _ => None,
+        })
+    })
 }
 
 /// What a picker offers: the devices, the system's own choice before them, and none after them, unless they say so themselves.

@@ -1,10 +1,10 @@
 //! What somebody should know before a call.
 
-use egui::Ui;
+use egui::{Rect, Ui, vec2};
 
-use super::Screen;
+use super::{Screen, child};
 use crate::model::{Bleed, Intent};
-use crate::theme::{GAP, WIDE_GAP};
+use crate::theme::{GAP, SMALL_CONTROL, WIDE_GAP};
 use crate::widgets::{Banner, Button, Look, Tone};
 
 impl Screen<'_> {
@@ -31,6 +31,21 @@ impl Screen<'_> {
         }
         self.headphones(ui);
         self.recovered(ui);
+        if let Some(note) = &self.view.window_note {
+            self.until_read(ui, Banner::new(Tone::Note, note), note);
+        }
+    }
+
+    /// A banner, until it is put away.
+    fn until_read(&self, ui: &mut Ui, banner: Banner<'_>, what: impl std::hash::Hash) {
+        let read = ui.id().with(("read", what));
+        if ui.data(|data| data.get_temp(read)).unwrap_or(false) {
+            return;
+        }
+        ui.add_space(WIDE_GAP);
+        if banner.closable().show(ui).closed {
+            ui.data_mut(|data| data.insert_temp(read, true));
+        }
     }
 
     /// Whether others will hear themselves.
@@ -45,12 +60,11 @@ impl Screen<'_> {
                 ui.add_space(GAP);
                 let test = Button::new("Test the headphones").look(Look::Bare).small();
                 // Its words stand where all the others begin.
-                let clicked = ui
-                    .horizontal(|ui| {
-                        ui.add_space(-GAP);
-                        ui.add(test).clicked()
-                    })
-                    .inner;
+                let room = ui.available_rect_before_wrap();
+                let row =
+                    Rect::from_min_size(room.min - vec2(GAP, 0.0), vec2(room.width() + GAP, SMALL_CONTROL));
+                let clicked = child(ui, "test", row).add(test).clicked();
+                ui.advance_cursor_after_rect(row.with_min_x(room.left()));
                 if clicked {
                     self.out.intents.push(Intent::TestHeadphones);
                 }
@@ -85,16 +99,10 @@ impl Screen<'_> {
     }
 
     /// What was saved of takes that were cut off, until it is put away.
-    fn recovered(&mut self, ui: &mut Ui) {
+    fn recovered(&self, ui: &mut Ui) {
         let lines = &self.view.recovered;
-        let read = ui.id().with(("recovered", lines));
-        if lines.is_empty() || ui.data(|data| data.get_temp(read)).unwrap_or(false) {
-            return;
-        }
-        ui.add_space(WIDE_GAP);
-        let text = lines.join("\n");
-        if Banner::new(Tone::Good, &text).title("Saved.").closable().show(ui).closed {
-            ui.data_mut(|data| data.insert_temp(read, true));
+        if !lines.is_empty() {
+            self.until_read(ui, Banner::new(Tone::Good, &lines.join("\n")).title("Saved."), lines);
         }
     }
 }
