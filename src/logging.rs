@@ -4,8 +4,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Libraries that complain of what is no trouble to anybody: that there is no JACK server, no X settings manager, no fast GPU (which the
 /// window itself says).
-const USUAL: &str =
-    "warn,jack=off,winit=error,bevy_winit=error,bevy_render=error,bevy_egui=error,wgpu_hal=error,naga=error";
+const USUAL: &str = "warn,jack=off,winit=error,bevy_winit=error,bevy_render=error,bevy_egui=error,egui=error,wgpu_hal=error,naga=error";
 
 /// Starts the log on standard error: warnings and worse, unless `HZ_LOG` asks for more in the words of
 /// [`EnvFilter`].

@@ -8,14 +8,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::process::{Ended, HyperZoom, run};
-use common::screen::{NEEDS, Screen};
+use common::screen::{NEEDS, Screen, Shot};
 use common::sitting::{Chosen, Sitting, beside, prepare};
 use hyperzoom_testkit::have;
 use hyperzoom_testkit::media::{only_take, speech};
 
-/// What a round button looks like before and after is told by its middle.
-const MUTE: (usize, usize) = (484, 744);
-const CAMERA: (usize, usize) = (556, 744);
+/// The middles of round buttons, whose looks tell what is on.
+const MUTE: (usize, usize) = (496, 756);
+const CAMERA: (usize, usize) = (568, 756);
+const STATISTICS: (usize, usize) = (712, 756);
 
 fn ready() -> bool {
     have(&NEEDS) && have(&["xclip", "ffmpeg"])
@@ -26,6 +27,11 @@ fn verify(takes: &[&Path]) {
     let args = ["verify".as_ref()].into_iter().chain(takes.iter().map(|take| take.as_os_str()));
     let checked = run(args);
     assert_eq!(checked.code(), 0, "{}\n{}", checked.stdout, checked.stderr);
+}
+
+/// Whether a card lies over the middle of the pictures.
+fn is_asked(shot: &Shot) -> bool {
+    shot.at(500, 440).iter().all(|value| *value < 0x40)
 }
 
 /// Ends a program that has nothing left to do.
@@ -73,36 +79,28 @@ fn two_people_meet_talk_and_end_in_their_windows() {
     let invite = ada.host();
     ada.keep("invite");
     grace.join(&invite);
-    ada.program.wait_for("recording into");
-    grace.program.wait_for("recording into");
-    ada.program.wait_for("Grace is here");
+    ada.program.wait_for_all(&["Grace is here", "recording into"]);
+    grace.program.wait_for_all(&["Ada is here", "recording into"]);
     // The card is gone, and the picture of the other has come.
     ada.screen.wait_until("the call", |shot| shot.primary().is_none() && shot.colours() > 60);
     ada.keep("call-2");
 
-    for (key, button, picture) in [("m", MUTE, "muted"), ("c", CAMERA, "camera-off")] {
-        let before = ada.screen.look().at(button.0, button.1);
+    for (key, button, picture) in
+        [("m", MUTE, "muted"), ("c", CAMERA, "camera-off"), ("s", STATISTICS, "statistics")]
+    {
+        let before = ada.screen.look().patch(button);
         ada.screen.press(key);
-        ada.screen.wait_until(picture, |shot| shot.at(button.0, button.1) != before);
+        ada.screen.wait_until(picture, |shot| shot.patch(button) != before);
         ada.keep(picture);
         ada.screen.press(key);
-        ada.screen.wait_until(picture, |shot| shot.at(button.0, button.1) == before);
+        ada.screen.wait_until(picture, |shot| shot.patch(button) == before);
     }
     grace.program.wait_for("Ada: camera off");
     grace.program.wait_for("Ada: camera on");
     ada.screen.press("k");
     ada.program.wait_for("Marker 1");
-    ada.screen.press("s");
-    let is_dark = |shot: &common::screen::Shot| shot.at(1200, 60).iter().all(|value| *value < 0x30);
-    ada.screen.wait_until("the statistics", is_dark);
-    ada.keep("statistics");
-    ada.screen.press("s");
-
     ada.screen.press("e");
-    ada.screen.wait_until("whether to end", |shot| {
-        let live = shot.at(640, 400);
-        live.iter().all(|value| *value < 0x40)
-    });
+    ada.screen.wait_until("whether to end", is_asked);
     ada.keep("end");
     ada.screen.press("Return");
     ada.program.wait_for("recorded ");
@@ -117,6 +115,7 @@ fn two_people_meet_talk_and_end_in_their_windows() {
     // Who stays ends as well, by closing the window: it asks first, and then again.
     let window = grace.screen.window("HyperZoom");
     grace.screen.ask_to_close(&window);
+    grace.screen.wait_until("whether to end", is_asked);
     grace.screen.ask_to_close(&window);
     let ended = grace.program.wait();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);

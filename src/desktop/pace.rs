@@ -36,9 +36,9 @@ impl Pace {
     fn wait(&self, now: Instant, is_software: bool) -> Duration {
         let is_used = self.touched.is_some_and(|touched| now.saturating_duration_since(touched) < TOUCH);
         let least = match (is_software, is_used) {
-            (true, _) => SOFTWARE,
+            (true, false) => SOFTWARE,
             (false, true) => USED,
-            (false, false) => SEEN,
+            (true, true) | (false, false) => SEEN,
         };
         least.saturating_sub(now.saturating_duration_since(self.drawn))
     }
@@ -77,10 +77,10 @@ mod tests {
         let pace = Pace { drawn: start, touched: Some(start) };
         let after = Duration::from_millis(6);
         assert_eq!(pace.wait(start + after, false), USED - after);
-        assert_eq!(pace.wait(start + after, true), SOFTWARE - after);
+        assert_eq!(pace.wait(start + after, true), SEEN - after);
         let drawn = start + TOUCH;
         let pace = Pace { drawn, touched: Some(start) };
-        assert_eq!(pace.wait(drawn, false), SEEN);
+        assert_eq!((pace.wait(drawn, false), pace.wait(drawn, true)), (SEEN, SOFTWARE));
         assert_eq!(pace.wait(drawn + SEEN * 2, false), Duration::ZERO);
     }
 }

@@ -6,7 +6,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use hyperzoom_ui_plugin::theme::Palette;
-use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{ClientMessageEvent, ConnectionExt, EventMask};
 
 use super::process::PATIENCE;
@@ -47,6 +46,12 @@ impl Shot {
     pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
         let at = (y * self.size.0 + x) * 3;
         [self.rgb[at], self.rgb[at + 1], self.rgb[at + 2]]
+    }
+
+    /// What is to be seen around a place: a round button as a whole.
+    pub fn patch(&self, (x, y): (usize, usize)) -> Vec<u8> {
+        let row = |y: usize| &self.rgb[(y * self.size.0 + x - 24) * 3..][..48 * 3];
+        (y - 24..y + 24).flat_map(row).copied().collect()
     }
 
     /// How many different colours there are, coarsely: a blank screen has one.
@@ -104,9 +109,14 @@ impl Screen {
         window
     }
 
-    /// Presses a key, such as `m`, `Return` or `ctrl+v`.
+    /// Presses a key, such as `m` or `Return`.
     pub fn press(&self, key: &str) {
         self.xdotool(&["key", "--clearmodifiers", key]);
+    }
+
+    /// Presses a key together with Ctrl, as long as a hand does.
+    pub fn press_with_ctrl(&self, key: &str) {
+        self.xdotool(&["keydown", "ctrl", "sleep", "0.2", "key", key, "sleep", "0.2", "keyup", "ctrl"]);
     }
 
     /// Types a text.
@@ -137,7 +147,7 @@ impl Screen {
             .expect("xclip runs");
         clip.stdin.take().expect("piped").write_all(text.as_bytes()).expect("it reads");
         assert!(clip.wait().is_ok_and(|status| status.success()), "xclip");
-        self.press("ctrl+v");
+        self.press_with_ctrl("v");
     }
 
     /// Takes a window away without closing it, as minimising does.
@@ -155,8 +165,8 @@ impl Screen {
         };
         let what = [atom("WM_DELETE_WINDOW"), x11rb::CURRENT_TIME, 0, 0, 0];
         let event = ClientMessageEvent::new(32, window, atom("WM_PROTOCOLS"), what);
-        server.send_event(false, window, EventMask::NO_EVENT, event).expect("sent");
-        server.flush().expect("sent");
+        // A connection that closes takes along what the screen has not read yet: its answer is waited for.
+        server.send_event(false, window, EventMask::NO_EVENT, event).expect("sent").check().expect("taken");
     }
 
     /// What is to be seen now.

@@ -12,6 +12,9 @@ const KEPT: usize = 60;
 /// Rates and losses are of the last seconds: fewer would jump, since what the links carried is counted once a second.
 const WINDOW: usize = 5;
 
+/// Looks that pass until the first figure from mouth to ear counts.
+const SETTLED: usize = 2;
+
 /// IPv4 and UDP, in bytes.
 const HEADERS: u64 = 20 + 8;
 
@@ -86,7 +89,10 @@ impl History {
             None => {}
         }
         push(&mut self.counts, WINDOW + 1, (now, counts));
-        if let Some(ear_ms) = ear_ms {
+        // What is measured in the first moments tells more of the beginning than of the way.
+        if let Some(ear_ms) = ear_ms
+            && self.counts.len() > SETTLED
+        {
             push(&mut self.ear, KEPT, ear_ms);
         }
     }
@@ -105,6 +111,11 @@ impl History {
             up_kbps: kbps(new.up),
             wire_kbps: kbps(new.up + HEADERS * new.datagrams),
         }
+    }
+
+    /// Whether the way from mouth to ear is known well enough to be told.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.ear.is_empty()
     }
 
     /// From mouth to ear, in ms, a value a second, the oldest first.

@@ -169,7 +169,7 @@ impl Tiles {
             camera,
             fault: None,
             state: kept.state(now, person),
-            ear_ms: person.ear_ms().filter(|_| is_here).map(f32::round),
+            ear_ms: person.ear_ms().filter(|_| is_here && kept.history.is_settled()).map(f32::round),
             volume: kept.volume,
             aspect: shape.map(|shape| shape.width as f32 / shape.height as f32),
         })
@@ -182,7 +182,7 @@ impl Tiles {
         let figures = PeerFigures {
             name: person.name.clone(),
             weak: !matches!(kept.state(now, person), TileState::Here | TileState::Relayed),
-            ear_ms: person.ear_ms(),
+            ear_ms: person.ear_ms().filter(|_| kept.history.is_settled()),
             round_trip_ms: person.link.0.round_trip.map(|trip| trip.as_secs_f32() * 1e3),
             lost: rates.lost,
             repaired: rates.repaired,

@@ -105,5 +105,6 @@ fn keys(ui: &Ui, view: &CallView, open: &mut CallOpen, intents: &mut Vec<Intent>
 
 /// A `Ui` of its own at a place of its own.
 fn child(ui: &mut Ui, salt: impl std::hash::Hash, rect: Rect, layout: egui::Layout) -> Ui {
-    ui.new_child(UiBuilder::new().id_salt(salt).max_rect(rect).layout(layout))
+    // Its identity does not depend on how many things come before it: the focus stays where it is.
+    ui.new_child(UiBuilder::new().id(ui.id().with(salt)).max_rect(rect).layout(layout))
 }

@@ -101,5 +101,6 @@ impl Screen<'_> {
 
 /// A part of the screen at a place of its own, whose widgets keep their identity wherever it stands.
 fn child(ui: &mut Ui, name: &str, rect: Rect) -> Ui {
-    ui.new_child(UiBuilder::new().id_salt(name).max_rect(rect))
+    // Its identity does not depend on how many things come before it: the focus stays where it is.
+    ui.new_child(UiBuilder::new().id(ui.id().with(name)).max_rect(rect))
 }

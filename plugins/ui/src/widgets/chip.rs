@@ -59,7 +59,8 @@ impl<'a> Chip<'a> {
         let size = vec2((lead + words.size().x + PADDING).min(width.max(HEIGHT)), HEIGHT);
         let rect = align.anchor_size(at, size);
 
-        let id = ui.id().with(("chip", self.words, at.x.to_bits(), at.y.to_bits()));
+        // By its place and not its words: a figure that changes is the same chip to a screen reader.
+        let id = ui.id().with(("chip", at.x.to_bits(), at.y.to_bits()));
         let response = ui.interact(rect, id, Sense::hover());
         response.widget_info(|| WidgetInfo::labeled(WidgetType::Label, true, self.words));
         self.paint(ui, rect, words);

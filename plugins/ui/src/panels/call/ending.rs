@@ -20,6 +20,9 @@ pub(super) fn ask(ui: &Ui, view: &CallView, open: &mut CallOpen, intents: &mut V
         .inner_margin(Margin::same(PANEL as i8))
         .shadow(ui.visuals().window_shadow);
     let means = match &view.rec {
+        _ if view.waiting => {
+            "Nobody is here yet, and nothing was recorded. Who comes with this invite will find nobody."
+        }
         RecView::Off | RecView::Failed(_) => "You leave, and the others can go on without you.",
         _ => "You leave, and your recording is closed and kept. The others can go on without you.",
     };
