@@ -29,11 +29,6 @@ fn verify(takes: &[&Path]) {
     assert_eq!(checked.code(), 0, "{}\n{}", checked.stdout, checked.stderr);
 }
 
-/// Whether a card lies over the middle of the pictures.
-fn is_asked(shot: &Shot) -> bool {
-    shot.at(500, 440).iter().all(|value| *value < 0x40)
-}
-
 /// Ends a program that has nothing left to do.
 fn end(program: HyperZoom) -> Ended {
     program.interrupt();
@@ -100,7 +95,7 @@ fn two_people_meet_talk_and_end_in_their_windows() {
     ada.screen.press("k");
     ada.program.wait_for("Marker 1");
     ada.screen.press("e");
-    ada.screen.wait_until("whether to end", is_asked);
+    ada.screen.wait_until("whether to end", Shot::has_question);
     ada.keep("end");
     ada.screen.press("Return");
     ada.program.wait_for("recorded ");
@@ -115,7 +110,7 @@ fn two_people_meet_talk_and_end_in_their_windows() {
     // Who stays ends as well, by closing the window: it asks first, and then again.
     let window = grace.screen.window("HyperZoom");
     grace.screen.ask_to_close(&window);
-    grace.screen.wait_until("whether to end", is_asked);
+    grace.screen.wait_until("whether to end", Shot::has_question);
     grace.screen.ask_to_close(&window);
     let ended = grace.program.wait();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use egui::Color32;
 use hyperzoom_ui_plugin::theme::Palette;
 use x11rb::protocol::xproto::{ClientMessageEvent, ConnectionExt, EventMask};
 
@@ -29,17 +30,35 @@ pub struct Shot {
 impl Shot {
     /// The middle of everything that has the colour of the one thing to do next; none where there is no such thing.
     pub fn primary(&self) -> Option<(usize, usize)> {
-        let wanted = Palette::new(false).accent_fill;
-        let wanted = [wanted.r(), wanted.g(), wanted.b()];
-        let is_it = |pixel: &[u8]| pixel.iter().zip(wanted).all(|(is, wanted)| is.abs_diff(wanted) <= 2);
-        let found = self.rgb.chunks_exact(3).enumerate().filter(|(_, pixel)| is_it(pixel));
-        let (mut count, mut sum) = (0, (0, 0));
-        for (n, _) in found {
-            count += 1;
-            sum = (sum.0 + n % self.size.0, sum.1 + n / self.size.0);
-        }
+        let (count, sum) = self
+            .of(Palette::new(false).accent_fill, 2)
+            .fold((0, (0, 0)), |(count, sum), (x, y)| (count + 1, (sum.0 + x, sum.1 + y)));
         // A badge or an outline is smaller.
         (count > 500).then(|| (sum.0 / count, sum.1 / count))
+    }
+
+    /// Whether something is written in a colour, or drawn in thin lines: their edges are of a colour near it.
+    pub fn has(&self, colour: Color32) -> bool {
+        self.of(colour, 40).nth(8).is_some()
+    }
+
+    /// Whether an area is filled with a colour.
+    pub fn has_area_of(&self, colour: Color32) -> bool {
+        self.of(colour, 1).nth(2000).is_some()
+    }
+
+    /// Whether a card lies over the middle of the pictures.
+    pub fn has_question(&self) -> bool {
+        self.at(500, 440).iter().all(|value| *value < 0x40)
+    }
+
+    /// Where a colour is, give or take `near` in each part.
+    fn of(&self, colour: Color32, near: u8) -> impl Iterator<Item = (usize, usize)> {
+        let wanted = [colour.r(), colour.g(), colour.b()];
+        let is_it =
+            move |pixel: &[u8]| pixel.iter().zip(wanted).all(|(is, wanted)| is.abs_diff(wanted) <= near);
+        let all = self.rgb.chunks_exact(3).enumerate();
+        all.filter(move |(_, pixel)| is_it(pixel)).map(|(n, _)| (n % self.size.0, n / self.size.0))
     }
 
     /// The colour at a place.
@@ -148,6 +167,12 @@ impl Screen {
         clip.stdin.take().expect("piped").write_all(text.as_bytes()).expect("it reads");
         assert!(clip.wait().is_ok_and(|status| status.success()), "xclip");
         self.press_with_ctrl("v");
+    }
+
+    /// Empties a field that has the keyboard.
+    pub fn clear_field(&self) {
+        self.press_with_ctrl("a");
+        self.press("BackSpace");
     }
 
     /// Takes a window away without closing it, as minimising does.
