@@ -11,7 +11,7 @@ use common::process::{HyperZoom, command};
 use common::screen::{NEEDS, Shot};
 use common::sitting::{Chosen, Sitting, beside};
 use hyperzoom_testkit::have;
-use hyperzoom_ui_plugin::theme::{CHIP_WARN, Palette};
+use hyperzoom_ui_plugin::theme::Palette;
 
 fn ready() -> bool {
     have(&NEEDS) && have(&["xclip"])
@@ -51,7 +51,9 @@ fn three_and_four_people_have_their_places_and_one_who_is_cut_off_keeps_his() {
     ada.keep("call-4");
     barbara.kill();
     ada.program.wait_for("Barbara: disconnected");
-    ada.screen.wait_until("that she is expected back", |shot| shot.has(CHIP_WARN));
+    // A dark chip below the letter that stands for her.
+    ada.screen
+        .wait_until("that she is expected back", |shot| shot.at(954, 612).iter().all(|value| *value < 0x0c));
     ada.keep("rejoining");
     ada.program.interrupt();
     assert_eq!(ada.program.wait().code(), 0);
@@ -138,8 +140,8 @@ fn a_full_disk_is_an_alarm_that_stays() {
     let mut guest = quiet(&["join", &invite], "Grace");
     guest.wait_for("Ada is here");
     ada.program.wait_for("NOT RECORDING ANY MORE");
-    let live = Palette::new(false).live;
-    ada.screen.wait_until("the alarm", |shot| shot.has(live));
+    let alarm = Palette::new(false).live_tint.0;
+    ada.screen.wait_until("the alarm", |shot| shot.has_area_of(alarm));
     ada.keep("disk-full");
     // The call goes on, and ends as it should.
     ada.screen.press("e");

@@ -1,6 +1,7 @@
 //! The certificate: whether the files of all participants can be put beside one another as they are.
 
-use egui::{Align, Align2, Color32, Label, Layout, Sense, Ui, Vec2, vec2};
+use egui::{Align, Align2, Color32, Label, Layout, Sense, Ui, Vec2};
+use egui_extras::{Column, TableBuilder};
 use egui_phosphor::regular as icons;
 
 use crate::model::{Grade, SummaryView, SyncRow};
@@ -12,6 +13,8 @@ const MARK: f32 = 32.0;
 const ROW: f32 = 32.0;
 /// Where each column of figures ends, of the table's width.
 const ENDS: [f32; 4] = [0.42, 0.62, 0.86, 1.0];
+/// How wide the first of them is, likewise.
+const FIRST: f32 = 0.12;
 
 /// What is found, in words, and each participant's figures.
 pub(super) fn certificate(ui: &mut Ui, view: &SummaryView) {
@@ -42,47 +45,55 @@ pub(super) fn certificate(ui: &mut Ui, view: &SummaryView) {
 
 fn table(ui: &mut Ui, rows: &[SyncRow]) {
     let palette = Palette::of(ui);
-    let repeated = if ui.available_width() < 420.0 { "repeated" } else { "repeated frames" };
-    line(
-        ui,
-        "",
-        palette.dim,
-        ["offset", "drift", repeated, "gaps"].map(|head| (head.to_owned(), palette.dim)),
-    );
-    for row in rows {
-        let plain = |figure: Option<String>| (figure.unwrap_or_else(|| "–".to_owned()), palette.text);
-        let gaps = match row.gaps {
-            Some(gaps) if gaps > 0 => (gaps.to_string(), palette.warn),
-            gaps => plain(gaps.map(|gaps| gaps.to_string())),
-        };
-        let figures = [
-            plain(row.offset_ms.map(|offset| signed(offset, "ms"))),
-            plain(row.drift_ppm.map(|drift| signed(drift, "ppm"))),
-            plain(row.repeated.map(|repeated| repeated.to_string())),
-            gaps,
-        ];
-        line(ui, &row.name, palette.text, figures);
-    }
+    let width = ui.available_width() - GAP;
+    let repeated = if width < 420.0 { "repeated" } else { "repeated frames" };
+    // What a column spans, from where the one before it ends.
+    let spans = ENDS.iter().scan(ENDS[0] - FIRST, |left, end| Some(end - std::mem::replace(left, *end)));
+    let spans = std::iter::once(ENDS[0] - FIRST).chain(spans);
+    let columns = spans.map(|span| Column::exact((width * span).floor()).clip(true));
+    // Columns say themselves how far apart they are.
+    ui.spacing_mut().item_spacing.x = 0.0;
+    let table = TableBuilder::new(ui).vscroll(false).cell_layout(Layout::left_to_right(Align::Center));
+    columns
+        .fold(table, TableBuilder::column)
+        .header(ROW, |mut head| {
+            for words in ["", "offset", "drift", repeated, "gaps"] {
+                head.col(|ui| figure(ui, words, palette.dim));
+            }
+        })
+        .body(|mut body| {
+            for row in rows {
+                body.row(ROW, |mut line| {
+                    line.col(|ui| {
+                        ui.add(Label::new(Type::Caption.text(&row.name).color(palette.text)).truncate());
+                    });
+                    for (words, colour) in figures(row, palette) {
+                        line.col(|ui| figure(ui, &words, colour));
+                    }
+                });
+            }
+        });
 }
 
-/// A name at the left, and each figure before the end of its column.
-fn line(ui: &mut Ui, name: &str, colour: Color32, figures: [(String, Color32); 4]) {
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
-    let x = |share: f32| rect.left() + GAP + (rect.width() - 2.0 * GAP) * share;
-    let mut cell = |left: f32, right: f32, layout: Layout, words: &str, colour: Color32| {
-        let place = egui::Rect::from_x_y_ranges(left..=right, rect.y_range());
-        let mut cell = ui.new_child(egui::UiBuilder::new().max_rect(place).layout(layout));
-        if !words.is_empty() {
-            cell.add(Label::new(Type::Caption.text(words).color(colour)).truncate());
-        }
+/// A figure ends where its column does.
+fn figure(ui: &mut Ui, words: &str, colour: Color32) {
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        ui.add(Label::new(Type::Caption.text(words).color(colour)).extend());
+    });
+}
+
+fn figures(row: &SyncRow, palette: &Palette) -> [(String, Color32); 4] {
+    let plain = |figure: Option<String>| (figure.unwrap_or_else(|| "–".to_owned()), palette.text);
+    let gaps = match row.gaps {
+        Some(gaps) if gaps > 0 => (gaps.to_string(), palette.warn),
+        gaps => plain(gaps.map(|gaps| gaps.to_string())),
     };
-    // A name may reach into the first column, as far as its figure leaves room.
-    cell(x(0.0), x(ENDS[0] - 0.12), Layout::left_to_right(Align::Center), name, colour);
-    let mut left = x(ENDS[0] - 0.12);
-    for ((words, colour), end) in figures.into_iter().zip(ENDS) {
-        cell(left, x(end), Layout::right_to_left(Align::Center), &words, colour);
-        left = x(end) + GAP;
-    }
+    [
+        plain(row.offset_ms.map(|offset| signed(offset, "ms"))),
+        plain(row.drift_ppm.map(|drift| signed(drift, "ppm"))),
+        plain(row.repeated.map(|repeated| repeated.to_string())),
+        gaps,
+    ]
 }
 
 /// A figure with its unit and a true minus: "−0.4 ms". What rounds to nothing has no sign.
