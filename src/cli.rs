@@ -10,7 +10,7 @@ use hyperzoom_video::CameraSpec;
 const EXAMPLES: &str = "\
 Examples:
   hyperzoom                                     opens the window: everything can be done there
-  hyperzoom host --name Ada                     wait for others; prints the invite to read out
+  hyperzoom host --headless --name Ada          wait for others at the terminal; prints the invite to read out
   hyperzoom join 192.168.1.20:47800#6YQ2…       join with that invite
   hyperzoom demo --people 2 --seconds 10        a whole call on this machine, recorded and checked
   hyperzoom devices                             what can be given to --mic, --speaker and --camera
@@ -39,7 +39,7 @@ pub struct Cli {
 /// What the program can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Open a session, print its invite, wait for others, talk, record
+    /// Open a session and its invite, wait for others, talk, record
     Host(HostArgs),
     /// Join the session of an invite
     Join(JoinArgs),
@@ -61,7 +61,7 @@ Examples:
   hyperzoom host --headless --mic file:speech.wav --camera pattern --speaker none --for 60 --json
   (sleep 60; echo \"the good bit\"; sleep 30; echo) | hyperzoom host --headless --markers     two markers from a script
 
-While the call is recorded, a name and Enter set a marker at that moment, and Enter alone a numbered one. Markers become
+With --headless, while the call is recorded, a name and Enter set a marker at that moment, and Enter alone a numbered one. Markers become
 chapters of the recording.";
 
 /// `hyperzoom host`
@@ -140,20 +140,21 @@ pub struct NetworkArgs {
 }
 
 /// Where sound and pictures come from, and where they go.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Media")]
 pub struct MediaArgs {
     /// The microphone: default, part of a device's name, none, tone, tone:HZ, file:PATH.wav; pulse:, jack: or alsa: in front
-    /// of a name chooses the sound system
-    #[arg(long, value_name = "SPEC", default_value = "default")]
-    pub mic: SoundSpec,
-    /// The loudspeaker: default, part of a device's name, none, file:PATH.wav (writes what is heard)
-    #[arg(long, value_name = "SPEC", default_value = "default")]
-    pub speaker: SoundSpec,
+    /// of a name chooses the sound system [default: default; in the window the last one]
+    #[arg(long, value_name = "SPEC")]
+    pub mic: Option<SoundSpec>,
+    /// The loudspeaker: default, part of a device's name, none, file:PATH.wav (writes what is heard) [default: default; in the
+    /// window the last one]
+    #[arg(long, value_name = "SPEC")]
+    pub speaker: Option<SoundSpec>,
     /// The camera: default, part of a camera's name, or its place (/dev/video0), with :WxH or :WxH@FPS behind it for another size
-    /// than its best; none, pattern, pattern:WxH@FPS, file:PATH.y4m (loops)
-    #[arg(long, value_name = "SPEC", default_value = "none")]
-    pub camera: CameraSpec,
+    /// than its best; none, pattern, pattern:WxH@FPS, file:PATH.y4m (loops) [default: none; in the window the last one]
+    #[arg(long, value_name = "SPEC")]
+    pub camera: Option<CameraSpec>,
     /// Begin with the camera off for the others: its pictures are recorded and not sent
     #[arg(long)]
     pub camera_off: bool,

@@ -31,6 +31,7 @@ fn home() -> TempDir {
 /// A call on this machine alone.
 fn base() -> CallOptions {
     CallOptions {
+        camera_may_miss: false,
         side: Side::Host { port: Some(0), open: false, resume: false },
         name: "Somebody".into(),
         session: None,

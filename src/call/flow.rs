@@ -375,6 +375,7 @@ mod tests {
     fn heard(phase: Phase, message: NetMessage) -> App {
         let invite = Invite { addr: ([127, 0, 0, 1], 5000).into(), key: None };
         let options = CallOptions {
+            camera_may_miss: false,
             side: Side::Guest(invite),
             name: "Bob".into(),
             session: None,

@@ -67,6 +67,8 @@ pub struct CallOptions {
     pub speaker: SoundSpec,
     /// The picture.
     pub camera: CameraSpec,
+    /// Where that camera is not there the call does without, instead of failing.
+    pub camera_may_miss: bool,
     /// Begin with the camera off for the others: it is recorded, and not sent.
     pub camera_off: bool,
     /// The length of a frame of live audio; `None` goes by the network and this machine.
@@ -140,7 +142,7 @@ pub(crate) fn start(options: CallOptions, console: &Console) -> Result<Engines, 
         },
         Box::new(audio_out),
     )?;
-    let pictures = start_pictures(&options.camera, epoch, &clock, video_out)?;
+    let pictures = start_pictures(&options.camera, options.camera_may_miss, epoch, &clock, video_out)?;
 
     let role = match (&options.side, &again) {
         (_, Some(hosted)) => Role::HostAgain(hosted.about_ns()),
@@ -192,6 +194,7 @@ fn cut_off(side: &Side, console: &Console) -> Result<Option<Hosted>, CommandErro
 
 fn start_pictures(
     spec: &CameraSpec,
+    may_miss: bool,
     epoch: Instant,
     clock: &SharedClock,
     video_out: StreamSender,
@@ -199,7 +202,11 @@ fn start_pictures(
     if spec.is_none() {
         return Ok(None);
     }
-    let (camera, events) = hyperzoom_video::start_camera(CameraConfig { epoch, spec: spec.clone() })?;
+    let started = hyperzoom_video::start_camera(CameraConfig { epoch, spec: spec.clone() });
+    if may_miss && matches!(started, Err(hyperzoom_video::VideoError::NotFound { .. })) {
+        return Ok(None);
+    }
+    let (camera, events) = started?;
     let gpu = SharedGpu::open();
     let scaler = MakeScaler::new(move |to| Box::new(gpu.scaler(to, Box::new(Scaler::new(to)))));
     let live = hyperzoom_video::start_live(

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
-use hyperzoom_audio::FrameSize;
+use hyperzoom_audio::{FrameSize, SoundSpec};
+use hyperzoom_video::CameraSpec;
 
 use crate::call::{self, CallOptions, Side};
 use crate::cli::{CallArgs, FrameMs};
@@ -45,9 +46,10 @@ pub(super) fn options(side: Side, args: CallArgs) -> Result<CallOptions, Command
         session: None,
         bind: args.network.bind,
         length: args.for_seconds.map(Duration::from_secs_f64),
-        mic: args.media.mic,
-        speaker: args.media.speaker,
-        camera: args.media.camera,
+        mic: args.media.mic.unwrap_or(SoundSpec::Default { host: None }),
+        speaker: args.media.speaker.unwrap_or(SoundSpec::Default { host: None }),
+        camera: args.media.camera.unwrap_or(CameraSpec::None),
+        camera_may_miss: false,
         camera_off: args.media.camera_off,
         frame: match args.media.frame_ms {
             FrameMs::Auto => None,

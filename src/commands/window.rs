@@ -31,28 +31,20 @@ pub(super) fn run_with(
     ask: Intent,
     choose: impl FnOnce(&mut Choices) + 'static,
 ) -> Result<(), CommandError> {
-    let is_named = args.name.is_some();
+    let (name, media) = (args.name.clone(), args.media.clone());
     let base = talk::options(side, args)?;
-    let (name, mic, speaker, camera) =
-        (base.name.clone(), base.mic.to_string(), base.speaker.to_string(), base.camera.to_string());
-    let folder = base.folder.clone();
-    let usual_folder = crate::call::recordings_folder().ok();
     let choose = move |choices: &mut Choices| {
-        if is_named {
-            choices.name = name;
-        }
-        let said = |spec: String, choice: &mut String| {
-            if spec != "default" {
-                *choice = spec;
+        let said = |said: Option<String>, choice: &mut String| {
+            if let Some(said) = said {
+                *choice = said;
             }
         };
-        said(mic, &mut choices.microphone);
-        said(speaker, &mut choices.speaker);
-        if camera != "none" {
-            choices.camera = camera;
-        }
-        if folder.is_some() && folder != usual_folder {
-            choices.folder = folder;
+        said(name, &mut choices.name);
+        said(media.mic.map(|spec| spec.to_string()), &mut choices.microphone);
+        said(media.speaker.map(|spec| spec.to_string()), &mut choices.speaker);
+        said(media.camera.map(|spec| spec.to_string()), &mut choices.camera);
+        if media.folder.is_some() {
+            choices.folder = media.folder;
         }
         choose(choices);
     };

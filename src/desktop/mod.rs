@@ -6,16 +6,19 @@
 
 mod access;
 mod files;
+mod inspector;
 mod pace;
 mod settings;
 mod trial;
 mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bevy::app::AppExit;
+use bevy::ecs::resource::Resource;
 use hyperzoom_ui_plugin::model::{Choices, Intent};
 
 use crate::call::CallOptions;
@@ -29,6 +32,9 @@ use settings::Settings;
 /// How often it is looked at whether the studio has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// A window that is drawn ends within this once the studio has.
+const WINDOW_ENDS: Duration = Duration::from_secs(5);
+
 /// What the window begins with.
 pub(crate) struct Opening {
     /// What the command line says of a call beyond what a person can choose in the window.
@@ -39,15 +45,29 @@ pub(crate) struct Opening {
     pub(crate) ask: Option<Intent>,
 }
 
-/// Wakes the window's event loop, once there is one.
-#[derive(Clone, Default)]
-struct Waker(Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>);
+/// Wakes the window's event loop, once there is one. However often it is asked to, one that has not woken yet is woken once: a window that
+/// stands still does not gather up wakes.
+#[derive(Clone, Default, Resource)]
+struct Waker(Arc<Wake>);
+
+#[derive(Default)]
+struct Wake {
+    by: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    is_due: AtomicBool,
+}
 
 impl Waker {
     fn wake(&self) {
-        if let Some(wake) = self.0.get() {
+        if let Some(wake) = self.0.by.get()
+            && !self.0.is_due.swap(true, Ordering::AcqRel)
+        {
             wake();
         }
+    }
+
+    /// It is awake, and looks at what is new from here on.
+    fn is_awake(&self) {
+        self.0.is_due.store(false, Ordering::Release);
     }
 }
 
@@ -61,22 +81,24 @@ pub(crate) fn run(opening: Opening) -> Result<(), CommandError> {
     let stop = Stop::on_signals()?;
     let console = Console::new();
     let (settings, fault) = Settings::load();
-    if let Some(fault) = fault {
-        console.say(fault);
-    }
     let mut choices = settings.choices();
     (opening.choose)(&mut choices);
     let waker = Waker::default();
     let wake = waker.clone();
     let studio =
         Studio::start(choices.clone(), opening.base, console.clone(), stop.clone(), move || wake.wake());
+    if let Some(fault) = fault {
+        console.say(&fault);
+        studio.say(fault);
+    }
     if let Some(intent) = opening.ask {
         studio.ask(intent);
     }
     let studio = Arc::new(studio);
+    end_without_a_window(studio.clone(), stop.clone());
     let window = window::app(studio.clone(), choices, settings, stop.clone(), &waker);
     let ended = match window {
-        Ok(mut app) => catch_unwind(AssertUnwindSafe(move || app.run())).map_err(|_| ()),
+        Ok(mut app) => catch_unwind(AssertUnwindSafe(move || app.run())).map_err(|_| window::take_away()),
         Err(why) => {
             console.say(why);
             Err(())
@@ -96,12 +118,30 @@ pub(crate) fn run(opening: Opening) -> Result<(), CommandError> {
     while !studio.is_done() {
         std::thread::sleep(LOOK);
     }
+    if let Some(failure) = studio.take_failure() {
+        return Err(failure);
+    }
     if failed {
         return Err(CommandError::Device(
             "no window could be drawn: look for a driver of your graphics card, or add --headless".into(),
         ));
     }
     Ok(())
+}
+
+/// Who asks the program to end must not need the window for it: a driver may hold that up for ever. The call is ended by then.
+fn end_without_a_window(studio: Arc<Studio>, stop: Stop) {
+    let watch = move || {
+        while !(stop.is_asked() && studio.is_done()) {
+            std::thread::sleep(LOOK);
+        }
+        std::thread::sleep(WINDOW_ENDS);
+        let failure = studio.take_failure();
+        std::process::exit(failure.map_or(0, |failure| i32::from(failure.code())));
+    };
+    if let Err(error) = std::thread::Builder::new().name("hz-end".into()).spawn(watch) {
+        tracing::warn!(%error, "no thread");
+    }
 }
 
 /// What a window needs of the system, before anything is opened.

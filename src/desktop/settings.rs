@@ -58,10 +58,10 @@ impl Settings {
         if self.seen == self.saved {
             return;
         }
-        self.saved = self.seen.clone();
         let Some(file) = &self.file else { return };
-        if let Err(error) = write(file, &self.saved) {
-            tracing::warn!("the settings cannot be kept in {}: {error}", file.display());
+        match write(file, &self.seen) {
+            Ok(()) => self.saved = self.seen.clone(),
+            Err(error) => tracing::warn!("the settings cannot be kept in {}: {error}", file.display()),
         }
     }
 }
@@ -85,6 +85,7 @@ fn write(file: &Path, choices: &Choices) -> std::io::Result<()> {
     let mut new = tempfile::NamedTempFile::new_in(folder)?;
     serde_json::to_writer_pretty(&mut new, choices)?;
     new.write_all(b"\n")?;
+    new.as_file().sync_all()?;
     new.persist(file).map(drop).map_err(|error| error.error)
 }
 

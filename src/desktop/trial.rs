@@ -1,4 +1,4 @@
-//! What a test does to a window that no person would: it stands still, or loses its graphics card.
+//! What a test does to a window that no person would: it stands still, loses its graphics card, or fails.
 //!
 //! `HZ_WINDOW_TRIAL` names a file; what is in it, while it is there, is done. Nobody sets it by accident, and nothing of it touches the call.
 #![allow(clippy::needless_pass_by_value, reason = "the ECS hands systems their parameters by value")]
@@ -41,6 +41,10 @@ pub(super) fn undergo(trial: Option<Res<'_, Trial>>, device: Res<'_, RenderDevic
             // Whether it could be taken away or not: it happens once.
             let _ = std::fs::remove_file(&trial.0);
             device.wgpu_device().destroy();
+        }
+        Some("fail") => {
+            let _ = std::fs::remove_file(&trial.0);
+            panic!("a trial: the window fails");
         }
         _ => {}
     }

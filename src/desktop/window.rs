@@ -11,7 +11,7 @@ use bevy::render::error_handler::{RenderErrorHandler, RenderErrorPolicy};
 use bevy::render::renderer::RenderAdapterInfo;
 use bevy::render::settings::{MemoryHints, PowerPreference, RenderCreation, WgpuSettings};
 use bevy::window::{ExitCondition, PresentMode, WindowCloseRequested, WindowResolution};
-use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
+use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WINIT_WINDOWS, WinitSettings, WinitUserEvent};
 use bevy_egui::{EguiContexts, EguiPlugin, EguiPrimaryContextPass, egui};
 use hyperzoom_ui_plugin::model::{Choices, Intent};
 use hyperzoom_ui_plugin::panels::{self, CallOpen};
@@ -19,6 +19,7 @@ use hyperzoom_ui_plugin::pictures::{Newest, PicturesPlugin, Place, Places};
 use hyperzoom_ui_plugin::theme::{self, Palette};
 
 use super::files::{self, Asking};
+use super::inspector::InspectorPlugin;
 use super::pace::{self, Pace};
 use super::settings::Settings;
 use super::trial::{self, Trial};
@@ -36,9 +37,13 @@ const IDLE: Duration = Duration::from_millis(500);
 /// "Copied" is shown for so long.
 const COPIED: Duration = Duration::from_secs(2);
 
+/// When the screens are drawn: what lies over them comes after.
+#[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Drawing;
+
 /// What the window knows beside what the studio says.
 #[derive(Resource)]
-struct Shell {
+pub(super) struct Shell {
     studio: Arc<Studio>,
     stop: Stop,
     choices: Choices,
@@ -110,7 +115,7 @@ pub(super) fn app(
             // Signals end the call as the button does.
             .disable::<bevy::app::TerminalCtrlCHandlerPlugin>(),
     )
-    .add_plugins((EguiPlugin::default(), PicturesPlugin))
+    .add_plugins((EguiPlugin::default(), PicturesPlugin, InspectorPlugin))
     .insert_resource(WinitSettings {
         focused_mode: UpdateMode::reactive(IDLE),
         unfocused_mode: UpdateMode::reactive_low_power(IDLE),
@@ -118,10 +123,15 @@ pub(super) fn app(
     .insert_resource(RenderErrorHandler(|error, world, _| {
         // A window that cannot be drawn is worse than none. Sound and recording do not depend on it, and go on.
         tracing::error!("drawing failed: {:?}: {}", error.ty, error.description);
+        for mut window in world.query::<&mut Window>().iter_mut(world) {
+            window.visible = false;
+        }
         world.write_message(AppExit::error());
         RenderErrorPolicy::StopRendering
     }))
     .init_resource::<Pace>()
+    .insert_resource(waker.clone())
+    .add_systems(First, |waker: Res<'_, Waker>| waker.is_awake())
     .insert_resource(Shell {
         studio,
         stop,
@@ -138,7 +148,7 @@ pub(super) fn app(
     .add_systems(PreUpdate, access::hand_on.before(bevy_egui::EguiPreUpdateSet::BeginPass))
     .add_systems(Update, (take_pictures, close, trial::undergo))
     .add_systems(Last, pace::keep)
-    .add_systems(EguiPrimaryContextPass, draw);
+    .add_systems(EguiPrimaryContextPass, draw.in_set(Drawing));
     if let Some(trial) = Trial::asked_for() {
         app.insert_resource(trial);
     }
@@ -148,7 +158,7 @@ pub(super) fn app(
             // The event loop may have ended.
             let _ = proxy.send_event(WinitUserEvent::WakeUp);
         });
-        let _ = waker.0.set(wake);
+        let _ = waker.0.by.set(wake);
     }
     Ok(app)
 }
@@ -252,6 +262,11 @@ const SOFTWARE: &str = "No graphics card can be used: the processor draws this w
 const OURSELVES: u8 = u8::MAX;
 
 impl Shell {
+    /// What is shown, and who does what is asked for.
+    pub(super) fn studio(&self) -> &Studio {
+        &self.studio
+    }
+
     fn act(&mut self, ctx: &egui::Context, view: &View, intent: Intent) {
         match intent {
             Intent::CopyInvite => {
@@ -291,19 +306,43 @@ fn close(
     mut requests: MessageReader<'_, '_, WindowCloseRequested>,
     mut exit: MessageWriter<'_, AppExit>,
 ) {
-    let is_asked = requests.read().count() > 0;
+    let is_wanted = shell.stop.is_asked();
+    if shell.studio.has_failed() && !is_wanted {
+        // Nothing that is shown is true any more.
+        exit.write(AppExit::error());
+        return;
+    }
+    let view = shell.studio.view();
     let is_in_call = shell.studio.is_in_call();
-    if is_asked && is_in_call {
-        if shell.open.asks_to_end {
+    let is_asked = requests.read().fold(false, |_, _| {
+        if !is_in_call || matches!(&*view, View::Call(call) if call.ending) {
+            shell.is_closing = true;
+        } else if shell.open.asks_to_end {
             // Asked twice: somebody means it.
             shell.studio.ask(Intent::End);
             shell.is_closing = true;
+        } else {
+            shell.open.asks_to_end = true;
         }
-        shell.open.asks_to_end = true;
+        true
+    });
+    if matches!(&*view, View::Summary(summary) if summary.bad) && !is_asked {
+        // What was lost is to be read before the window goes.
+        shell.is_closing = false;
     }
-    let is_over = shell.stop.is_asked() || shell.is_closing;
-    if !is_in_call && (is_asked || is_over) {
+    if !is_in_call && (is_wanted || shell.is_closing) {
         shell.settings.save();
         exit.write(AppExit::Success);
     }
+}
+
+/// Takes the window from the screen where drawing has failed in the midst of it: what it shows is not true any more.
+pub(super) fn take_away() {
+    WINIT_WINDOWS.with(|windows| {
+        if let Ok(mut windows) = windows.try_borrow_mut() {
+            // What is only given back stays on the screen until somebody speaks to the X server again.
+            windows.windows.values().for_each(|window| window.set_visible(false));
+            windows.windows.clear();
+        }
+    });
 }

@@ -95,6 +95,7 @@ impl Desk {
             };
         }
         self.published.keep_pictures(|_| false);
+        self.published.note_end();
     }
 
     /// The first screen, and why the last call came to nothing.
@@ -160,8 +161,10 @@ impl Desk {
     }
 
     fn ended(&self, on_air: OnAir) -> Option<Screen> {
-        let outcome = on_air.finish();
+        let (outcome, failure) = on_air.finish();
+        self.published.note_failure(failure);
         self.published.keep_pictures(|_| false);
+        self.published.read_out(Vec::new());
         if self.stop.is_asked() {
             return None;
         }
@@ -186,13 +189,19 @@ impl Desk {
             (Screen::Setup { preview, .. }, Word::Ask(intent)) => self.begin(preview, &intent),
             (Screen::Opening { engines, stop, view }, Word::Ask(Intent::End | Intent::NewSession)) => {
                 stop.ask();
-                Screen::Opening { engines, stop, view }
+                // Devices that are being opened take their time.
+                let view = SetupView { busy: Some("Cancelling".into()), ..*view };
+                Screen::Opening { engines, stop, view: Box::new(view) }
             }
             (Screen::OnAir { mut on_air, before }, Word::Ask(intent)) => {
                 on_air.ask(&intent);
                 Screen::OnAir { on_air, before }
             }
-            (Screen::Summary(_), Word::Ask(Intent::NewSession)) => self.setup(None),
+            (Screen::Summary(_), Word::Ask(Intent::NewSession)) => {
+                // Whoever goes on has read it.
+                self.published.note_failure(None);
+                self.setup(None)
+            }
             (screen @ (Screen::Opening { .. } | Screen::Summary(_)), Word::Ask(_)) => screen,
             (Screen::Setup { mut preview, .. }, Word::Say(text)) => {
                 preview.fail(text);
@@ -279,6 +288,8 @@ impl Desk {
             session: text(&choices.session),
             mic: sound(&choices.microphone)?,
             speaker: sound(&choices.speaker)?,
+            // Whoever chose none in particular may be faster than the search for one.
+            camera_may_miss: choices.camera == "default",
             camera,
             folder: self.base.folder.as_ref().map(|_| preview::folder(choices, &self.base)),
             markers: false,

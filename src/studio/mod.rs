@@ -16,6 +16,7 @@ mod on_air;
 mod pending;
 mod preview;
 mod published;
+mod readout;
 mod shown;
 mod summary;
 mod words;
@@ -28,9 +29,14 @@ use hyperzoom_ui_plugin::model::{CallView, Choices, Intent, SetupView, SummaryVi
 
 use crate::call::CallOptions;
 use crate::console::Console;
+use crate::error::CommandError;
 use crate::stop::Stop;
 use desk::{Desk, Word};
 use published::Published;
+pub use readout::{
+    CameraEngine, NetworkLink, Part, Participant, PictureStream, Readout, RecorderEngine, SessionTime,
+    SoundDevice, VoiceEncoder, VoiceStream,
+};
 pub use shown::Shown;
 
 /// What is to be drawn.
@@ -107,6 +113,17 @@ impl Studio {
         self.published.pictures()
     }
 
+    /// Says whether anybody looks inside: what is seen there is gathered only then.
+    pub fn inspect(&self, is_wanted: bool) {
+        self.published.inspect(is_wanted);
+    }
+
+    /// The peers, streams and engines of the call, as of the last quarter of a second in which somebody looked inside. Empty without a call.
+    #[must_use]
+    pub fn readouts(&self) -> Vec<Readout> {
+        self.published.readouts()
+    }
+
     /// Whether a call goes on, or others are waited for.
     #[must_use]
     pub fn is_in_call(&self) -> bool {
@@ -122,6 +139,25 @@ impl Studio {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Whether its thread has failed instead of ending: nothing that is asked for is done any more.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.is_done() && !self.published.has_ended()
+    }
+
+    /// What was not as it was asked for in the last call, where nobody has gone on from its summary: frames that were lost, a disk that was
+    /// full. It is told once.
+    #[must_use]
+    pub fn take_failure(&self) -> Option<CommandError> {
+        if self.has_failed() && self.thread.is_some() {
+            return Some(CommandError::Failed(
+                "the program has failed, and the call with it. What was recorded until then plays, and is finished when the next call begins"
+                    .into(),
+            ));
+        }
+        self.published.take_failure()
     }
 
     fn tell(&self, word: Word) {

@@ -1,6 +1,7 @@
 //! What the studio's thread shows to whoever draws it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyperzoom_media::FrameRef;
@@ -8,7 +9,9 @@ use hyperzoom_ui_plugin::model::SetupView;
 use hyperzoom_video::Picture;
 
 use super::View;
+use super::readout::Readout;
 use super::shown::{Pixels, Shown};
+use crate::error::CommandError;
 
 /// The number under which our own pictures are: nobody else has it.
 pub(super) const OURSELVES: u8 = u8::MAX;
@@ -17,6 +20,10 @@ pub(super) const OURSELVES: u8 = u8::MAX;
 pub(super) struct Published {
     view: Mutex<Arc<View>>,
     pictures: Mutex<Pictures>,
+    failure: Mutex<Option<CommandError>>,
+    has_ended: AtomicBool,
+    inspected: AtomicBool,
+    readouts: Mutex<Vec<Readout>>,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -32,6 +39,10 @@ impl Published {
         Self {
             view: Mutex::new(Arc::new(View::Setup(SetupView::default()))),
             pictures: Mutex::default(),
+            failure: Mutex::default(),
+            has_ended: AtomicBool::new(false),
+            inspected: AtomicBool::new(false),
+            readouts: Mutex::default(),
             wake: Box::new(wake),
         }
     }
@@ -48,6 +59,43 @@ impl Published {
             drop(shown);
             (self.wake)();
         }
+    }
+
+    /// What was not as it was asked for in the last call.
+    pub(super) fn note_failure(&self, failure: Option<CommandError>) {
+        *lock(&self.failure) = failure;
+    }
+
+    pub(super) fn take_failure(&self) -> Option<CommandError> {
+        lock(&self.failure).take()
+    }
+
+    /// The studio has ended as it should.
+    pub(super) fn note_end(&self) {
+        self.has_ended.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
+    /// Somebody looks inside, or no longer does.
+    pub(super) fn inspect(&self, is_wanted: bool) {
+        self.inspected.store(is_wanted, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_inspected(&self) -> bool {
+        self.inspected.load(Ordering::Relaxed)
+    }
+
+    /// What there is to see inside.
+    pub(super) fn read_out(&self, readouts: Vec<Readout>) {
+        *lock(&self.readouts) = readouts;
+        (self.wake)();
+    }
+
+    pub(super) fn readouts(&self) -> Vec<Readout> {
+        lock(&self.readouts).clone()
     }
 
     pub(super) fn pictures(&self) -> Vec<(u8, Shown)> {
@@ -94,7 +142,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
     use std::time::Duration;
 
     use hyperzoom_media::{FramePool, I420};

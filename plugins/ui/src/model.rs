@@ -146,6 +146,8 @@ pub struct SetupView {
     pub speaker_fault: Option<String>,
     /// What is to be known of how the window is drawn.
     pub window_note: Option<String>,
+    /// Nothing is recorded: it was asked for so.
+    pub unrecorded: bool,
     /// Where recordings go.
     pub folder: PathBuf,
     /// What is free there, in bytes; none where the system would not say.

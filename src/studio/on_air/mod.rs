@@ -22,18 +22,22 @@ use ringbuf::traits::Consumer;
 
 use super::meter::Speaking;
 use super::published::{OURSELVES, Published};
-use super::summary;
 use super::words::sentence;
+use super::{readout, summary};
 use crate::call::{Call, CallApp, Engines, Phase, Router, Side};
 use crate::console::Console;
+use crate::error::CommandError;
 use crate::stop::Stop;
 use notices::Notices;
-use people::Person;
+pub(super) use people::Person;
 pub(super) use recording::lost;
 use tiles::Tiles;
 
 /// How often the view is made anew where nothing presses.
 const EVERY: Duration = Duration::from_millis(50);
+
+/// How often somebody who looks inside sees something new.
+const READ_OUT: Duration = Duration::from_millis(250);
 
 /// What a call came to.
 pub(super) enum Outcome {
@@ -61,6 +65,8 @@ pub(super) struct OnAir {
     /// Which pictures of the others were shown last.
     drawn: BTreeMap<u8, (u64, Duration)>,
     due: Instant,
+    /// When it is to be read out next, where somebody looks inside.
+    read_out: Instant,
 }
 
 impl OnAir {
@@ -83,6 +89,7 @@ impl OnAir {
             people: Vec::new(),
             drawn: BTreeMap::new(),
             due: Instant::now(),
+            read_out: Instant::now(),
         }
     }
 
@@ -98,6 +105,10 @@ impl OnAir {
         let speaks = self.speaking.note(now, engine.level().take_peak()) && !engine.is_muted();
         is_news |= std::mem::replace(&mut self.speaks, speaks) != speaks;
         self.show_pictures(published);
+        if published.is_inspected() && now >= self.read_out {
+            self.read_out = now + READ_OUT;
+            published.read_out(readout::all(self.call.world(), &self.people));
+        }
         if is_news || now >= self.due {
             self.due = now + EVERY;
             return true;
@@ -221,14 +232,17 @@ impl OnAir {
         }
     }
 
-    /// What it came to, once it is over.
-    pub(super) fn finish(mut self) -> Outcome {
+    /// What it came to, once it is over, and what was not as it was asked for.
+    pub(super) fn finish(mut self) -> (Outcome, Option<CommandError>) {
         let call = self.call.world().resource::<Call>();
         let (began, session) = (call.began.is_some(), call.options.session.clone());
         match self.call.finish() {
-            Err(error) => Outcome::Failed(sentence(&error.to_string())),
-            Ok(_) if !began => Outcome::Nothing,
-            Ok(report) => Outcome::Over(Box::new(summary::of(&report, session.as_deref(), self.shape))),
+            Err(error) => (Outcome::Failed(sentence(&error.to_string())), None),
+            Ok(_) if !began => (Outcome::Nothing, None),
+            Ok(report) => {
+                let view = summary::of(&report, session.as_deref(), self.shape);
+                (Outcome::Over(Box::new(view)), report.failure())
+            }
         }
     }
 }

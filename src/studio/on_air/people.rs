@@ -11,26 +11,26 @@ use hyperzoom_video::Picture;
 
 /// Somebody who is, or was, in the call.
 #[derive(Debug, Clone)]
-pub(super) struct Person {
+pub(in crate::studio) struct Person {
     /// Who keeps it when it goes and comes back.
-    pub(super) entity: Entity,
-    pub(super) id: u8,
-    pub(super) name: String,
-    pub(super) presence: Presence,
-    pub(super) route: Route,
-    pub(super) camera: Option<CameraState>,
-    pub(super) link: Link,
+    pub(in crate::studio) entity: Entity,
+    pub(in crate::studio) id: u8,
+    pub(in crate::studio) name: String,
+    pub(in crate::studio) presence: Presence,
+    pub(in crate::studio) route: Route,
+    pub(in crate::studio) camera: Option<CameraState>,
+    pub(in crate::studio) link: Link,
     /// None before its voice was taken on.
-    pub(super) voice: Option<Voice>,
-    pub(super) mouth_to_ear: Option<Duration>,
-    pub(super) picture: Option<Picture>,
+    pub(in crate::studio) voice: Option<Voice>,
+    pub(in crate::studio) mouth_to_ear: Option<Duration>,
+    pub(in crate::studio) picture: Option<Picture>,
     /// What it is sent: height, pictures a second; `Some(None)` is no picture, and `None` not known.
-    pub(super) sent: Option<Option<(u32, u32)>>,
+    pub(in crate::studio) sent: Option<Option<(u32, u32)>>,
 }
 
 impl Person {
     /// From its mouth to our ear, in ms.
-    pub(super) fn ear_ms(&self) -> Option<f32> {
+    pub(in crate::studio) fn ear_ms(&self) -> Option<f32> {
         self.mouth_to_ear.map(|time| time.as_secs_f32() * 1e3)
     }
 }

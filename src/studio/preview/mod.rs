@@ -38,6 +38,7 @@ pub(super) struct Preview {
     /// The faults when devices were listed last: where they change, so may the list.
     faults: [bool; 3],
     flac: bool,
+    unrecorded: bool,
     error: Option<String>,
     cut_off: Option<u64>,
     looked_back: Option<Instant>,
@@ -60,6 +61,7 @@ impl Preview {
             listing: Some(Pending::start("hz-devices", devices::list)),
             faults: [false; 3],
             flac: base.flac,
+            unrecorded: base.folder.is_none(),
             error,
             cut_off: None,
             looked_back: None,
@@ -158,6 +160,7 @@ impl Preview {
             speaker_fault,
             // The window knows by itself.
             window_note: None,
+            unrecorded: self.unrecorded,
             folder: self.storage.folder().to_owned(),
             free: self.storage.free(),
             hour: (

@@ -218,7 +218,7 @@ proptest! {
 
     /// Offset and skew of a recording against what was heard of it, from pieces of a second at its start, its middle and its end.
     #[test]
-    fn offset_and_skew_are_found_within_50_us_and_1_ppm(
+    fn offset_and_skew_are_found_within_100_us_and_1_ppm_while_another_talks(
         seed: u64,
         offset_ms in -200.0..200.0_f64,
         ppm in -300.0..300.0_f64,
@@ -245,7 +245,8 @@ proptest! {
         let at = |seconds: f64| offset_ms + seconds * ppm * 1e-3;
         prop_assert!((drift.ppm - ppm).abs() < 1.0, "{drift:?}, {ppm} ppm");
         let (first, last) = (points[0].0, points[points.len() - 1].0);
-        prop_assert!((drift.first_ms - at(first)).abs() < 0.05, "{drift:?}, {}", at(first));
-        prop_assert!((drift.last_ms - at(last)).abs() < 0.05, "{drift:?}, {}", at(last));
+        // A voice half as loud moves single pieces by up to 80 µs, and with them an end of the line by 55 (seen once in some thousand cases).
+        prop_assert!((drift.first_ms - at(first)).abs() < 0.1, "{drift:?}, {}", at(first));
+        prop_assert!((drift.last_ms - at(last)).abs() < 0.1, "{drift:?}, {}", at(last));
     }
 }

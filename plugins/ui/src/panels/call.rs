@@ -63,7 +63,7 @@ pub fn call(ui: &mut Ui, view: &CallView, open: &mut CallOpen) -> CallOut {
         free = statistics::show(ui, view, over).left() - WIDE_GAP;
     }
     if view.ending {
-        ending::wait(ui, area);
+        ending::wait(ui, view, area);
     } else if view.waiting {
         waiting::show(ui, view, area, &mut out.intents);
     }

@@ -52,10 +52,13 @@ pub(super) fn ask(ui: &Ui, view: &CallView, open: &mut CallOpen, intents: &mut V
 }
 
 /// It is being ended.
-pub(super) fn wait(ui: &Ui, area: Rect) {
+pub(super) fn wait(ui: &Ui, view: &CallView, area: Rect) {
+    let text = match &view.rec {
+        RecView::On { .. } | RecView::Finishing => "Your recording is being closed. It takes a few seconds.",
+        RecView::Off | RecView::Waiting | RecView::Failed(_) => "The others are told goodbye.",
+    };
     waiting::middle(ui, "ending", area, WIDTH, |ui| {
         ui.label(Type::Heading.text("Ending the call"));
-        let text = "Your recording is being closed. It takes a few seconds.";
         ui.add(Label::new(Type::Body.text(text).color(Palette::of(ui).dim)).wrap());
     });
 }

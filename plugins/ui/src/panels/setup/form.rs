@@ -79,7 +79,7 @@ impl Screen<'_> {
     /// What an hour takes, or how long the room lasts where that is less.
     fn estimate(&self, ui: &mut Ui) {
         let (hour, size) = &self.view.hour;
-        if *hour == 0 {
+        if *hour == 0 || self.view.unrecorded {
             return;
         }
         let at = if size.is_empty() { String::new() } else { format!(" at {size}") };

@@ -31,6 +31,9 @@ impl Screen<'_> {
         rest.min.x += title.size().x + WIDE_GAP;
         let left = ui.max_rect().left();
 
+        if self.view.unrecorded {
+            ui.label(beside("Nothing is recorded").color(palette.warn));
+        }
         let folder = shortened(&self.view.folder);
         let is_short = self.view.free.is_some_and(|free| free < self.view.hour.0);
         let free = self.view.free.map(|free| format!("· {} free", bytes(free)));
@@ -40,12 +43,12 @@ impl Screen<'_> {
             .size()
             .x;
 
-        if let Some(free) = free {
+        if let (Some(free), false) = (free, self.view.unrecorded) {
             let colour = if is_short { palette.warn } else { palette.dim };
             ui.label(beside(free).color(colour));
         }
         let room = ui.available_rect_before_wrap().right() - rest.left();
-        if room > 60.0 {
+        if room > 60.0 && !self.view.unrecorded {
             let button = Button::new(&folder).look(Look::Bare).small().name("Choose where recordings go");
             let width = button.size(ui).x.min(room);
             let place = ui
