@@ -6,6 +6,7 @@ mod common;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use common::process::{Ended, HyperZoom, run};
 use common::screen::{NEEDS, Screen, Shot};
@@ -43,9 +44,17 @@ fn two_people_meet_talk_and_end_in_their_windows() {
         return;
     }
     let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let voice = |home: &Path, text: &str| Chosen {
-        microphone: format!("file:{}", speech(home, text).display()),
-        ..Chosen::default()
+    let voice = |home: &Path, text: &str| {
+        // As loud as the first screen asks people to speak.
+        let file = home.join("voice.wav");
+        let made = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(speech(home, text))
+            .args(["-af", "volume=-14dB"])
+            .arg(&file)
+            .status();
+        assert!(made.is_ok_and(|status| status.success()), "ffmpeg");
+        Chosen { microphone: format!("file:{}", file.display()), ..Chosen::default() }
     };
     // The system's file manager: one that notes what it is asked to show.
     let tools = homes[0].path().join("tools");
@@ -94,6 +103,14 @@ fn two_people_meet_talk_and_end_in_their_windows() {
     grace.program.wait_for("Ada: camera on");
     ada.screen.press("k");
     ada.program.wait_for("Marker 1");
+    let is_dark = |shot: &Shot| shot.at(200, 440).iter().all(|value| *value < 0x40);
+    assert!(!is_dark(&ada.screen.look()), "the picture is there");
+    ada.screen.press("F3");
+    ada.screen.wait_until("the inspector", is_dark);
+    ada.keep("inspector");
+    ada.screen.press("F3");
+    ada.screen.wait_until("the picture", |shot| !is_dark(shot));
+
     ada.screen.press("e");
     ada.screen.wait_until("whether to end", Shot::has_question);
     ada.keep("end");
@@ -225,7 +242,7 @@ fn without_anything_to_draw_with_it_is_said_what_to_do() {
     }
     let home = tempfile::tempdir().unwrap();
     let screen = Screen::start(640, 480);
-    let attempt = |change: &dyn Fn(&mut std::process::Command)| {
+    let attempt = |change: &dyn Fn(&mut Command)| {
         let mut command = prepare("Ada", home.path(), &Chosen::default(), &[]);
         screen.lend(&mut command);
         change(&mut command);

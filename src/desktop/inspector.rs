@@ -100,6 +100,9 @@ fn show(world: &mut World) {
             if is_empty {
                 ui.label("There is nothing to look into before a call.");
             }
+            // Many lines, and no finger on them.
+            ui.spacing_mut().interact_size = egui::vec2(32.0, 20.0);
+            ui.spacing_mut().item_spacing.y = 4.0;
             ui_for_entities_filtered(world, ui, true, &Filter::<With<Inspected>>::all());
         });
     });
