@@ -5,7 +5,7 @@
 mod common;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::process::{Ended, HyperZoom, run};
@@ -13,6 +13,7 @@ use common::screen::{NEEDS, Screen, Shot};
 use common::sitting::{Chosen, Sitting, beside, prepare};
 use hyperzoom_testkit::have;
 use hyperzoom_testkit::media::{only_take, speech};
+use tempfile::TempDir;
 
 /// The middles of round buttons, whose looks tell what is on.
 const MUTE: (usize, usize) = (496, 756);
@@ -139,12 +140,8 @@ fn two_people_meet_talk_and_end_in_their_windows() {
     verify(&[&adas, &graces]);
 }
 
-/// A call in which the window is out of action for ten seconds: `out` does that, and `is_out` looks at it at the end.
-fn without_the_window(out: impl FnOnce(&Sitting, &Path), is_out: impl FnOnce(&Sitting)) {
-    if !ready() {
-        return;
-    }
-    let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+/// A call that is recorded on both sides, which the guest ends by itself after ten seconds; and the file that says what becomes of the window.
+fn on_trial(homes: &[TempDir; 2]) -> (Sitting, HyperZoom, PathBuf) {
     let trial = homes[0].path().join("trial");
     let mut ada = Sitting::with("Ada", homes[0].path(), &Chosen::default(), &[], |command| {
         command.env("HZ_WINDOW_TRIAL", &trial);
@@ -153,8 +150,17 @@ fn without_the_window(out: impl FnOnce(&Sitting, &Path), is_out: impl FnOnce(&Si
     let mut guest = beside("Grace", homes[1].path(), &invite, &["--for", "10"]);
     ada.program.wait_for("recording into");
     guest.wait_for("recording into");
+    (ada, guest, trial)
+}
+
+/// A call in which the window is out of action for ten seconds: `out` does that, and `is_out` looks at it at the end.
+fn without_the_window(out: impl FnOnce(&Sitting, &Path), is_out: impl FnOnce(&Sitting)) {
+    if !ready() {
+        return;
+    }
+    let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (mut ada, guest, trial) = on_trial(&homes);
     out(&ada, &trial);
-    // The guest stays for ten seconds, and then ends the call by itself.
     let guest = guest.wait();
     assert_eq!(guest.code(), 0, "{}", guest.stderr);
     ada.program.wait_for("Grace has left");
@@ -204,14 +210,7 @@ fn loses_the_window(how: &str) {
         return;
     }
     let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let trial = homes[0].path().join("trial");
-    let mut ada = Sitting::with("Ada", homes[0].path(), &Chosen::default(), &[], |command| {
-        command.env("HZ_WINDOW_TRIAL", &trial);
-    });
-    let invite = ada.host();
-    let mut guest = beside("Grace", homes[1].path(), &invite, &["--for", "10"]);
-    ada.program.wait_for("recording into");
-    guest.wait_for("recording into");
+    let (mut ada, guest, trial) = on_trial(&homes);
     std::fs::write(&trial, how).unwrap();
     let failed = "THE WINDOW HAS FAILED. The call and the recording go on: press Ctrl-C";
     ada.program.wait_for_all(&[failed, "Grace has left"]);
