@@ -52,6 +52,20 @@ pub struct FoundTone {
     pub level: f64,
     /// How much of what there is to be heard it is, as a correlation: 1 where nothing else sounds.
     pub correlation: f64,
+    /// How much likelier its first cycle is to be the first than any other, in nats. Its place within a cycle is right in any case.
+    pub margin: f64,
+}
+
+/// Less than this, in nats, and a tone may lie whole cycles, which are milliseconds, beside where it was found. Under voices as loud as the
+/// tone, clipped or not, none of 2800 that was found with more was wrong; see `tests/correlator.rs`.
+const CERTAIN: f64 = 20.0;
+
+impl FoundTone {
+    /// Whether it is certain to the millisecond where it begins. It is not where somebody spoke loudly as it began and as it ended.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.margin >= CERTAIN
+    }
 }
 
 /// The quietest and the loudest that counts as a tone, as [`FoundTone::level`].
@@ -62,8 +76,8 @@ const QUARTERS: std::ops::Range<f64> = 0.6..1.4;
 const FLANKS: f64 = 0.5;
 /// Cycles of one flank.
 const FLANK: usize = 40;
-/// Two tones are at least so many cycles apart: less is the same one.
-const APART: usize = CYCLES;
+/// Two tones are at least so many cycles apart: less is the same one, which is half as loud there.
+const APART: usize = CYCLES / 2;
 /// Samples that are searched about a cycle that looks like the beginning.
 const REACH: i64 = 3 * CYCLE as i64 / 2;
 /// Samples that are looked at in one go: 2 s.
@@ -80,7 +94,6 @@ pub struct ToneFinder {
     samples: Vec<f32>,
     /// The number of the first of them, in the recording.
     first: u64,
-    last: Option<FoundTone>,
 }
 
 impl ToneFinder {
@@ -106,7 +119,6 @@ impl ToneFinder {
         let end = self.samples.len().next_multiple_of(CYCLE) + (CYCLES + 2 * FLANK) * CYCLE;
         self.samples.resize(end, 0.0);
         self.scan(found);
-        found.extend(self.last.take());
     }
 
     /// Looks at all places whose whole tone and flanks are there, and forgets what lies before the rest.
@@ -120,8 +132,9 @@ impl ToneFinder {
             if place > 0 {
                 whole = whole + cycles[place + CYCLES - 1] - cycles[place - 1];
             }
-            if best.is_some_and(|(at, _)| place > at + 4) {
-                self.settle(best.take(), found);
+            // Half a tone is no tone any more: whatever comes now is another one.
+            if let Some((at, _)) = best.take_if(|(at, _)| place >= *at + APART) {
+                found.extend(self.refine(at * CYCLE));
             }
             let level = whole.level(CYCLES);
             if LEVELS.contains(&level)
@@ -131,25 +144,11 @@ impl ToneFinder {
                 best = Some((place, level));
             }
         }
-        self.settle(best, found);
-        // The next stretch begins with the flank of its first place.
-        let done = places.saturating_sub(FLANK + 8) * CYCLE;
+        // The next stretch begins with the flank of its first place: the best one is not known yet, or none is.
+        let next = best.map_or(places, |(at, _)| at);
+        let done = next.saturating_sub(FLANK + CYCLES_OFF + 8) * CYCLE;
         self.samples.drain(..done);
         self.first += done as u64;
-    }
-
-    fn settle(&mut self, place: Option<(usize, f64)>, found: &mut Vec<FoundTone>) {
-        let Some(tone) = place.and_then(|(place, _)| self.refine(place * CYCLE)) else { return };
-        match self.last {
-            Some(last) if (tone.at - last.at).abs() < (APART * CYCLE) as f64 => {
-                if tone.correlation > last.correlation {
-                    self.last = Some(tone);
-                }
-            }
-            _ => {
-                found.extend(self.last.replace(tone));
-            }
-        }
     }
 
     /// The tone that begins about sample `about` of those that are here, to a fraction of a sample.
@@ -167,24 +166,37 @@ impl ToneFinder {
         let omega = TAU / CYCLE as f64;
         let slope = (dot(lag + 1) - dot(lag - 1)) / (2.0 * omega.sin());
         let fraction = slope.atan2(peak) / omega;
-        let cycles = self.cycle(lag as f64 + fraction, peak / own);
-        let lag = lag + CYCLE as i64 * cycles;
+        let level = peak / (omega * fraction).cos() / own;
+        let (mut lag, mut margin) = (lag, 0.0);
+        // What is learnt of the rest is wrong where the tone is taken from the wrong place: so once more from the right one.
+        for _ in 0..TURNS {
+            let (cycles, by) = self.cycle(lag as f64 + fraction, level);
+            lag += CYCLE as i64 * cycles;
+            margin = by;
+            if cycles == 0 {
+                break;
+            }
+        }
         let peak = dot(lag) / (omega * fraction).cos();
         let heard: f64 = (lag..lag + TONE_SAMPLES as i64).map(|n| f64::from(at(n) * at(n))).sum();
         Some(FoundTone {
             at: self.first as f64 + lag as f64 + fraction,
             level: peak / own,
             correlation: peak / (own * heard).sqrt().max(f64::MIN_POSITIVE),
+            margin,
         })
     }
 }
 
 impl ToneFinder {
-    /// By how many cycles the tone lies beside the place `lag` where it correlates best, at that level.
+    /// By how many cycles the tone lies beside the place `lag` where it correlates best, at that level; and how much likelier that is than
+    /// any other, in nats.
     ///
     /// What tells one cycle from the next is at the edges only, and a voice may be louder there. So that is compared after whitening: a
-    /// linear predictor (Makhoul 1975) of what else sounds about each edge takes away what it foresees.
-    fn cycle(&self, lag: f64, level: f64) -> i64 {
+    /// linear predictor (Makhoul 1975) of what else sounds about each edge takes away what it foresees. What it does not foresee of a voice
+    /// is a pulse now and then, and a click where it was too loud for the microphone: as with Student's t, whose tails are that heavy
+    /// (Lange, Little and Taylor 1989), these say little.
+    fn cycle(&self, lag: f64, level: f64) -> (i64, f64) {
         let at = |n: i64| usize::try_from(n).ok().and_then(|n| self.samples.get(n)).copied().unwrap_or(0.0);
         let rest = |edge: i64, shift: i64| -> Vec<f64> {
             let about = edge - AROUND..edge + AROUND;
@@ -193,25 +205,38 @@ impl ToneFinder {
         let mut costs = [0.0; 2 * CYCLES_OFF + 1];
         for edge in [lag as i64, lag as i64 + TONE_SAMPLES as i64] {
             let predictor = predictor(&rest(edge, 0));
-            let surprise = |shift: i64| -> f64 {
+            let surprise = |shift: i64| -> Vec<f64> {
                 let rest = rest(edge, shift);
-                rest.windows(ORDER + 1).map(|part| predicted(part, &predictor).powi(2)).sum()
+                rest.windows(ORDER + 1).map(|part| predicted(part, &predictor).powi(2)).collect()
             };
-            let all: Vec<f64> = (-(CYCLES_OFF as i64)..=CYCLES_OFF as i64)
-                .map(|shift| surprise(shift * CYCLE as i64))
-                .collect();
-            let least = all.iter().copied().fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE);
-            costs.iter_mut().zip(all).for_each(|(cost, it)| *cost += it / least);
+            let mut usual = surprise(0);
+            let middle = usual.len() / 2;
+            // The median of what has one degree of freedom is 0.455 of its mean.
+            let power = (*usual.select_nth_unstable_by(middle, f64::total_cmp).1 / 0.455).max(LEAST_POWER);
+            for (cost, shift) in costs.iter_mut().zip(-(CYCLES_OFF as i64)..) {
+                let all = surprise(shift * CYCLE as i64);
+                *cost += all.iter().map(|it| (it / (FREEDOM * power)).ln_1p()).sum::<f64>() * (FREEDOM + 1.0)
+                    / 2.0;
+            }
         }
         let least = (0..costs.len()).min_by(|l, r| costs[*l].total_cmp(&costs[*r])).unwrap_or(CYCLES_OFF);
-        least as i64 - CYCLES_OFF as i64
+        let others = costs.iter().enumerate().filter(|(n, _)| *n != least).map(|(_, cost)| *cost);
+        let margin = others.fold(f64::INFINITY, f64::min) - costs[least];
+        (least as i64 - CYCLES_OFF as i64, margin)
     }
 }
+
+/// Degrees of freedom of what the predictor does not foresee.
+const FREEDOM: f64 = 3.0;
+/// Its least power: what a 16 bit sample leaves.
+const LEAST_POWER: f64 = 1e-10;
 
 /// Samples to either side of an edge that are compared: 30 ms.
 const AROUND: i64 = 30 * CYCLE as i64;
 /// Cycles that the best correlation may be wrong by.
-const CYCLES_OFF: usize = 3;
+const CYCLES_OFF: usize = 8;
+/// So often the cycle is looked for.
+const TURNS: u32 = 3;
 /// The predictor's order: enough for a voice's formants at 48 kHz.
 const ORDER: usize = 40;
 /// White noise that the predictor assumes beside what it hears, as a share of it: where a codec leaves nothing there is nothing to learn.

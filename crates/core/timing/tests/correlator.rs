@@ -155,6 +155,31 @@ fn tones_at_either_end_and_close_to_each_other_are_all_found() {
     }
 }
 
+/// Where everybody talks as the tone sounds, at -24 to -6 dBFS and clipped or not, it is found to a part of a millisecond; by whole ones it
+/// may be off where the voice is as loud as it, but it says so.
+#[test]
+fn the_tone_is_right_to_the_millisecond_under_loud_voices_or_says_that_it_may_not_be() {
+    for (clip, loud, most_in_doubt) in
+        [(1.0, 0.06, 0), (1.0, 0.12, 1), (1.0, 0.25, 5), (1.0, 0.5, 20), (0.3, 0.12, 2), (0.3, 0.25, 8)]
+    {
+        let mut doubts = 0;
+        for seed in 0..40_u64 {
+            let at = 20_000.0 + 37.3 * seed as f64;
+            let voice = Voice::new(seed * 77 + 5).samples(70_000);
+            let spoken = |(n, s): (usize, &f32)| (loud * s).clamp(-clip, clip) + tone_at(n as f64 - at);
+            let samples: Vec<f32> =
+                voice.iter().enumerate().map(spoken).map(|s| s.clamp(-1.0, 1.0)).collect();
+            for tone in find(&samples, 4096) {
+                let ms = (tone.at - at) / 48.0;
+                let case = format!("seed {seed}, voice {loud} up to {clip}: {ms} ms off, {tone:?}");
+                assert!(!tone.is_certain() || ms.abs() < 0.1, "{case}");
+                doubts += u32::from(!tone.is_certain());
+            }
+        }
+        assert!(doubts <= most_in_doubt, "voice {loud} up to {clip}: {doubts} in doubt");
+    }
+}
+
 #[test]
 fn what_is_too_long_is_not_compared() {
     let mut noise = Noise::new(5);

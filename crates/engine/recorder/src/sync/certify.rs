@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hyperzoom_media::SAMPLE_RATE;
-use hyperzoom_timing::{Drift, TONE_SAMPLES, align, tone_sample};
+use hyperzoom_timing::{Drift, FoundTone, TONE_SAMPLES, align, tone_sample};
 
 use super::certificate::{CertifiedPoint, CertifiedTone, Grade, SyncCertificate};
 use super::heard::HeardVoice;
@@ -149,10 +149,15 @@ fn find(master: &mut MasterSound, tone: &SyncTone) -> CertifiedTone {
         let far = |at: f64| (at - tone.sample as f64).abs();
         far(a.at).total_cmp(&far(b.at))
     });
+    let offset_ms = |found: FoundTone| {
+        let ms = (found.at - tone.sample as f64) / 48.0;
+        // By whole milliseconds, what the microphone heard says how the file lies.
+        thousandths(if found.is_certain() { ms } else { ms - ms.round() })
+    };
     CertifiedTone {
         session_ns: tone.session_ns,
         at_seconds: thousandths(tone.sample as f64 / f64::from(SAMPLE_RATE)),
-        offset_ms: found.map(|found| thousandths((found.at - tone.sample as f64) / 48.0)),
+        offset_ms: found.map(offset_ms),
         correlation: found.map(|found| thousandths(found.correlation)),
     }
 }

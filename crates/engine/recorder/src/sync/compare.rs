@@ -19,6 +19,7 @@ use crate::metadata::SessionMetadata;
 use crate::verify::VerifyError;
 use heard::Bearing;
 pub use heard::HeardOffset;
+use tones::Pair;
 
 /// Samples in a second.
 const RATE: f64 = hyperzoom_media::SAMPLE_RATE as f64;
@@ -155,14 +156,26 @@ impl Listened {
 pub fn compare(first: &Listened, second: &Listened) -> Comparison {
     let (a, b) = (first.moments(), second.moments());
     let offset = tones::likeliest(&a, &b);
-    let pairs = offset.map(|offset| tones::pairs(&a, &b, offset)).unwrap_or_default();
+    let same = offset.map(|offset| tones::pairs(&a, &b, offset)).unwrap_or_default();
+    let pair = |(n, m): (usize, usize)| {
+        let is_certain = first.tones[n].is_certain() && second.tones[m].is_certain();
+        Pair { ms: a[n], offset: b[m] - a[n], is_certain }
+    };
+    let mut pairs: Vec<Pair> = same.into_iter().map(pair).collect();
     // Of two takes of which each has one tone, at a time when the other was not there, these are two tones and not one that is off.
     let lasts = |take: &Listened, ms: f64| (take.span().0..=take.span().1).contains(&(ms / 1000.0));
-    let elsewhere = |(a, b): &(f64, f64)| !lasts(second, *a) && !lasts(first, *b);
-    let pairs = if pairs.len() == 1 && elsewhere(&pairs[0]) { Vec::new() } else { pairs };
+    if let [only] = pairs[..]
+        && !lasts(second, only.ms)
+        && !lasts(first, only.ms + only.offset)
+    {
+        pairs.clear();
+    }
     let of_first = heard::look_for(second, first);
     let of_second = heard::look_for(first, second);
     let bearings = [Bearing::of(first, &of_first), Bearing::of(second, &of_second)];
+    // How the second lies to the first, where both were heard by the other.
+    let heard = bearings[0].mean().zip(bearings[1].mean()).map(|(first, second)| second - first);
+    let is_known = tones::settle(&mut pairs, heard);
     let mut it = Comparison {
         first: first.folder.clone(),
         second: second.folder.clone(),
@@ -178,6 +191,11 @@ pub fn compare(first: &Listened, second: &Listened) -> Comparison {
         by_voices(&mut it, first, second, &bearings);
     } else {
         by_tones(&mut it, first, second, &pairs, &bearings);
+    }
+    if !is_known && it.grade == Some(Grade::Green) {
+        it.grade = Some(Grade::Amber);
+        it.reason
+            .push_str("; by whole milliseconds nothing tells: somebody talked too loudly over the tones");
     }
     // Whatever the tones say: they are mixed in by the same clock that the timecode comes from.
     let proven = bearings.each_ref().map(Bearing::proven);
@@ -210,15 +228,15 @@ fn by_tones(
     it: &mut Comparison,
     first: &Listened,
     second: &Listened,
-    pairs: &[(f64, f64)],
+    pairs: &[Pair],
     bearings: &[Bearing; 2],
 ) {
     let (begin, end) = common(first, second);
-    let offsets: Vec<f64> = pairs.iter().map(|(a, b)| b - a).collect();
+    let offsets: Vec<f64> = pairs.iter().map(|pair| pair.offset).collect();
     let mean = offsets.iter().sum::<f64>() / offsets.len() as f64;
     let worst =
         offsets.iter().copied().fold(0.0, |worst: f64, it| if it.abs() > worst.abs() { it } else { worst });
-    let points: Vec<_> = pairs.iter().map(|(a, b)| (a / 1000.0, b - a)).collect();
+    let points: Vec<_> = pairs.iter().map(|pair| (pair.ms / 1000.0, pair.offset)).collect();
     let span = (points[0].0, points[points.len() - 1].0);
     let long = span.1 - span.0 >= DRIFT_SECONDS;
     let ppm = Drift::of(&points).filter(|_| long).map(|drift| thousandths(drift.ppm));

@@ -1,7 +1,7 @@
 use super::*;
 
 fn take(start_s: f64, tones_ms: &[f64]) -> Listened {
-    let tone = |ms: &f64| FoundTone { at: ms * 48.0, level: 1.0, correlation: 1.0 };
+    let tone = |ms: &f64| FoundTone { at: ms * 48.0, level: 1.0, correlation: 1.0, margin: 500.0 };
     Listened {
         folder: PathBuf::from("take"),
         session_id: "1".into(),
@@ -66,6 +66,24 @@ fn a_wrong_timecode_is_red_however_wrong() {
         assert_eq!((it.grade, it.tones), (Some(Grade::Red), 2), "{it:?}");
         assert!((it.offset_ms.unwrap() - off).abs() < 1e-6);
     }
+}
+
+#[test]
+fn a_tone_that_was_talked_over_is_no_proof_of_whole_milliseconds() {
+    let talked_over = |tones_ms: &[f64], n: usize| {
+        let mut it = take(1.0, tones_ms);
+        it.tones[n].margin = 3.0;
+        it
+    };
+    // Another tone says how they lie.
+    let it = compare(&take(1.0, &[3000.0, 9000.0]), &talked_over(&[3000.01, 9003.02], 1));
+    assert_eq!((it.grade, it.worst_ms), (Some(Grade::Green), Some(0.02)), "{it:?}");
+    let it = compare(&take(1.0, &[3000.0, 9000.0]), &talked_over(&[3003.01, 9000.0], 1));
+    assert_eq!((it.grade, it.worst_ms), (Some(Grade::Red), Some(3.01)), "{it:?}");
+    // Nothing does.
+    let it = compare(&take(1.0, &[3000.0]), &talked_over(&[3006.02], 0));
+    assert_eq!((it.grade, it.worst_ms), (Some(Grade::Amber), Some(0.02)), "{it:?}");
+    assert!(it.reason.contains("talked too loudly"), "{}", it.reason);
 }
 
 #[test]

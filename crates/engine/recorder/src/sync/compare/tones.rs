@@ -29,11 +29,59 @@ pub(super) fn likeliest(a: &[f64], b: &[f64]) -> Option<f64> {
     best.map(|(_, offset)| offset)
 }
 
-/// The tones of both that fall together at an offset, in order.
-pub(super) fn pairs(a: &[f64], b: &[f64], offset: f64) -> Vec<(f64, f64)> {
+/// The tones of both that fall together at an offset, in order, by their numbers.
+pub(super) fn pairs(a: &[f64], b: &[f64], offset: f64) -> Vec<(usize, usize)> {
     let partner = |a: f64| {
         let near = b.partition_point(|b| b - a - offset <= -SAME_MS);
-        b.get(near).copied().filter(|b| b - a - offset < SAME_MS)
+        b.get(near).filter(|b| **b - a - offset < SAME_MS).map(|_| near)
     };
-    a.iter().filter_map(|a| Some((*a, partner(*a)?))).collect()
+    a.iter().enumerate().filter_map(|(n, a)| Some((n, partner(*a)?))).collect()
+}
+
+/// Two takes' same tone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Pair {
+    /// Its session time by the first take's timecode, in milliseconds.
+    pub(super) ms: f64,
+    /// How much later it lies by the second's, in milliseconds.
+    pub(super) offset: f64,
+    /// Whether both are certain to the millisecond.
+    pub(super) is_certain: bool,
+}
+
+/// Moves pairs that may be off by whole milliseconds to where the others say; to where the voices say, `heard`, in milliseconds, if
+/// there is no other; else as near as they come to what the timecode says. Whether anything but the timecode says so.
+pub(super) fn settle(pairs: &mut [Pair], heard: Option<f64>) -> bool {
+    let certain: Vec<f64> = pairs.iter().filter(|pair| pair.is_certain).map(|pair| pair.offset).collect();
+    if certain.len() == pairs.len() {
+        return true;
+    }
+    let mean = (!certain.is_empty()).then(|| certain.iter().sum::<f64>() / certain.len() as f64);
+    let known = mean.or(heard);
+    for pair in pairs.iter_mut().filter(|pair| !pair.is_certain) {
+        pair.offset -= (pair.offset - known.unwrap_or(0.0)).round();
+    }
+    known.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(offset: f64, is_certain: bool) -> Pair {
+        Pair { ms: 1000.0, offset, is_certain }
+    }
+
+    #[test]
+    fn what_is_in_doubt_follows_what_is_certain_and_that_stays() {
+        let mut pairs = [pair(3.02, true), pair(-1.99, false), pair(2.98, true), pair(9.01, false)];
+        assert!(settle(&mut pairs, Some(0.0)));
+        let offsets = pairs.map(|pair| (pair.offset * 100.0).round() / 100.0);
+        assert_eq!(offsets, [3.02, 3.01, 2.98, 3.01]);
+        let mut pairs = [pair(6.02, false)];
+        assert!(settle(&mut pairs, Some(2.3)) && (pairs[0].offset - 2.02).abs() < 1e-9, "the voices say");
+        let mut pairs = [pair(6.02, false)];
+        assert!(!settle(&mut pairs, None) && (pairs[0].offset - 0.02).abs() < 1e-9, "nobody does");
+        assert!(settle(&mut [], None));
+    }
 }

@@ -81,7 +81,7 @@ fn the_sync_tone_in_the_take_is_not_held_against_the_piece() {
     let mut master = voice(1, 6.0);
     let piece = coded(&master[96_240..192_240]);
     master.iter_mut().zip(-120_000_i64..).for_each(|(sample, n)| *sample += tone_sample(n));
-    let tone = hyperzoom_timing::FoundTone { at: 1_120_000.0, level: 1.0, correlation: 0.9 };
+    let tone = hyperzoom_timing::FoundTone { at: 1_120_000.0, level: 1.0, correlation: 0.9, margin: 500.0 };
     let take = Listened {
         folder: PathBuf::new(),
         session_id: String::new(),
