@@ -68,8 +68,8 @@ const PROBE: Duration = Duration::from_secs(3);
 const PROBE_ECHO: Duration = Duration::from_millis(700);
 
 /// However wide a path is, it may become narrow in the midst of a keyframe: what leaves until that is known here must fit the queue. These
-/// are most of the bits that leave in 200 ms at 150 kbit/s, in kbit times ms. With it the voice loses nothing on paths with round trips of 20
-/// to 30 ms whenever they become narrow; `tests/bottleneck.rs` says what it loses on others.
+/// are most of the bits that leave in 200 ms at 150 kbit/s, in kbit times ms. With it the voice loses nothing on paths with round trips of up
+/// to 30 ms whenever they become narrow; `tests/bottleneck.rs` says what it loses on longer ones.
 const FITS: u32 = 22_000;
 
 /// It is known so much later than a round trip: when a packet of the voice is overdue, and the sender has looked.
@@ -266,10 +266,14 @@ impl PeerLadder {
             if self.give_up_probe(now) {
                 return;
             }
-            if let Some(fits) = fits(report).filter(|fits| *fits > self.rung) {
-                self.walk = Some((fits, now));
-                self.walk(now);
-            }
+        }
+        // While it drains the queue still says how fast the path is, and often only then.
+        if self.alarm.is_some()
+            && self.walk.is_none()
+            && let Some(fits) = fits(report).filter(|fits| *fits > self.rung)
+        {
+            self.walk = Some((fits, now));
+            self.walk(now);
         }
     }
 
