@@ -119,6 +119,11 @@ pub struct CallArgs {
     /// Set a marker for each line of standard input, also where that is no terminal
     #[arg(long, requires = "headless", conflicts_with = "no_record")]
     pub markers: bool,
+    /// Let programs on this machine look inside of the call while it runs, over Bevy's remote protocol: curl -d '{"jsonrpc":"2.0","id":1,
+    /// "method":"world.query","params":{"data":{"option":"all"},"filter":{"with":["hyperzoom::RecorderEngine"]}}}' 127.0.0.1:15702
+    #[arg(long, requires = "headless", value_name = "PORT", num_args = 0..=1, require_equals = true,
+        default_missing_value = crate::inspect::PORT)]
+    pub inspect: Option<u16>,
     /// Devices and files.
     #[command(flatten)]
     pub media: MediaArgs,

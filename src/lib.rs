@@ -9,6 +9,7 @@ pub mod commands;
 pub mod console;
 mod desktop;
 pub mod error;
+mod inspect;
 pub mod logging;
 pub mod stop;
 pub mod studio;

@@ -235,6 +235,25 @@ fn a_window_that_fails_costs_the_window_and_not_the_take() {
 }
 
 #[test]
+fn a_display_that_goes_as_at_logging_out_ends_the_call_as_it_should_end() {
+    if !ready() {
+        return;
+    }
+    let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (mut ada, mut guest, _) = on_trial(&homes);
+    ada.screen.wait_until("the call", |shot| shot.primary().is_none() && shot.colours() > 60);
+    ada.screen.break_down();
+    ada.program.wait_for_all(&["the display is gone", "recorded "]);
+    guest.wait_for("Ada has left");
+    let take = ada.take();
+    let ended = ada.program.wait();
+    assert_eq!(ended.code(), 4, "{}", ended.stderr);
+    assert_eq!(guest.wait().code(), 0);
+    verify(&[&take, &only_take(&homes[1].path().join("Grace"))]);
+    nothing_is_missing(&take);
+}
+
+#[test]
 fn without_anything_to_draw_with_it_is_said_what_to_do() {
     if !ready() {
         return;

@@ -27,9 +27,14 @@ use crate::stop::Stop;
 pub(crate) const TURN: Duration = Duration::from_millis(10);
 
 /// Runs a call to its end, with markers from the keyboard.
-pub(super) fn run(engines: Engines, console: &Console, stop: &Stop) -> Result<CallReport, CommandError> {
+pub(super) fn run(
+    engines: Engines,
+    console: &Console,
+    stop: &Stop,
+    dress: impl FnOnce(&mut App),
+) -> Result<CallReport, CommandError> {
     let (folder, markers) = (engines.options.folder.clone(), engines.options.markers);
-    let mut call = CallApp::new(engines, console, stop);
+    let mut call = CallApp::dressed(engines, console, stop, dress);
     if let Some(folder) = folder {
         if let Some(prompt) = Prompt::open(markers) {
             call.world().insert_resource(prompt);
@@ -56,6 +61,11 @@ pub(crate) struct CallApp {
 impl CallApp {
     /// A call with the engines that were [opened](super::open) for it. It ends when `stop` is asked for.
     pub(crate) fn new(engines: Engines, console: &Console, stop: &Stop) -> Self {
+        Self::dressed(engines, console, stop, |_| {})
+    }
+
+    /// The same, with what `dress` adds to its app.
+    fn dressed(engines: Engines, console: &Console, stop: &Stop, dress: impl FnOnce(&mut App)) -> Self {
         let Engines {
             options,
             epoch,
@@ -87,6 +97,7 @@ impl CallApp {
         if let Some(hosted) = hosted {
             app.insert_resource(hosted);
         }
+        dress(&mut app);
         app.finish();
         app.cleanup();
         Self { app, identity, console: console.clone(), is_recorded }

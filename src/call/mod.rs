@@ -26,13 +26,15 @@ pub(crate) use unfinished::describe as describe_recovery;
 
 use std::time::Duration;
 
+use bevy_app::App;
+
 use crate::console::Console;
 use crate::error::CommandError;
 use crate::stop::Stop;
 
 /// Runs a call to its end.
 ///
-/// `invite` is told the invite of a hosted session, once others can join.
+/// `dress` adds to the app of the call what is none of its business. `invite` is told the invite of a hosted session, once others can join.
 ///
 /// # Errors
 /// [`CommandError`] when a device, the disk or the network would not have it, when nobody answered, or when the recording
@@ -40,6 +42,7 @@ use crate::stop::Stop;
 pub fn run(
     options: CallOptions,
     console: &Console,
+    dress: impl FnOnce(&mut App),
     invite: impl FnOnce(&str),
 ) -> Result<CallReport, CommandError> {
     let stop = Stop::on_signals()?;
@@ -47,7 +50,7 @@ pub fn run(
     if let Some(text) = &engines.invite {
         invite(text);
     }
-    app::run(engines, console, &stop)
+    app::run(engines, console, &stop, dress)
 }
 
 /// For how long nobody hosts the session of ours that was cut off last, where one was within the last hour.

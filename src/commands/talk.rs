@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use bevy_app::App;
 use hyperzoom_audio::{FrameSize, SoundSpec};
 use hyperzoom_video::CameraSpec;
 
@@ -10,12 +11,19 @@ use crate::call::{self, CallOptions, Side};
 use crate::cli::{CallArgs, FrameMs};
 use crate::console::Console;
 use crate::error::CommandError;
+use crate::inspect::InspectPlugin;
 
 pub(super) fn run(side: Side, args: CallArgs) -> Result<(), CommandError> {
-    let json = args.json;
+    let (json, inspect) = (args.json, args.inspect.map(InspectPlugin::at).transpose()?);
     let options = options(side, args)?;
     let console = Console::new();
-    let outcome = call::run(options, &console, |invite| {
+    let look_inside = |app: &mut App| {
+        if let Some(plugin) = inspect {
+            console.say(format!("what is inside of this call can be asked for at {}", plugin.url()));
+            app.add_plugins(plugin);
+        }
+    };
+    let outcome = call::run(options, &console, look_inside, |invite| {
         // Scripts wait for this line, so it must not stay in a buffer; and they may read no further: a closed
         // pipe is no reason to end the call.
         let mut out = std::io::stdout();

@@ -3,28 +3,19 @@
 //! What is seen follows the call four times a second. To change it here changes nothing there.
 #![allow(clippy::needless_pass_by_value, reason = "the ECS hands systems their parameters by value")]
 
-use std::collections::HashMap;
-
 use bevy::prelude::*;
 use bevy_egui::{EguiContext, EguiPrimaryContextPass, PrimaryEguiContext, egui};
 use bevy_inspector_egui::DefaultInspectorConfigPlugin;
 use bevy_inspector_egui::bevy_inspector::{Filter, ui_for_entities_filtered};
 
 use super::window::{Drawing, Shell};
-use crate::studio::{
-    CameraEngine, NetworkLink, Part, Participant, PictureStream, Readout, RecorderEngine, SessionTime,
-    SoundDevice, VoiceEncoder, VoiceStream,
-};
+use crate::studio::{self, Mirror, Mirrored};
 
-/// An entity that stands for one of the call's.
-#[derive(Component)]
-struct Inspected;
-
-/// Whether the inspector is open, and which entity stands for what.
+/// Whether the inspector is open, and what it shows.
 #[derive(Resource, Default)]
 struct Inspector {
     is_open: bool,
-    shown: HashMap<String, Entity>,
+    mirror: Mirror,
 }
 
 /// The inspector, and the key that opens it.
@@ -32,16 +23,8 @@ pub(super) struct InspectorPlugin;
 
 impl Plugin for InspectorPlugin {
     fn build(&self, app: &mut App) {
+        studio::register(app);
         app.add_plugins(DefaultInspectorConfigPlugin)
-            .register_type::<Participant>()
-            .register_type::<VoiceStream>()
-            .register_type::<PictureStream>()
-            .register_type::<NetworkLink>()
-            .register_type::<SoundDevice>()
-            .register_type::<VoiceEncoder>()
-            .register_type::<CameraEngine>()
-            .register_type::<RecorderEngine>()
-            .register_type::<SessionTime>()
             .init_resource::<Inspector>()
             .add_systems(Update, (toggle, follow).chain())
             .add_systems(EguiPrimaryContextPass, show.after(Drawing));
@@ -56,35 +39,12 @@ fn toggle(keys: Res<'_, ButtonInput<KeyCode>>, mut inspector: ResMut<'_, Inspect
 }
 
 /// The entities here do as those of the call did last.
-fn follow(mut commands: Commands<'_, '_>, mut inspector: ResMut<'_, Inspector>, shell: Res<'_, Shell>) {
-    let readouts = if inspector.is_open { shell.studio().readouts() } else { Vec::new() };
-    inspector.shown.retain(|name, entity| {
-        let is_there = readouts.iter().any(|readout| readout.name == *name);
-        if !is_there {
-            commands.entity(*entity).despawn();
-        }
-        is_there
+fn follow(world: &mut World) {
+    world.resource_scope(|world, mut inspector: Mut<'_, Inspector>| {
+        let is_open = inspector.is_open;
+        let readouts = if is_open { world.resource::<Shell>().studio().readouts() } else { Vec::new() };
+        inspector.mirror.follow(world, readouts);
     });
-    for Readout { name, parts } in readouts {
-        let entity = inspector
-            .shown
-            .entry(name.clone())
-            .or_insert_with(|| commands.spawn((Inspected, Name::new(name))).id());
-        let mut entity = commands.entity(*entity);
-        for part in parts {
-            match part {
-                Part::Participant(part) => entity.insert(part),
-                Part::VoiceStream(part) => entity.insert(part),
-                Part::PictureStream(part) => entity.insert(part),
-                Part::NetworkLink(part) => entity.insert(part),
-                Part::SoundDevice(part) => entity.insert(part),
-                Part::VoiceEncoder(part) => entity.insert(part),
-                Part::CameraEngine(part) => entity.insert(part),
-                Part::RecorderEngine(part) => entity.insert(part),
-                Part::SessionTime(part) => entity.insert(part),
-            };
-        }
-    }
 }
 
 fn show(world: &mut World) {
@@ -94,7 +54,7 @@ fn show(world: &mut World) {
     let mut contexts = world.query_filtered::<&mut EguiContext, With<PrimaryEguiContext>>();
     let Ok(mut context) = contexts.single_mut(world) else { return };
     let ctx = context.get_mut().clone();
-    let is_empty = world.resource::<Inspector>().shown.is_empty();
+    let is_empty = world.resource::<Inspector>().mirror.is_empty();
     egui::Window::new("Inspector").default_size([360.0, 560.0]).show(&ctx, |ui| {
         egui::ScrollArea::both().auto_shrink(false).show(ui, |ui| {
             if is_empty {
@@ -103,7 +63,7 @@ fn show(world: &mut World) {
             // Many lines, and no finger on them.
             ui.spacing_mut().interact_size = egui::vec2(32.0, 20.0);
             ui.spacing_mut().item_spacing.y = 4.0;
-            ui_for_entities_filtered(world, ui, true, &Filter::<With<Inspected>>::all());
+            ui_for_entities_filtered(world, ui, true, &Filter::<With<Mirrored>>::all());
         });
     });
 }

@@ -5,6 +5,16 @@
 //! fail altogether, the call goes on without it until it is ended at the terminal.
 
 mod access;
+#[cfg(all(unix, not(target_os = "macos")))]
+mod display;
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+mod display {
+    //! The displays of these systems last as long as the program.
+    pub(super) fn survive() {}
+    pub(super) fn is_gone() -> bool {
+        false
+    }
+}
 mod files;
 mod inspector;
 mod pace;
@@ -95,7 +105,8 @@ pub(crate) fn run(opening: Opening) -> Result<(), CommandError> {
         studio.ask(intent);
     }
     let studio = Arc::new(studio);
-    end_without_a_window(studio.clone(), stop.clone());
+    display::survive();
+    end_without_a_window(studio.clone(), stop.clone(), console.clone());
     let window = window::app(studio.clone(), choices, settings, stop.clone(), &waker);
     let ended = match window {
         Ok(mut app) => catch_unwind(AssertUnwindSafe(move || app.run())).map_err(|_| window::take_away()),
@@ -122,26 +133,38 @@ pub(crate) fn run(opening: Opening) -> Result<(), CommandError> {
         return Err(failure);
     }
     if failed {
-        return Err(CommandError::Device(
-            "no window could be drawn: look for a driver of your graphics card, or add --headless".into(),
-        ));
+        return Err(no_window());
     }
     Ok(())
 }
 
-/// Who asks the program to end must not need the window for it: a driver may hold that up for ever. The call is ended by then.
-fn end_without_a_window(studio: Arc<Studio>, stop: Stop) {
+/// Who asks the program to end must not need the window for it: a driver may hold that up for ever, and a display may go. The call is ended by
+/// then.
+fn end_without_a_window(studio: Arc<Studio>, stop: Stop, console: Console) {
     let watch = move || {
         while !(stop.is_asked() && studio.is_done()) {
+            if display::is_gone() && !stop.is_asked() {
+                console.say("the display is gone, and the window with it: what goes on is ended");
+                stop.ask();
+            }
             std::thread::sleep(LOOK);
         }
+        let failure = studio.take_failure().map(|failure| i32::from(failure.code()));
+        if display::is_gone() {
+            std::process::exit(failure.unwrap_or_else(|| i32::from(no_window().code())));
+        }
         std::thread::sleep(WINDOW_ENDS);
-        let failure = studio.take_failure();
-        std::process::exit(failure.map_or(0, |failure| i32::from(failure.code())));
+        std::process::exit(failure.unwrap_or(0));
     };
     if let Err(error) = std::thread::Builder::new().name("hz-end".into()).spawn(watch) {
         tracing::warn!(%error, "no thread");
     }
+}
+
+fn no_window() -> CommandError {
+    CommandError::Device(
+        "no window could be drawn: look for a driver of your graphics card, or add --headless".into(),
+    )
 }
 
 /// What a window needs of the system, before anything is opened.

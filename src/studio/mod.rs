@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
+use bevy_ecs::world::World;
 use hyperzoom_ui_plugin::model::{CallView, Choices, Intent, SetupView, SummaryView};
 
 use crate::call::CallOptions;
@@ -37,7 +38,14 @@ pub use readout::{
     CameraEngine, NetworkLink, Part, Participant, PictureStream, Readout, RecorderEngine, SessionTime,
     SoundDevice, VoiceEncoder, VoiceStream,
 };
+pub(crate) use readout::{Mirror, Mirrored, register};
 pub use shown::Shown;
+
+/// Everybody and everything in the call whose world this is.
+pub(crate) fn readouts(world: &mut World) -> Vec<Readout> {
+    let people = on_air::people(world);
+    readout::all(world, &people)
+}
 
 /// What is to be drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,7 +156,7 @@ impl Studio {
     }
 
     /// What was not as it was asked for in the last call, where nobody has gone on from its summary: frames that were lost, a disk that was
-    /// full. It is told once.
+    /// full. That is told once; that the studio [has failed](Self::has_failed), each time.
     #[must_use]
     pub fn take_failure(&self) -> Option<CommandError> {
         if self.has_failed() && self.thread.is_some() {

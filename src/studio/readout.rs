@@ -1,8 +1,13 @@
 //! What peers, streams and engines do, as plain components: for who looks inside of a running call.
 //!
-//! The window shows these on entities of its own, which follow those of the call: its app is another one, on another thread.
+//! They are on entities of their own ([`Mirror`]), which follow the call's: the window's app is another one, on another thread, and what
+//! is changed from outside changes nothing in the call.
 
-use bevy::prelude::{Component, Reflect, ReflectComponent};
+use std::collections::HashMap;
+
+use bevy::prelude::{Component, Name, Reflect, ReflectComponent};
+use bevy_app::App;
+use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 use hyperzoom_audio::StreamShape;
 use hyperzoom_capture_plugin::{Pictures, Sound};
@@ -14,6 +19,7 @@ use super::on_air::Person;
 /// Somebody else in the call.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Default)]
 #[reflect(Component)]
+#[type_path = "hyperzoom"]
 pub struct Participant {
     /// Its participant id.
     pub id: u8,
@@ -28,6 +34,7 @@ pub struct Participant {
 /// The voice that comes from somebody.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Default)]
 #[reflect(Component)]
+#[type_path = "hyperzoom"]
 pub struct VoiceStream {
     /// Packets.
     pub received: u64,
@@ -50,6 +57,7 @@ pub struct VoiceStream {
 /// The pictures that come from somebody, and go there.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Default)]
 #[reflect(Component)]
+#[type_path = "hyperzoom"]
 pub struct PictureStream {
     /// Width and height of the newest one.
     pub size: Option<(u32, u32)>,
@@ -64,6 +72,7 @@ pub struct PictureStream {
 /// The way to somebody and back.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Default)]
 #[reflect(Component)]
+#[type_path = "hyperzoom"]
 pub struct NetworkLink {
     /// There and back, in ms.
     pub round_trip_ms: Option<f32>,
@@ -80,6 +89,7 @@ pub struct NetworkLink {
 /// A microphone or a loudspeaker.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Default)]
 #[reflect(Component)]
+#[type_path = "hyperzoom"]
 pub struct SoundDevice {
     /// Its name.
     pub device: String,
@@ -94,6 +104,7 @@ pub struct SoundDevice {
 /// The thread that encodes and sends the voice.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Default)]
 #[reflect(Component)]
+#[type_path = "hyperzoom"]
 pub struct VoiceEncoder {
     /// We are not heard.
     pub muted: bool,
@@ -110,6 +121,7 @@ pub struct VoiceEncoder {
 /// The camera.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Default)]
 #[reflect(Component)]
+#[type_path = "hyperzoom"]
 pub struct CameraEngine {
     /// What it is, and its mode.
     pub device: String,
@@ -124,6 +136,7 @@ pub struct CameraEngine {
 /// The recorder.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Default)]
 #[reflect(Component)]
+#[type_path = "hyperzoom"]
 pub struct RecorderEngine {
     /// Pictures in the file.
     pub pictures_written: u64,
@@ -144,6 +157,7 @@ pub struct RecorderEngine {
 /// The session's clock.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Default)]
 #[reflect(Component)]
+#[type_path = "hyperzoom"]
 pub struct SessionTime {
     /// It is known.
     pub known: bool,
@@ -173,6 +187,64 @@ pub struct Readout {
     pub name: String,
     /// Never two of a kind.
     pub parts: Vec<Part>,
+}
+
+/// Makes the components known to who asks for them by their names.
+pub(crate) fn register(app: &mut App) {
+    app.register_type::<Name>()
+        .register_type::<Participant>()
+        .register_type::<VoiceStream>()
+        .register_type::<PictureStream>()
+        .register_type::<NetworkLink>()
+        .register_type::<SoundDevice>()
+        .register_type::<VoiceEncoder>()
+        .register_type::<CameraEngine>()
+        .register_type::<RecorderEngine>()
+        .register_type::<SessionTime>();
+}
+
+/// An entity that stands for one of the call's.
+#[derive(Component)]
+pub(crate) struct Mirrored;
+
+/// Entities that do as those of a call did last, by their names.
+#[derive(Default)]
+pub(crate) struct Mirror(HashMap<String, Entity>);
+
+impl Mirror {
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Brings `world` to what was read out: who is gone goes, who is new comes, and everybody's components are as they are now.
+    pub(crate) fn follow(&mut self, world: &mut World, readouts: Vec<Readout>) {
+        self.0.retain(|name, entity| {
+            let is_there = readouts.iter().any(|readout| readout.name == *name);
+            if !is_there {
+                world.despawn(*entity);
+            }
+            is_there
+        });
+        for Readout { name, parts } in readouts {
+            let spawn = || world.spawn((Mirrored, Name::new(name.clone()))).id();
+            let entity = *self.0.entry(name.clone()).or_insert_with(spawn);
+            let Ok(mut entity) = world.get_entity_mut(entity) else { continue };
+            for part in parts {
+                match part {
+                    Part::Participant(part) => entity.insert(part),
+                    Part::VoiceStream(part) => entity.insert(part),
+                    Part::PictureStream(part) => entity.insert(part),
+                    Part::NetworkLink(part) => entity.insert(part),
+                    Part::SoundDevice(part) => entity.insert(part),
+                    Part::VoiceEncoder(part) => entity.insert(part),
+                    Part::CameraEngine(part) => entity.insert(part),
+                    Part::RecorderEngine(part) => entity.insert(part),
+                    Part::SessionTime(part) => entity.insert(part),
+                };
+            }
+        }
+    }
 }
 
 /// Everybody and everything in a call.

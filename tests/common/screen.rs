@@ -106,6 +106,12 @@ impl Screen {
         Self { server, display: format!(":{}", number.trim()), size: (width, height) }
     }
 
+    /// The X server is there no longer, all of a sudden.
+    pub fn break_down(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+
     /// Lets a program be seen on it.
     pub fn lend(&self, command: &mut Command) {
         command.env("DISPLAY", &self.display).env_remove("WAYLAND_DISPLAY");
@@ -136,11 +142,6 @@ impl Screen {
     /// Presses a key together with Ctrl, as long as a hand does.
     pub fn press_with_ctrl(&self, key: &str) {
         self.xdotool(&["keydown", "ctrl", "sleep", "0.2", "key", key, "sleep", "0.2", "keyup", "ctrl"]);
-    }
-
-    /// Types a text.
-    pub fn type_text(&self, text: &str) {
-        self.xdotool(&["type", "--delay", "20", text]);
     }
 
     /// Clicks at a place.

@@ -29,7 +29,7 @@ use crate::console::Console;
 use crate::error::CommandError;
 use crate::stop::Stop;
 use notices::Notices;
-pub(super) use people::Person;
+pub(super) use people::{Person, all as people};
 pub(super) use recording::lost;
 use tiles::Tiles;
 
@@ -98,7 +98,7 @@ impl OnAir {
         self.call.turn();
         let world = self.call.world();
         self.notices.read(world);
-        self.people = people::all(world);
+        self.people = people(world);
         let mut sound = world.resource_mut::<Sound>();
         let engine = sound.engine();
         let mut is_news = self.tiles.note(now, &self.people, engine);

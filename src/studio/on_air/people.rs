@@ -36,7 +36,7 @@ impl Person {
 }
 
 /// Everybody, in the order of their numbers.
-pub(super) fn all(world: &mut World) -> Vec<Person> {
+pub(in crate::studio) fn all(world: &mut World) -> Vec<Person> {
     type Parts<'a> = (
         Entity,
         &'a Peer,
