@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const SYNTHETIC: [&str; 7] = ["--mic", "tone", "--speaker", "none", "--camera", "pattern", "--no-upnp"];
 
 /// Asks one question, as any HTTP client would.
-fn ask(address: &str, method: &str, params: Value) -> Value {
+fn ask(address: &str, method: &str, params: &Value) -> Value {
     let question = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}).to_string();
     let mut stream = TcpStream::connect(address).unwrap();
     let len = question.len();
@@ -30,7 +30,7 @@ fn ask(address: &str, method: &str, params: Value) -> Value {
 /// The entities that have a component, with all of theirs.
 fn entities_with(address: &str, component: &str) -> Vec<Value> {
     let answer =
-        ask(address, "world.query", json!({"data": {"option": "all"}, "filter": {"with": [component]}}));
+        ask(address, "world.query", &json!({"data": {"option": "all"}, "filter": {"with": [component]}}));
     answer["result"].as_array().unwrap_or_else(|| panic!("{answer:#}")).clone()
 }
 
@@ -90,7 +90,7 @@ fn peers_streams_and_engines_are_seen_while_the_call_runs_and_cannot_be_changed(
         "world.insert_resources",
         "world.mutate_components",
     ] {
-        let answer = ask(&address, order, json!({"entity": grace["entity"]}));
+        let answer = ask(&address, order, &json!({"entity": grace["entity"]}));
         assert_eq!(answer["error"]["code"], -32601, "{order}: {answer:#}");
     }
     assert_eq!(entities_with(&address, "hyperzoom::VoiceStream").len(), 1);

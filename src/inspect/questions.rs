@@ -126,7 +126,7 @@ fn read<T: DeserializeOwned>(params: Value) -> Result<T, Refusal> {
 
 fn find(world: &World, entity: u64) -> Result<EntityRef<'_>, Refusal> {
     let found = Entity::try_from_bits(entity).and_then(|entity| world.get_entity(entity).ok());
-    let found = found.filter(|found| found.contains::<Mirrored>());
+    let found = found.filter(EntityRef::contains::<Mirrored>);
     found.ok_or_else(|| Refusal::new(ENTITY_NOT_FOUND, format!("Entity {entity} not found")))
 }
 

@@ -91,29 +91,29 @@ async fn respond(request: Request<Incoming>, questions: &Sender<Asked>) -> (Stat
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
     if !matches!(host, "127.0.0.1" | "localhost") {
         let refusal = Refusal::new(INVALID_REQUEST, "ask for 127.0.0.1");
-        return (StatusCode::FORBIDDEN, reply(Value::Null, Err(refusal)));
+        return (StatusCode::FORBIDDEN, reply(&Value::Null, Err(refusal)));
     }
     let body = match Limited::new(request.into_body(), LONGEST).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => {
-            return (StatusCode::OK, reply(Value::Null, Err(Refusal::new(PARSE_ERROR, error.to_string()))));
+            return (StatusCode::OK, reply(&Value::Null, Err(Refusal::new(PARSE_ERROR, error.to_string()))));
         }
     };
     let answer = match serde_json::from_slice(&body) {
-        Ok(Value::Array(batch)) => batch.into_iter().map(|one| ask(one, questions)).collect(),
-        Ok(one) => ask(one, questions),
-        Err(error) => reply(Value::Null, Err(Refusal::new(PARSE_ERROR, error.to_string()))),
+        Ok(Value::Array(batch)) => batch.iter().map(|one| ask(one, questions)).collect(),
+        Ok(one) => ask(&one, questions),
+        Err(error) => reply(&Value::Null, Err(Refusal::new(PARSE_ERROR, error.to_string()))),
     };
     (StatusCode::OK, answer)
 }
 
 /// One request as JSON-RPC 2.0 §4 has it, to its response.
-fn ask(request: Value, questions: &Sender<Asked>) -> Value {
+fn ask(request: &Value, questions: &Sender<Asked>) -> Value {
     let part = |name| request.get(name).cloned().unwrap_or_default();
     let (id, params) = (part("id"), part("params"));
     let method = request.get("method").and_then(Value::as_str);
     let Some(method) = method.filter(|_| part("jsonrpc") == "2.0") else {
-        return reply(id, Err(Refusal::new(INVALID_REQUEST, "no JSON-RPC 2.0 request with a method")));
+        return reply(&id, Err(Refusal::new(INVALID_REQUEST, "no JSON-RPC 2.0 request with a method")));
     };
     let (reply_to, answers) = channel();
     let asked = Asked { method: method.to_owned(), params, reply: reply_to };
@@ -122,10 +122,10 @@ fn ask(request: Value, questions: &Sender<Asked>) -> Value {
         .send(asked)
         .map_err(|_| gone())
         .and_then(|()| answers.recv_timeout(PATIENCE).map_err(|_| gone()).and_then(|answer| answer));
-    reply(id, answer)
+    reply(&id, answer)
 }
 
-fn reply(id: Value, answer: Result<Value, Refusal>) -> Value {
+fn reply(id: &Value, answer: Result<Value, Refusal>) -> Value {
     match answer {
         Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
         Err(Refusal { code, message }) => {
