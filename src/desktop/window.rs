@@ -204,6 +204,8 @@ fn draw(
         return Ok(());
     }
     theme::apply(&ctx, shell.choices.light);
+    // By itself the window has no name for who cannot see it.
+    ctx.accesskit_node_builder(egui::accesskit_root_id(), |window| window.set_label("HyperZoom"));
     let before = shell.choices.clone();
     let mut ui = egui::Ui::new(
         ctx.clone(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyperzoom_protocol::{Filling, MAX_PARTICIPANTS, PacketType, PathReport};
+use hyperzoom_realtime::Work;
 use hyperzoom_session::{Event, Relaying, Session};
 use hyperzoom_timing::SharedClock;
 
@@ -441,29 +442,11 @@ fn is_no_datagram(error: &io::Error) -> bool {
     )
 }
 
-/// Priority of this thread on Linux and BSD, of 1 to 99: below the threads that carry sound (20), above everything that does not.
-#[cfg(unix)]
-const FIFO_PRIORITY: u8 = 15;
-
 /// Arrival stamps are only as good as this thread is quick, and a voice waits here as it waits anywhere, so it asks to go before
-/// ordinary threads. A nice value does not do: a busy core lets its own thread finish its slice, which is milliseconds. Where the
-/// system says no, it runs at normal priority.
+/// ordinary threads. Where the system says no, it runs at normal priority.
 fn raise_priority() {
-    #[cfg(unix)]
-    {
-        use thread_priority::{
-            RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
-            set_thread_priority_and_policy, thread_native_id,
-        };
-        let value = ThreadPriorityValue::try_from(FIFO_PRIORITY)
-            .map_or(ThreadPriority::Min, ThreadPriority::Crossplatform);
-        let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
-        if set_thread_priority_and_policy(thread_native_id(), value, policy).is_ok() {
-            return;
-        }
-    }
-    if let Err(error) = thread_priority::set_current_thread_priority(thread_priority::ThreadPriority::Max) {
-        tracing::debug!(?error, "the network thread runs at normal priority");
+    if let Err(error) = hyperzoom_realtime::raise(Work::Network) {
+        tracing::debug!("the network thread runs at normal priority: {error}");
     }
 }
 
