@@ -1,5 +1,5 @@
-//! What the linker is to know: on Windows the program's icon, manifest and version are resources of its file; on Linux a program that is handed
-//! out (`HZ_HAND_OUT`, set by `./x dist`) brings what desktops lack.
+//! What the linker is to know: on Windows the program's icon, manifest and version are resources of its file; on Linux and
+//! macOS a program that is handed out (`HZ_HAND_OUT`, set by `./x dist`) brings what other people's computers lack.
 
 use std::env::var;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,15 @@ fn main() {
     if var("HZ_HAND_OUT").is_ok() {
         match var("CARGO_CFG_TARGET_OS").as_deref() {
             Ok("linux") => {
-                bring(&["libstdc++.a", "libvpx.a"]);
-                println!("cargo::rustc-link-arg-bins=-static-libgcc");
+                // What is asked for as gcc_s is the unwinder.
+                bring(&[
+                    ("libstdc++.a", "libstdc++.a"),
+                    ("libvpx.a", "libvpx.a"),
+                    ("libgcc_eh.a", "libgcc_s.a"),
+                ]);
             }
             // What Homebrew installs is on nobody else's Mac.
-            Ok("macos") => bring(&["libvpx.a"]),
+            Ok("macos") => bring(&[("libvpx.a", "libvpx.a")]),
             _ => {}
         }
     }
@@ -40,13 +44,13 @@ fn main() {
 }
 
 /// Libraries that a desktop may lack, or have in another version, are linked as archives: a folder that the linker looks into first has no
-/// other form of them.
-fn bring(archives: &[&str]) {
+/// other form of them. Each comes with the name that it is asked for by.
+fn bring(archives: &[(&str, &str)]) {
     let folder = PathBuf::from(var("OUT_DIR").unwrap_or_default()).join("archives");
     let _ = std::fs::remove_dir_all(&folder);
     let brought = std::fs::create_dir_all(&folder).and_then(|()| {
         let mut each = archives.iter();
-        each.try_for_each(|name| std::fs::copy(archive(name), folder.join(name)).map(drop))
+        each.try_for_each(|(archived, name)| std::fs::copy(archive(archived), folder.join(name)).map(drop))
     });
     if let Err(error) = brought {
         panic!("{}: {error}", folder.display());
