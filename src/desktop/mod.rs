@@ -45,6 +45,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// A window that is drawn ends within this once the studio has.
 const WINDOW_ENDS: Duration = Duration::from_secs(5);
 
+/// What is said where there is no display any more.
+const DISPLAY_GONE: &str = "the display is gone, and the window with it: what goes on is ended";
+
 /// What the window begins with.
 pub(crate) struct Opening {
     /// What the command line says of a call beyond what a person can choose in the window.
@@ -116,7 +119,12 @@ pub(crate) fn run(opening: Opening) -> Result<(), CommandError> {
         }
     };
     let failed = !matches!(ended, Ok(AppExit::Success));
-    if failed && studio.is_in_call() {
+    if ended.is_ok() && failed && !window::failed_to_draw() && !studio.has_failed() {
+        // Wayland's way for a display to go: the loop ends, and nothing in it has failed.
+        console.say(DISPLAY_GONE);
+        stop.ask();
+    }
+    if failed && studio.is_in_call() && !stop.is_asked() {
         console.say(
             "THE WINDOW HAS FAILED. The call and the recording go on: press Ctrl-C here to end them. Where windows fail again, \
              `hyperzoom host --headless` and `hyperzoom join --headless` do without",
@@ -144,17 +152,18 @@ fn end_without_a_window(studio: Arc<Studio>, stop: Stop, console: Console) {
     let watch = move || {
         while !(stop.is_asked() && studio.is_done()) {
             if display::is_gone() && !stop.is_asked() {
-                console.say("the display is gone, and the window with it: what goes on is ended");
+                console.say(DISPLAY_GONE);
                 stop.ask();
             }
             std::thread::sleep(LOOK);
         }
-        let failure = studio.take_failure().map(|failure| i32::from(failure.code()));
-        if display::is_gone() {
-            std::process::exit(failure.unwrap_or_else(|| i32::from(no_window().code())));
+        let is_gone = display::is_gone();
+        if !is_gone {
+            // Whoever draws ends by itself where it can, and says what failed.
+            std::thread::sleep(WINDOW_ENDS);
         }
-        std::thread::sleep(WINDOW_ENDS);
-        std::process::exit(failure.unwrap_or(0));
+        let failure = studio.take_failure().or_else(|| is_gone.then(no_window));
+        std::process::exit(failure.map_or(0, |failure| i32::from(failure.code())));
     };
     if let Err(error) = std::thread::Builder::new().name("hz-end".into()).spawn(watch) {
         tracing::warn!(%error, "no thread");

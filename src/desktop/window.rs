@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
@@ -36,6 +37,14 @@ const FIRST: (u32, u32) = (1280, 800);
 const IDLE: Duration = Duration::from_millis(500);
 /// "Copied" is shown for so long.
 const COPIED: Duration = Duration::from_secs(2);
+
+/// A handler of errors has no state of its own.
+static DRAWING_FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the window was given up since it could not be drawn.
+pub(super) fn failed_to_draw() -> bool {
+    DRAWING_FAILED.load(Ordering::Relaxed)
+}
 
 /// When the screens are drawn: what lies over them comes after.
 #[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
@@ -123,6 +132,7 @@ pub(super) fn app(
     .insert_resource(RenderErrorHandler(|error, world, _| {
         // A window that cannot be drawn is worse than none. Sound and recording do not depend on it, and go on.
         tracing::error!("drawing failed: {:?}: {}", error.ty, error.description);
+        DRAWING_FAILED.store(true, Ordering::Relaxed);
         for mut window in world.query::<&mut Window>().iter_mut(world) {
             window.visible = false;
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use async_io::Async;
+use async_io::{Async, Timer};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST};
@@ -22,6 +22,8 @@ use super::questions::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, Refusal};
 const LONGEST: usize = 64 * 1024;
 /// So many ask at the same time.
 const MOST: u32 = 8;
+/// A connection lasts so long at most.
+const VISIT: Duration = Duration::from_secs(60);
 /// An app that does not answer within this has ended.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -81,8 +83,14 @@ fn connection(stream: TcpStream, questions: &Sender<Asked>) -> Result<(), Box<dy
             .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
         Ok::<_, Infallible>(response)
     });
-    async_io::block_on(http1::Builder::new().timer(SmolTimer::new()).serve_connection(stream, service))?;
-    Ok(())
+    let visit =
+        async { Ok(http1::Builder::new().timer(SmolTimer::new()).serve_connection(stream, service).await?) };
+    // Who says nothing more keeps nobody else out.
+    let end = async {
+        Timer::after(VISIT).await;
+        Ok(())
+    };
+    async_io::block_on(futures_lite::future::or(visit, end))
 }
 
 async fn respond(request: Request<Incoming>, questions: &Sender<Asked>) -> (StatusCode, Value) {

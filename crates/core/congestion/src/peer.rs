@@ -26,8 +26,8 @@ const STANDING: Duration = Duration::from_millis(12);
 /// So many reports in a window that tell of a queue: it comes and goes with the frames, and the voice is late as often as not.
 const OFTEN: u32 = 10;
 
-/// A queue that is there for so long is the path's.
-const LASTS: Duration = Duration::from_millis(40);
+/// A queue that is there for so long is the path's. What looks like one as somebody mutes himself is told of twice, 50 ms apart.
+const LASTS: Duration = Duration::from_millis(60);
 
 /// A path that loses so much while there is a queue is congested, in permille.
 const CONGESTED_LOSS: u32 = 20;

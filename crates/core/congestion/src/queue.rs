@@ -30,7 +30,7 @@ const RUN: Duration = Duration::from_millis(5);
 
 /// A packet that has not come while it should have may be in a queue. One that is missing for longer than this was never sent: the
 /// speaker was muted. A frame that was on its way as the path became narrow holds it up for less.
-const OVERDUE: Duration = Duration::from_millis(150);
+const OVERDUE: Duration = Duration::from_millis(100);
 
 /// So many packets at most are looked at for that.
 const KEPT: usize = 16;

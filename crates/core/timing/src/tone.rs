@@ -172,8 +172,8 @@ impl ToneFinder {
         for _ in 0..TURNS {
             let (cycles, by) = self.cycle(lag as f64 + fraction, level);
             lag += CYCLE as i64 * cycles;
-            margin = by;
             if cycles == 0 {
+                margin = by;
                 break;
             }
         }

@@ -162,7 +162,7 @@ fn the_tone_is_right_to_the_millisecond_under_loud_voices_or_says_that_it_may_no
     for (clip, loud, most_in_doubt) in
         [(1.0, 0.06, 0), (1.0, 0.12, 1), (1.0, 0.25, 5), (1.0, 0.5, 20), (0.3, 0.12, 2), (0.3, 0.25, 8)]
     {
-        let mut doubts = 0;
+        let (mut doubts, mut count) = (0, 0);
         for seed in 0..40_u64 {
             let at = 20_000.0 + 37.3 * seed as f64;
             let voice = Voice::new(seed * 77 + 5).samples(70_000);
@@ -174,8 +174,10 @@ fn the_tone_is_right_to_the_millisecond_under_loud_voices_or_says_that_it_may_no
                 let case = format!("seed {seed}, voice {loud} up to {clip}: {ms} ms off, {tone:?}");
                 assert!(!tone.is_certain() || ms.abs() < 0.1, "{case}");
                 doubts += u32::from(!tone.is_certain());
+                count += 1;
             }
         }
+        assert!(count >= 38, "voice {loud} up to {clip}: {count} found");
         assert!(doubts <= most_in_doubt, "voice {loud} up to {clip}: {doubts} in doubt");
     }
 }

@@ -104,3 +104,8 @@ fn child(ui: &mut Ui, name: &str, rect: Rect) -> Ui {
     // Its identity does not depend on how many things come before it: the focus stays where it is.
     ui.new_child(UiBuilder::new().id(ui.id().with(name)).max_rect(rect))
 }
+
+/// The next part of what stands below one another, whose widgets keep their identity whatever comes and goes before it.
+fn part(ui: &mut Ui, name: impl std::hash::Hash, add: impl FnOnce(&mut Ui)) {
+    ui.scope_builder(UiBuilder::new().id(ui.id().with(name)), add);
+}

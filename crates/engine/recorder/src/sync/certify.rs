@@ -33,6 +33,8 @@ const QUIET: f64 = 0.0005;
 const ALIKE: f64 = 0.4;
 /// So far a second of the microphone is looked for either way, in samples: 2 ms.
 const REACH: usize = 96;
+/// So far a tone that is not certain may lie beside where it was found, in milliseconds.
+const DOUBT_MS: f64 = 24.0;
 /// Samples about a tone that are decoded: half a second either side.
 const ABOUT: u64 = SAMPLE_RATE as u64 / 2;
 
@@ -152,7 +154,8 @@ fn find(master: &mut MasterSound, tone: &SyncTone) -> CertifiedTone {
     let offset_ms = |found: FoundTone| {
         let ms = (found.at - tone.sample as f64) / 48.0;
         // By whole milliseconds, what the microphone heard says how the file lies.
-        thousandths(if found.is_certain() { ms } else { ms - ms.round() })
+        let may_be_beside = !found.is_certain() && ms.abs() <= DOUBT_MS;
+        thousandths(if may_be_beside { ms - ms.round() } else { ms })
     };
     CertifiedTone {
         session_ns: tone.session_ns,

@@ -155,10 +155,23 @@ impl Listened {
 #[must_use]
 pub fn compare(first: &Listened, second: &Listened) -> Comparison {
     let (a, b) = (first.moments(), second.moments());
-    let offset = tones::likeliest(&a, &b);
-    let same = offset.map(|offset| tones::pairs(&a, &b, offset)).unwrap_or_default();
+    let certain = |take: &Listened| take.tones.iter().map(FoundTone::is_certain).collect::<Vec<_>>();
+    let (a_certain, b_certain) = (certain(first), certain(second));
+    let only = |all: &[f64], certain: &[bool]| {
+        all.iter().zip(certain).filter(|(_, certain)| **certain).map(|(ms, _)| *ms).collect::<Vec<_>>()
+    };
+    // By those that are right to the millisecond, where both have such.
+    let offset =
+        tones::likeliest(&only(&a, &a_certain), &only(&b, &b_certain)).or_else(|| tones::likeliest(&a, &b));
+    let same = offset.map(|offset| {
+        let mut same = tones::pairs(&a, &b, offset);
+        same.extend(tones::doubtful((&a, &a_certain), (&b, &b_certain), offset, &same));
+        same.sort_unstable();
+        same
+    });
+    let same = same.unwrap_or_default();
     let pair = |(n, m): (usize, usize)| {
-        let is_certain = first.tones[n].is_certain() && second.tones[m].is_certain();
+        let is_certain = a_certain[n] && b_certain[m];
         Pair { ms: a[n], offset: b[m] - a[n], is_certain }
     };
     let mut pairs: Vec<Pair> = same.into_iter().map(pair).collect();

@@ -47,8 +47,6 @@ impl StreamSender {
             let since = Instant::now();
             std::thread::sleep(NEWS);
             *waited += since.elapsed();
-            // What was waited for on purpose is not caught up.
-            self.gate.begin(self.gate.epoch().elapsed());
             self.apply_commands();
         }
     }
@@ -91,7 +89,14 @@ impl StreamSender {
                 std::thread::sleep(wait);
                 self.apply_commands();
             }
+            let before = waited;
             self.wait_for_news(&mut waited);
+            if waited > before {
+                // What was waited for on purpose is not caught up, and what waited takes its place from now on.
+                let now = epoch.elapsed();
+                self.gate.begin(now);
+                let _ = self.gate.place(now, part.2.len() + OVERHEAD);
+            }
             for place in 0..self.links.len() {
                 let Some(link) = self.links[place].as_mut().filter(|link| link.gets_frame) else { continue };
                 if self.gate.is_open(link.id) {

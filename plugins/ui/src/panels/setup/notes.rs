@@ -2,7 +2,7 @@
 
 use egui::{Rect, Ui, vec2};
 
-use super::{Screen, child};
+use super::{Screen, child, part};
 use crate::model::{Bleed, Intent};
 use crate::theme::{GAP, SMALL_CONTROL, WIDE_GAP};
 use crate::widgets::{Banner, Button, Look, Tone};
@@ -25,14 +25,17 @@ impl Screen<'_> {
     }
 
     pub(super) fn notes(&mut self, ui: &mut Ui) {
-        for fault in [&self.view.microphone_fault, &self.view.speaker_fault].into_iter().flatten() {
-            ui.add_space(WIDE_GAP);
-            Banner::new(Tone::Warning, fault).show(ui);
+        for (which, fault) in [&self.view.microphone_fault, &self.view.speaker_fault].into_iter().enumerate()
+        {
+            if let Some(fault) = fault {
+                ui.add_space(WIDE_GAP);
+                part(ui, ("fault", which), |ui| _ = Banner::new(Tone::Warning, fault).show(ui));
+            }
         }
-        self.headphones(ui);
-        self.recovered(ui);
+        part(ui, "headphones", |ui| self.headphones(ui));
+        part(ui, "recovered", |ui| self.recovered(ui));
         if let Some(note) = &self.view.window_note {
-            self.until_read(ui, Banner::new(Tone::Note, note), note);
+            part(ui, "window", |ui| self.until_read(ui, Banner::new(Tone::Note, note), note));
         }
     }
 

@@ -3,7 +3,7 @@
 use egui::{Align, Align2, Label, Layout, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 use egui_phosphor::regular as icons;
 
-use super::{Screen, child};
+use super::{Screen, child, part};
 use crate::theme::{CHIP_GOOD, CHIP_WARN, GAP, PANEL, PANEL_RADIUS, Palette, Type, WIDE_GAP};
 use crate::widgets::{Chip, Meter};
 
@@ -32,9 +32,9 @@ impl Screen<'_> {
         self.picture(ui, rect);
 
         ui.add_space(PANEL);
-        self.microphone(ui);
+        part(ui, "microphone", |ui| self.microphone(ui));
         ui.add_space(GAP);
-        self.notes(ui);
+        part(ui, "notes", |ui| self.notes(ui));
 
         let needed = ui.cursor().top() - top - size.y;
         if (needed - rest).abs() > 0.5 {

@@ -80,6 +80,11 @@ fn a_tone_that_was_talked_over_is_no_proof_of_whole_milliseconds() {
     assert_eq!((it.grade, it.worst_ms), (Some(Grade::Green), Some(0.02)), "{it:?}");
     let it = compare(&take(1.0, &[3000.0, 9000.0]), &talked_over(&[3003.01, 9000.0], 1));
     assert_eq!((it.grade, it.worst_ms), (Some(Grade::Red), Some(3.01)), "{it:?}");
+    // And it is found where it lies further from where it should than others of the same may.
+    let it = compare(&take(1.0, &[3000.0, 9000.0]), &talked_over(&[3003.01, 8997.0], 1));
+    assert_eq!((it.grade, it.worst_ms, it.tones), (Some(Grade::Red), Some(3.01), 2), "{it:?}");
+    let it = compare(&take(1.0, &[3000.0]), &talked_over(&[13_000.0], 0));
+    assert_eq!((it.grade, it.worst_ms), (Some(Grade::Red), Some(10_000.0)), "{it:?}");
     // Nothing does.
     let it = compare(&take(1.0, &[3000.0]), &talked_over(&[3006.02], 0));
     assert_eq!((it.grade, it.worst_ms), (Some(Grade::Amber), Some(0.02)), "{it:?}");

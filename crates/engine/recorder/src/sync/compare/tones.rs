@@ -2,6 +2,8 @@
 
 /// Tones that lie within this of each other once the takes are shifted are the same, in milliseconds.
 const SAME_MS: f64 = 5.0;
+/// So far one that is not certain may lie beside where it was found, in milliseconds.
+const DOUBT_MS: f64 = 24.0;
 /// Tones of each take by which they are laid beside each other: a call has some dozens, and whatever else beeps may have thousands.
 const MOST_TONES: usize = 1000;
 
@@ -38,6 +40,24 @@ pub(super) fn pairs(a: &[f64], b: &[f64], offset: f64) -> Vec<(usize, usize)> {
     a.iter().enumerate().filter_map(|(n, a)| Some((n, partner(*a)?))).collect()
 }
 
+/// The nearest tone of `b` to each one of `a` that has no partner, where either of them is not certain: it may lie that far beside.
+pub(super) fn doubtful(
+    (a, a_certain): (&[f64], &[bool]),
+    (b, b_certain): (&[f64], &[bool]),
+    offset: f64,
+    known: &[(usize, usize)],
+) -> Vec<(usize, usize)> {
+    let alone = |n: &usize| known.iter().all(|(known, _)| known != n);
+    let free = |m: &usize| known.iter().all(|(_, known)| known != m);
+    let partner = |n: usize| {
+        let far = |m: usize| (b[m] - a[n] - offset).abs();
+        let nearest = (0..b.len()).filter(free).min_by(|l, r| far(*l).total_cmp(&far(*r)))?;
+        let may_be = far(nearest) <= DOUBT_MS && !(a_certain[n] && b_certain[nearest]);
+        may_be.then_some((n, nearest))
+    };
+    (0..a.len()).filter(alone).filter_map(partner).collect()
+}
+
 /// Two takes' same tone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Pair {
@@ -59,7 +79,11 @@ pub(super) fn settle(pairs: &mut [Pair], heard: Option<f64>) -> bool {
     let mean = (!certain.is_empty()).then(|| certain.iter().sum::<f64>() / certain.len() as f64);
     let known = mean.or(heard);
     for pair in pairs.iter_mut().filter(|pair| !pair.is_certain) {
-        pair.offset -= (pair.offset - known.unwrap_or(0.0)).round();
+        let beside = pair.offset - known.unwrap_or(0.0);
+        // What is further off than a tone in doubt can be is off.
+        if beside.abs() <= DOUBT_MS {
+            pair.offset -= beside.round();
+        }
     }
     known.is_some()
 }
